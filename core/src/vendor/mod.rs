@@ -1,0 +1,237 @@
+//! What a vendor *is*, as data: one file a vendor, each giving a [`Profile`] (port.md 5 to 7, vendors.md).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pin::{Constraint, Lengths};
+use crate::port::PathPart;
+
+pub mod august;
+pub mod generic_cloud;
+pub mod generic_slot;
+pub mod smartthings;
+
+/// The vendors. A vendor is data: adding one adds a variant, a file, and a row in [`Vendor::profile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vendor {
+    /// Any cloud lock without a brand (`V-16`).
+    GenericCloud,
+    /// A bare lock with numbered slots behind a hub (`V-19`).
+    GenericSlot,
+    /// August.
+    August,
+    /// SmartThings hubs.
+    #[serde(rename = "smartthings")]
+    SmartThings,
+}
+
+impl Vendor {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::GenericCloud, Self::GenericSlot, Self::August, Self::SmartThings];
+
+    /// The name used in plans.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GenericCloud => "generic_cloud",
+            Self::GenericSlot => "generic_slot",
+            Self::August => "august",
+            Self::SmartThings => "smartthings",
+        }
+    }
+
+    /// The profile of an unchanged lock of this vendor.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        match self {
+            Self::GenericCloud => generic_cloud::profile(),
+            Self::GenericSlot => generic_slot::profile(),
+            Self::August => august::profile(),
+            Self::SmartThings => smartthings::profile(),
+        }
+    }
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A kind of lock as both sides know it: an index into `Config::profiles`. A lock whose plan overrides its vendor's profile is a kind of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Model(pub u16);
+
+/// What may be relied on with a kind of lock. Durations in milliseconds. All figures are ours (`V-01`) and may be overridden by a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The vendor.
+    pub vendor: Vendor,
+    /// Which commands it knows.
+    pub family: Family,
+    /// PIN lengths.
+    pub lengths: Lengths,
+    /// Constraints on PINs, names and windows.
+    pub constraints: Vec<Constraint>,
+    /// Places for codes that the device tells of (`positions`).
+    pub slots: u32,
+    /// Places at the end of memory that the lock keeps for itself, hidden from every listing (`V-10`); they count in `slots`.
+    pub reserved_slots: u32,
+    /// What the lock does with a PIN it already holds.
+    pub duplicate: DuplicatePolicy,
+    /// What the first positive answer stands for.
+    pub ack: Ack,
+    /// What a read shows.
+    pub read_back: ReadBack,
+    /// Whether reads show the name stored with an entry (`P-14`).
+    pub shows_names: bool,
+    /// Whether an entry can be changed without deleting it.
+    pub update_in_place: bool,
+    /// Whether the lock keeps schedules (native), so that codes are stored up to 72 h ahead.
+    pub schedules: bool,
+    /// Granularity of stored schedules, rounded outward.
+    pub round_ms: i64,
+    /// Whether a pool of backups is possible.
+    pub backup_pool: bool,
+    /// Whether `ReadClock` works.
+    pub clock_readable: bool,
+    /// Whether `SetClock` works.
+    pub clock_settable: bool,
+    /// Whether the vendor tells the device's zone.
+    pub tells_zone: bool,
+    /// Whether the vendor tells online and offline.
+    pub tells_online: bool,
+    /// The problem an unreachable lock shows (`R-52`): true for `device_offline`, false for `device_disconnected`.
+    pub unreachable_is_offline: bool,
+    /// The notices it sends.
+    pub notices: Notices,
+    /// What lies between cloud and lock.
+    pub hub: Option<PathPart>,
+    /// What runs one command at a time.
+    pub serial_path: SerialPath,
+    /// Whether a repeat of a key makes no second entry (`P-04`).
+    pub key_honoured: bool,
+    /// Calls per minute; none: unlimited.
+    pub rate_per_minute: Option<u32>,
+    /// Entries or devices in one page of a listing.
+    pub page_size: u32,
+    /// Typical time until the first answer, from and to.
+    pub ack_latency_ms: (i64, i64),
+    /// Typical time until the effect, from and to; beyond the first answer.
+    pub apply_latency_ms: (i64, i64),
+    /// The most time from emission until effect and closing answer, when nothing fires (port.md 6).
+    pub lat_max_ms: i64,
+    /// `TimedOut` comes this long after emission (`P-01`).
+    pub command_timeout_ms: i64,
+    /// A late execution comes at most this long after emission (`P-03`).
+    pub command_ttl_ms: i64,
+    /// How old a plain read may be while the path is up (`P-06`).
+    pub read_lag_ms: i64,
+    /// A start must lie at least this far ahead; 0: may lie in the past (`start_must_lie_ahead`).
+    pub start_margin_ms: i64,
+}
+
+impl Profile {
+    /// `lat_max` of reads (port.md 6): 60 s, or the vendor's own for `fresh` ones.
+    #[must_use]
+    pub fn read_lat_max_ms(&self, fresh: bool) -> i64 {
+        if fresh { self.lat_max_ms } else { 60_000 }
+    }
+
+    /// `command_timeout` of reads that are not fresh: 2 min; else the vendor's own, at least that.
+    #[must_use]
+    pub fn timeout_ms(&self, mutating: bool, fresh: bool) -> i64 {
+        if mutating || fresh { self.command_timeout_ms.max(120_000) } else { 120_000 }
+    }
+}
+
+/// Which commands a vendor knows (port.md 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// The vendor places entries and names them.
+    ById,
+    /// The controller picks a numbered slot.
+    BySlot,
+}
+
+/// What a lock does with a PIN it already holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicatePolicy {
+    /// `Refused(pin_taken)`.
+    Reject,
+    /// `MaybeDuplicate`.
+    RejectUnclear,
+    /// A `NotAdded` notice some seconds later.
+    Notify,
+    /// Not stored, no word.
+    Silent,
+    /// Stores a second entry (`twin_accepted`).
+    Accept,
+}
+
+/// What the first positive answer to a write stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// In lock memory: `Done` comes at once.
+    Applied,
+    /// Stored or queued at the vendor: `Accepted`, later `Done`.
+    Queued,
+    /// Nothing: `Accepted`, later only the lock's notice.
+    Nothing,
+}
+
+/// What a read shows of the entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBack {
+    /// Everything, from the lock.
+    Exact,
+    /// The vendor's copy, whose `on_lock` flag is true within `read_lag`.
+    ExactLoaded,
+    /// The PIN as stars.
+    Masked,
+    /// That something is there.
+    Presence,
+    /// Reads are not supported.
+    None,
+}
+
+/// What runs one command at a time (port.md 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SerialPath {
+    /// Each lock.
+    Lock,
+    /// The hub, bridge or gateway.
+    Hub,
+}
+
+/// The notices a vendor sends (port.md 5); those about devices, accounts and plans all do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notices {
+    /// `EntryAdded`, `EntryChanged`, `EntryRemoved`, and for by_slot `NotAdded` and `AllRemoved`.
+    pub entry: bool,
+    /// `KeypadUsed`, with the entry's place if `use_names_entry`.
+    pub keypad_use: bool,
+    /// Whether `KeypadUsed` tells which entry.
+    pub use_names_entry: bool,
+    /// `LockOnline`, `LockOffline`.
+    pub online: bool,
+    /// `HubUp`, `HubDown`.
+    pub hub: bool,
+    /// `BatteryLow`, `BatteryChanged`.
+    pub battery: bool,
+    /// `KeypadAttached`, `KeypadDetached`.
+    pub keypad: bool,
+    /// `AccountRevoked`, `AccountRestored`.
+    pub account: bool,
+}
