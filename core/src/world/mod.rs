@@ -1,1 +1,2 @@
 //! Ground truth.
+pub mod quirk;

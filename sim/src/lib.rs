@@ -1,0 +1,7 @@
+//! A virtual world of locks and vendors that drives a controller in virtual time, and a judge that watches.
+
+pub mod occurrence;
+pub mod plan;
+pub mod plan_text;
+pub mod quirk;
+pub mod verdict;

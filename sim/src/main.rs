@@ -1,0 +1,3 @@
+//! The `keyway` program.
+
+fn main() {}

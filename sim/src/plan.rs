@@ -1,0 +1,750 @@
+//! The one value that describes a run: world, operations, faults, chance, horizon, expectations.
+//!
+//! A plan is plain data with names for everything, so that a scenario file is a plan written down (`scenario`
+//! adds reading with diagnostics, variants and repeats). Operations are total: one on a missing target is a
+//! counted no-op, so that any element can be removed and a valid plan remains.
+
+use std::collections::BTreeMap;
+
+use keyway_core::access_code::{Status, Type};
+use keyway_core::config::{ExpiredRecordPolicy, PolicyConstants};
+use keyway_core::pin::Pin;
+use keyway_core::port::OpKind;
+use keyway_core::request::Refusal;
+use keyway_core::time::Timestamp;
+use keyway_core::vendor::{Ack, DuplicatePolicy, ReadBack, Vendor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::plan_text::{Offset, PinText, Span, Start};
+use crate::quirk::Quirk;
+
+/// One run, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// A speaking name, in words joined by hyphens.
+    pub name: String,
+    /// What the story is about, for a reader.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The instant of `+0`.
+    #[serde(default)]
+    pub start: Start,
+    /// How long the world may misbehave; then everything is healed and must converge.
+    pub horizon: Span,
+    /// The controller's entropy: its generated PINs, ids and jitter.
+    #[serde(default)]
+    pub entropy: u64,
+    /// The seed of the world's noise: latencies, and which commands a ratio strikes.
+    #[serde(default)]
+    pub noise_seed: u64,
+    /// Order of what happens at one instant: 0 is the order of declaration, any other number a permutation of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tie_order: u64,
+    /// Constants of the controller's policy that differ from the defaults.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: PolicyOverrides,
+    /// What becomes of expired records (`R-15`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(with = "String")]
+    pub expired_record_policy: ExpiredRecordPolicy,
+    /// Vendor logins. A device may name a vendor instead; each vendor then gets an account of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
+    /// Hubs, bridges and gateways shared by several devices. A device whose vendor needs one and that names none gets its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hubs: Vec<Hub>,
+    /// The locks.
+    pub devices: Vec<Device>,
+    /// API calls, and people and other apps at the locks, each at its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// What goes wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+    /// When the controller dies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crashes: Vec<Crash>,
+    /// What must be seen. A plan without expectations is judged by the invariants alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub expect: Expectations,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A vendor login.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its name in this plan.
+    pub name: String,
+    /// The vendor.
+    #[schemars(with = "String")]
+    pub vendor: Vendor,
+    /// The IANA zone configured for its devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Calls per minute, instead of the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_minute: Option<u32>,
+}
+
+/// What lies between a cloud and several locks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hub {
+    /// Its name in this plan.
+    pub name: String,
+}
+
+/// A lock. Fields that are absent come from the vendor's profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its name in this plan, and its serial.
+    pub name: String,
+    /// The vendor; may be absent where `account` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub vendor: Option<Vendor>,
+    /// The account it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The hub it is behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
+    /// Places for codes, 1 to 65,535.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
+    /// PIN lengths it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin_lengths: Option<Vec<u8>>,
+    /// What it does with a PIN it already holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub duplicate: Option<DuplicatePolicy>,
+    /// What the first positive answer stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub ack: Option<Ack>,
+    /// What a read shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub read_back: Option<ReadBack>,
+    /// Whether reads show stored names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows_names: Option<bool>,
+    /// Whether the lock keeps schedules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedules: Option<bool>,
+    /// Fixed time until effect, instead of the profile's range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Span>,
+    /// Longest time until effect and answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lat_max: Option<Span>,
+    /// When a command counts as timed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_timeout: Option<Span>,
+    /// How old a plain read may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_lag: Option<Span>,
+    /// How far ahead a start must lie (`start_must_lie_ahead`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_margin: Option<Span>,
+    /// Entries in one page of a listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// Error of the lock's clock at the start: positive is fast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_off: Option<Offset>,
+    /// IANA zone of the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Standing quirks: facts of this lock that no healing lifts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quirks: Vec<Quirk>,
+    /// What lies in its memory at `+0`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<Stored>,
+}
+
+/// An entry in a lock's memory at `+0`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// Its place, for locks with numbered slots; else, or where absent, the first free one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
+    /// Its PIN; may be absent for an owner's code, whose PIN is then generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinText>,
+    /// Its displayed name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The code it belongs to. Such a code is created through the API in an undisturbed time before `+0`. Without owner, people put it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Seen by no read (`twin_invisible`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hidden: bool,
+    /// How an owner's code is created: the fields of `create`, without its device, name and PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<CreateCode>,
+}
+
+/// Something that somebody does at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When.
+    pub at: Offset,
+    /// What.
+    #[serde(rename = "do")]
+    pub action: Action,
+}
+
+/// An API call, or something people and other apps do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// `/access_codes/create`
+    Create(CreateCode),
+    /// `/access_codes/create_multiple`
+    CreateMultiple(CreateCodes),
+    /// `/access_codes/update`
+    Update(UpdateCode),
+    /// `/access_codes/delete`, of the code with this name.
+    Delete(String),
+    /// `/access_codes/get`, of the code with this name.
+    Get(String),
+    /// `/access_codes/list`, of this device.
+    List(String),
+    /// `/access_codes/pull_backup_access_code`
+    PullBackup(PullBackup),
+    /// Somebody stores a PIN at the lock itself or by another app.
+    PersonAdds(PersonAdds),
+    /// Somebody removes an entry at the lock or in the vendor's app.
+    PersonRemoves(AtEntry),
+    /// Somebody changes an entry in the vendor's app.
+    PersonEdits(PersonEdits),
+    /// Somebody switches an entry off in the vendor's app.
+    PersonDisables(AtEntry),
+    /// Somebody enters a PIN at the keypad.
+    Enter(Enter),
+    /// Somebody enters the PIN again and again until `until`, which must always have the same result.
+    EnterRepeatedly(EnterRepeatedly),
+}
+
+/// Arguments of a create call. `code` names the code in this plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CreateCode {
+    /// The code's name in this plan; also its `name` unless that is given.
+    pub code: String,
+    /// The device.
+    pub on: String,
+    /// The PIN; absent: the platform generates one. A JSON number is sent as a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<RequestedPin>,
+    /// The name given to the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Start of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Offset>,
+    /// End of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Offset>,
+    /// `preferred_code_length`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_code_length: Option<u8>,
+    /// `prefer_native_scheduling`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer_native_scheduling: Option<bool>,
+    /// `use_backup_access_code_pool`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_backup_access_code_pool: Option<bool>,
+    /// `is_external_modification_allowed`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_external_modification_allowed: Option<bool>,
+    /// `attempt_for_offline_device`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_for_offline_device: Option<bool>,
+    /// `common_code_key`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_code_key: Option<String>,
+}
+
+/// A PIN as an API user sends it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RequestedPin {
+    /// Text.
+    Text(String),
+    /// A number, which every platform must refuse (`F-24`).
+    Number(i64),
+}
+
+/// Arguments of a `create_multiple` call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCodes {
+    /// The codes' names in this plan and their devices, in order.
+    pub codes: BTreeMap<String, String>,
+    /// The PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<RequestedPin>,
+    /// Start of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Offset>,
+    /// End of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Offset>,
+}
+
+/// Arguments of an update call. Absent fields stay.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateCode {
+    /// The code's name in this plan.
+    pub code: String,
+    /// The new PIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<RequestedPin>,
+    /// The new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The new start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Offset>,
+    /// The new end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Offset>,
+    /// `ongoing` drops the window.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub kind: Option<Type>,
+    /// `is_external_modification_allowed`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_external_modification_allowed: Option<bool>,
+}
+
+/// Arguments of a pull.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PullBackup {
+    /// The original.
+    pub of: String,
+    /// The pulled backup's name in this plan from now on.
+    #[serde(rename = "as")]
+    pub named: String,
+}
+
+/// Somebody stores a PIN.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonAdds {
+    /// The lock.
+    pub on: String,
+    /// The PIN.
+    pub pin: PinText,
+    /// The place, for locks with numbered slots; where absent, the first free one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
+    /// The displayed name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Seen by no read (`twin_invisible`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hidden: bool,
+}
+
+/// An entry on a lock: by the code it belongs to, by slot, or by PIN; exactly one of the three.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AtEntry {
+    /// The lock.
+    pub on: String,
+    /// The code it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Its slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
+    /// Its PIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinText>,
+}
+
+/// Somebody changes an entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonEdits {
+    /// Which entry.
+    #[serde(rename = "entry")]
+    pub target: AtEntry,
+    /// Its new PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_pin: Option<PinText>,
+    /// Its new end, where the lock keeps schedules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_end: Option<Offset>,
+}
+
+/// Somebody at the keypad.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Enter {
+    /// The lock.
+    pub on: String,
+    /// The PIN of this code; exactly one of `code` and `pin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// This PIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinText>,
+    /// What the door must do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub must: Option<Door>,
+}
+
+/// Somebody at the keypad, again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnterRepeatedly {
+    /// What is entered each time.
+    pub enter: Enter,
+    /// Time between two entries.
+    pub every: Span,
+    /// No entry after this.
+    pub until: Offset,
+}
+
+/// What a door does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// It opens.
+    Open,
+    /// It stays shut.
+    Refuse,
+}
+
+/// Something that goes wrong (port.md 8). A fault of the sort *noise* strikes commands, answers, reads or notices; one of the sorts
+/// *fault* and *actor* is a state of the world from `from` to `until`, or an event at `from`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What.
+    pub quirk: Quirk,
+    /// The device, hub or account it strikes; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// From when; absent: `+0`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: Offset,
+    /// Until when; absent: the horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Offset>,
+    /// Noise: only these kinds of command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub commands: Vec<OpKind>,
+    /// Noise: only commands on behalf of this code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Noise: only the first so many that match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u32>,
+    /// Noise: one in so many that match; absent or 1: each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_in: Option<u32>,
+    /// How late, how long, or how often, where the quirk has such a figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// Noise on notices: when further copies come, counted from the notice's fact; each at most 2 min.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<Span>,
+    /// `rival_manager`: the slots it holds for its own, from and to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<(u16, u16)>,
+    /// Whether the heal phase leaves it as it is: lost for good.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub for_good: bool,
+}
+
+/// The controller dies and is started again from its last save (`P-08`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Crash {
+    /// When.
+    pub when: CrashPoint,
+    /// How long it is down.
+    pub down: Span,
+}
+
+/// A point that a shrinker can't shift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CrashPoint {
+    /// At an instant, between steps.
+    At(Offset),
+    /// In the step that handles this element of `steps` (an API call), after so many of its outputs (0: before the first).
+    InCall {
+        /// Index into `steps`.
+        step: u32,
+        /// Outputs that still happen.
+        outputs: u32,
+    },
+    /// Right after the answer `ok` to the call that creates, updates, deletes or pulls this code: its name in this plan and the call's kind.
+    AfterReply {
+        /// Index into `steps`.
+        step: u32,
+    },
+    /// In the step that handles the n-th answer (from 0) to a kind of command on a lock.
+    InAnswer {
+        /// The lock.
+        on: String,
+        /// The kind of command.
+        #[schemars(with = "String")]
+        command: OpKind,
+        /// Which one, from 0.
+        nth: u32,
+        /// Outputs that still happen.
+        outputs: u32,
+    },
+    /// In the n-th wake (from 0) of the controller.
+    InWake {
+        /// Which one, from 0.
+        nth: u32,
+        /// Outputs that still happen.
+        outputs: u32,
+    },
+}
+
+/// What must be seen. All of it is checked; what is absent is free.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expectations {
+    /// The verdict: the id of the invariant that must be broken. Absent: the run must pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// States at given times.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<StateAt>,
+    /// The state at the end of the heal phase.
+    #[serde(skip_serializing_if = "is_default")]
+    pub end: State,
+    /// Calls that must be refused: the index into `steps` is given by the code's name and the kind of call it failed in.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub refused: BTreeMap<String, Refusal>,
+    /// The events of each code from `+0` on, in order, by their names without `access_code.`. A name with `?` may be missing, with `*`
+    /// may come any number of times; `*` alone stands for any events.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, Vec<String>>,
+    /// The events of unmanaged entries on each device, in the same notation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmanaged_events: BTreeMap<String, Vec<String>>,
+    /// Limits on the commands sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bound>,
+    /// Marks that the run must hit; a run that does not is vacuous.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<String>,
+}
+
+/// A state at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateAt {
+    /// When.
+    pub at: Offset,
+    /// What.
+    pub state: State,
+}
+
+/// What holds at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// The exact content of each lock named, in any order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub memory: BTreeMap<String, Vec<ExpectedEntry>>,
+    /// The status of each code named, or `gone`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub codes: BTreeMap<String, ExpectedStatus>,
+    /// The exact own errors of each code, or errors of each device, named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, Vec<String>>,
+    /// The exact own warnings of each code, or warnings of each device, named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<String, Vec<String>>,
+    /// Free slots of each lock named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub free_slots: BTreeMap<String, u32>,
+}
+
+/// An entry that must be in a lock's memory. What is absent is free.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectedEntry {
+    /// Its slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
+    /// Not in this slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_slot: Option<u16>,
+    /// Its PIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinText>,
+    /// The code it belongs to, or `none` for nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// A status, or that the record is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // The seed's five and one more.
+pub enum ExpectedStatus {
+    Setting,
+    Set,
+    Unset,
+    Removing,
+    Unknown,
+    /// No record: 404.
+    Gone,
+}
+
+impl From<Status> for ExpectedStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Setting => Self::Setting,
+            Status::Set => Self::Set,
+            Status::Unset => Self::Unset,
+            Status::Removing => Self::Removing,
+            Status::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// A limit on the commands sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    /// Only to this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// Only on behalf of this code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Which commands count.
+    pub count: Counted,
+    /// Only commands to slots from and to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<(u16, u16)>,
+    /// From when; absent: `+0`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: Offset,
+    /// Until when; absent: the end of the heal phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Offset>,
+    /// At least so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u32>,
+    /// At most so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+}
+
+/// Which commands a bound counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// Those that store or change an entry.
+    Writes,
+    /// Those that erase one.
+    Erasures,
+    /// Both.
+    Mutating,
+    /// Those that read.
+    Reads,
+}
+
+/// Constants of the controller's policy that differ from the defaults (lifecycle 1).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)] // Each field is documented at PolicyConstants.
+pub struct PolicyOverrides {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_preload: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub just_in_time_lead: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_set_after: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fail_set_after: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_remove_after: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fail_remove_after: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_base: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_cap: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_cap_long: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_period: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_pool_target: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_retry: Option<Span>,
+}
+
+impl PolicyOverrides {
+    /// The defaults with these overrides.
+    #[must_use]
+    pub fn constants(&self) -> PolicyConstants {
+        let mut constants = PolicyConstants::default();
+        let mut put = |field: fn(&mut PolicyConstants) -> &mut i64, value: Option<Span>| {
+            if let Some(value) = value {
+                *field(&mut constants) = value.0;
+            }
+        };
+        put(|c| &mut c.native_preload_ms, self.native_preload);
+        put(|c| &mut c.just_in_time_lead_ms, self.just_in_time_lead);
+        put(|c| &mut c.delay_set_after_ms, self.delay_set_after);
+        put(|c| &mut c.fail_set_after_ms, self.fail_set_after);
+        put(|c| &mut c.delay_remove_after_ms, self.delay_remove_after);
+        put(|c| &mut c.fail_remove_after_ms, self.fail_remove_after);
+        put(|c| &mut c.retry_base_ms, self.retry_base);
+        put(|c| &mut c.retry_cap_ms, self.retry_cap);
+        put(|c| &mut c.retry_cap_long_ms, self.retry_cap_long);
+        put(|c| &mut c.sync_period_ms, self.sync_period);
+        put(|c| &mut c.refused_retry_ms, self.refused_retry);
+        if let Some(target) = self.backup_pool_target {
+            constants.backup_pool_target = target;
+        }
+        constants
+    }
+}
+
+impl Plan {
+    /// The instant of an offset.
+    #[must_use]
+    pub fn instant(&self, offset: Offset) -> Timestamp {
+        offset.at(self.start.0)
+    }
+
+    /// The PIN that a text in a plan stands for; plans are validated, so this can't fail on a checked one.
+    #[must_use]
+    pub fn pin(text: &PinText) -> Pin {
+        text.0
+    }
+}
