@@ -4,4 +4,5 @@ pub mod occurrence;
 pub mod plan;
 pub mod plan_text;
 pub mod quirk;
+pub mod run;
 pub mod verdict;

@@ -45,6 +45,9 @@ pub struct LockFacts {
     pub usable_slots: u32,
 }
 
+/// The number of the first API call of the prologue.
+pub const PROLOGUE_CALLS: u64 = 1 << 32;
+
 /// One thing that happened. Those between [`Occurrence::StepBegan`] and [`Occurrence::StepEnded`] belong to one step of the controller.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,7 +63,7 @@ pub enum Occurrence {
     StepBegan,
     /// An API call is handed to the controller.
     Called {
-        /// Its number.
+        /// Its number: the index into `Plan::steps`; calls of the prologue count from [`PROLOGUE_CALLS`].
         call_id: CallId,
         /// The caller's workspace.
         workspace: WorkspaceId,
@@ -98,6 +101,18 @@ pub enum Occurrence {
         call_id: CallId,
         /// The result.
         result: Result<Response, Refusal>,
+    },
+    /// From now on this name of the plan stands for this code: its creation or pull was answered ok.
+    Bound {
+        /// The name.
+        name: String,
+        /// The code.
+        code: CodeId,
+    },
+    /// A step of the plan met no target and did nothing.
+    NoTarget {
+        /// Index into `Plan::steps`.
+        step: u32,
     },
     /// The controller sent a command.
     Commanded {
