@@ -1,5 +1,6 @@
 //! A lock: memory, keypad and local clock, and what its firmware accepts. `opens` is the truth at the door.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -177,7 +178,8 @@ impl Lock {
             return refusal;
         }
         let window = write.window.map(|window| window.rounded_outward(self.profile.round_ms));
-        let name = if self.quirks.has(Quirk::NameCutShort) { write.name.chars().take(14).collect() } else { write.name };
+        let name =
+            if self.quirks.has(Quirk::NameCutShort) { Name::from(write.name.chars().take(14).collect::<String>()) } else { write.name };
         let source = write.source;
         let entry = Entry { place: write.place, pin: write.pin, name, window, enabled: true, hidden: false, source, written_at: now };
         match self.entries.binary_search_by_key(&write.place, |entry| entry.place) {

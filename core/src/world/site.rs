@@ -519,7 +519,8 @@ impl Site {
             site.keys.remove(&job.order.key);
             return;
         };
-        let shown = if job.fate.fails_after { Answer::ServerError { status: 502, text: "invalid schedule".to_string() } } else { answer.clone() };
+        let shown =
+            if job.fate.fails_after { Answer::ServerError { status: 502, text: "invalid schedule".to_string() } } else { answer.clone() };
         out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
         if site.lock.profile.key_honoured
             && let Some(Keyed::Pending(_, others)) = site.keys.insert(job.order.key, Keyed::Answered(answer.clone()))
@@ -750,8 +751,7 @@ impl Site {
         let site = &mut self.locks[lock];
         let Some(place) = added.place.or_else(|| site.lock.free_place()) else { return false };
         site.past = Some(site.lock.entries.clone());
-        let write =
-            Write { place, must_exist: false, pin: added.pin, name: added.name, window: None, source: Source::External };
+        let write = Write { place, must_exist: false, pin: added.pin, name: added.name, window: None, source: Source::External };
         let effect = site.lock.store(now, write);
         if !matches!(effect, Effect::Added | Effect::Changed) {
             return false;
@@ -786,7 +786,14 @@ impl Site {
     }
 
     /// Somebody changes an entry by `edit`; whether it was there.
-    pub fn person_edits(&mut self, now: Timestamp, lock: usize, place: Place, edit: &dyn Fn(&mut Entry), out: &mut Vec<Consequence>) -> bool {
+    pub fn person_edits(
+        &mut self,
+        now: Timestamp,
+        lock: usize,
+        place: Place,
+        edit: &dyn Fn(&mut Entry),
+        out: &mut Vec<Consequence>,
+    ) -> bool {
         let site = &mut self.locks[lock];
         site.past = Some(site.lock.entries.clone());
         let Some(entry) = site.lock.entries.iter_mut().find(|entry| entry.place == place && entry.source != Source::Reserved) else {
