@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
-use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
 
 use super::lock::{Effect, Entry, Lock, Source, Write};
@@ -665,6 +665,9 @@ impl Site {
     fn hub_info(&self, now: Timestamp, lock: usize) -> Option<HubInfo> {
         let site = &self.locks[lock];
         let hub = site.hub?;
+        if matches!(self.known_down(now, lock), Some(PathPart::Bridge)) && site.holds(LockCondition::BridgeGone) {
+            return None; // A bridge that is unplugged is missing, not down.
+        }
         let up = !matches!(self.known_down(now, lock), Some(part) if part != PathPart::Lock);
         Some(HubInfo { part: self.hubs[hub].part, number: hub as u32, up })
     }
@@ -852,7 +855,7 @@ impl Site {
         site.device = device;
         site.epoch.0 += 1;
         out.push(Consequence::Joined { lock });
-        self.rename_handles(now, lock, out);
+        self.rename_handles(lock, out);
         let site = &mut self.locks[lock];
         site.versions = VecDeque::from([(now, site.lock.items(now))]);
         let serial = (!site.lock.quirks.has(Quirk::SerialHidden)).then(|| site.serial.clone());
@@ -878,7 +881,7 @@ impl Site {
     }
 
     /// A vendor's ids are void after a join: what is still there gets new ones.
-    fn rename_handles(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
+    fn rename_handles(&mut self, lock: usize, out: &mut Vec<Consequence>) {
         let site = &mut self.locks[lock];
         if site.lock.profile.family != Family::ById {
             return;
@@ -890,7 +893,6 @@ impl Site {
             out.push(Consequence::Stored { lock, place: entry.place, by: None });
             site.lock.entries.push(entry);
         }
-        let _ = now;
     }
 
     /// Somebody enters a PIN; whether the door opens.
@@ -1140,6 +1142,3 @@ fn site_timeout(site: &LockSite, op: &Op) -> i64 {
     let fresh = matches!(op, Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. });
     site.lock.profile.timeout_ms(op.is_mutating(), fresh)
 }
-
-/// How far back a plain read can look at most, for pruning.
-pub const READ_HISTORY_MAX_MS: i64 = DAY_MS;
