@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
-use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
 
 use super::lock::{Effect, Entry, Lock, Source, Write};
@@ -665,6 +665,9 @@ impl Site {
     fn hub_info(&self, now: Timestamp, lock: usize) -> Option<HubInfo> {
         let site = &self.locks[lock];
         let hub = site.hub?;
+        if matches!(self.known_down(now, lock), Some(PathPart::Bridge)) && site.holds(LockCondition::BridgeGone) {
+            return None; // A bridge that is unplugged is missing, not down.
+        }
         let up = !matches!(self.known_down(now, lock), Some(part) if part != PathPart::Lock);
         Some(HubInfo { part: self.hubs[hub].part, number: hub as u32, up })
     }
@@ -852,7 +855,7 @@ impl Site {
         site.device = device;
         site.epoch.0 += 1;
         out.push(Consequence::Joined { lock });
-        self.rename_handles(now, lock, out);
+        self.rename_handles(lock, out);
         let site = &mut self.locks[lock];
         site.versions = VecDeque::from([(now, site.lock.items(now))]);
         let serial = (!site.lock.quirks.has(Quirk::SerialHidden)).then(|| site.serial.clone());
@@ -878,7 +881,7 @@ impl Site {
     }
 
     /// A vendor's ids are void after a join: what is still there gets new ones.
-    fn rename_handles(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
+    fn rename_handles(&mut self, lock: usize, out: &mut Vec<Consequence>) {
         let site = &mut self.locks[lock];
         if site.lock.profile.family != Family::ById {
             return;
@@ -890,7 +893,6 @@ impl Site {
             out.push(Consequence::Stored { lock, place: entry.place, by: None });
             site.lock.entries.push(entry);
         }
-        let _ = now;
     }
 
     /// Somebody enters a PIN; whether the door opens.
@@ -1141,5 +1143,221 @@ fn site_timeout(site: &LockSite, op: &Op) -> i64 {
     site.lock.profile.timeout_ms(op.is_mutating(), fresh)
 }
 
-/// How far back a plain read can look at most, for pruning.
-pub const READ_HISTORY_MAX_MS: i64 = DAY_MS;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Handle, Slot};
+    use crate::vendor::Vendor;
+
+    /// One lock of a vendor in a site of its own, and the queue of what is due.
+    struct Kit {
+        site: Site,
+        now: Timestamp,
+        due: Vec<(Timestamp, usize)>,
+        seen: Vec<Consequence>,
+        next_command: u64,
+    }
+
+    impl Kit {
+        fn new(vendor: Vendor, quirks: &[Quirk]) -> Self {
+            let profile = vendor.profile();
+            let mut site = Site::new(AccountId::numbered(0), profile.rate_per_minute, profile.page_size);
+            let hub = profile.hub.map(|part| site.add_hub(part));
+            let lock = Lock::new(Arc::new(profile), quirks.iter().copied().collect());
+            site.add_lock(Timestamp(0), lock, Name::from("L1"), Model(0), hub, None);
+            Self { site, now: Timestamp(0), due: Vec::new(), seen: Vec::new(), next_command: 0 }
+        }
+
+        fn send(&mut self, op: Op) -> CommandId {
+            self.send_with(op, Fate { apply_ms: 1_000, ..Fate::default() }, None)
+        }
+
+        fn send_with(&mut self, op: Op, fate: Fate, key: Option<u64>) -> CommandId {
+            self.next_command += 1;
+            let command_id = CommandId(self.next_command);
+            let device = self.site.locks[0].device;
+            let key = Key(key.unwrap_or(self.next_command));
+            let order = Order { command_id, key, device: Some(device), epoch: self.site.locks[0].epoch, op, emitted_at: self.now };
+            self.with(|site, now, out| site.receive(now, order, fate, out));
+            command_id
+        }
+
+        fn with(&mut self, act: impl FnOnce(&mut Site, Timestamp, &mut Vec<Consequence>)) {
+            let mut out = Vec::new();
+            act(&mut self.site, self.now, &mut out);
+            for consequence in &out {
+                if let Consequence::RunAt { lock, at } = consequence {
+                    self.due.push((*at, *lock));
+                }
+            }
+            self.seen.extend(out);
+        }
+
+        fn run_until(&mut self, until: i64) {
+            while let Some(at) = self.due.iter().map(|(at, _)| *at).min().filter(|at| at.0 <= until) {
+                let index = self.due.iter().position(|(due, _)| *due == at).unwrap();
+                let (_, lock) = self.due.remove(index);
+                self.now = at;
+                self.with(|site, now, out| site.run(now, lock, out));
+            }
+            self.now = Timestamp(until);
+        }
+
+        fn answers(&self, command: CommandId) -> Vec<Answer> {
+            let of = |consequence: &Consequence| match consequence {
+                Consequence::Answer { command_id, answer, .. } if *command_id == command => Some(answer.clone()),
+                _ => None,
+            };
+            self.seen.iter().filter_map(of).collect()
+        }
+
+        fn news(&self) -> Vec<News> {
+            let of = |consequence: &Consequence| match consequence {
+                Consequence::News { news, .. } => Some(news.clone()),
+                _ => None,
+            };
+            self.seen.iter().filter_map(of).collect()
+        }
+    }
+
+    fn set_slot(slot: u16, pin: &str) -> Op {
+        Op::SetSlot { slot: Slot(slot), pin: pin.parse().unwrap(), name: Name::from("guest") }
+    }
+
+    fn create(pin: &str) -> Op {
+        Op::CreateEntry { pin: pin.parse().unwrap(), name: Name::from("guest"), window: None }
+    }
+
+    #[test]
+    fn what_an_answer_stands_for_is_the_profiles_word() {
+        let mut applied = Kit::new(Vendor::GenericCloud, &[]);
+        let command = applied.send(create("1234"));
+        assert_eq!(applied.answers(command), []);
+        applied.run_until(1_000);
+        assert!(matches!(applied.answers(command)[..], [Answer::Done { handle: Some(_) }]));
+
+        let mut queued = Kit::new(Vendor::August, &[]);
+        let command = queued.send(create("1234"));
+        assert_eq!(queued.answers(command), [Answer::Accepted]);
+        queued.run_until(1_000);
+        assert!(matches!(queued.answers(command)[..], [Answer::Accepted, Answer::Done { .. }]));
+
+        let mut nothing = Kit::new(Vendor::SmartThings, &[]);
+        let command = nothing.send(set_slot(1, "1234"));
+        nothing.run_until(1_000);
+        assert_eq!(nothing.answers(command), [Answer::Accepted]);
+        assert_eq!(nothing.news(), [News::EntryAdded(Place::Slot(Slot(1)))]);
+    }
+
+    #[test]
+    fn a_twin_on_smartthings_is_told_by_a_later_notice_or_not_at_all() {
+        for (quirks, told) in [(&[][..], true), (&[Quirk::TwinDropped][..], false)] {
+            let mut kit = Kit::new(Vendor::SmartThings, quirks);
+            kit.send(set_slot(1, "1234"));
+            kit.run_until(2_000);
+            kit.send(set_slot(2, "1234"));
+            kit.run_until(4_000);
+            let not_added = News::NotAdded { slot: Slot(2), duplicate: true };
+            assert_eq!(kit.news().contains(&not_added), told);
+            assert_eq!(kit.site.locks[0].lock.entries.iter().filter(|entry| entry.source != Source::Reserved).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_failure_after_storing_has_stored() {
+        let mut kit = Kit::new(Vendor::GenericCloud, &[]);
+        let command = kit.send_with(create("1234"), Fate { apply_ms: 1_000, fails_after: true, ..Fate::default() }, None);
+        kit.run_until(1_000);
+        assert!(matches!(kit.answers(command)[..], [Answer::ServerError { .. }]));
+        assert_eq!(kit.site.locks[0].lock.entries.len(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_waits_for_the_path_and_no_longer_than_its_time_to_live() {
+        for (back_after_ms, entries) in [(5 * MINUTE_MS, 1), (11 * MINUTE_MS, 0)] {
+            let mut kit = Kit::new(Vendor::GenericSlot, &[]);
+            kit.send(set_slot(1, "1234"));
+            kit.with(|site, now, out| site.set_lock(now, 0, LockCondition::Dead, true, out));
+            kit.run_until(back_after_ms);
+            assert!(kit.site.locks[0].lock.entries.is_empty());
+            kit.with(|site, now, out| site.set_lock(now, 0, LockCondition::Dead, false, out));
+            kit.run_until(back_after_ms + 10_000);
+            assert_eq!(kit.site.locks[0].lock.entries.len(), entries);
+            let late = kit.seen.iter().any(|consequence| matches!(consequence, Consequence::OffCourse { .. }));
+            assert_eq!(late, entries == 1, "a run after the time-out is off the plain course");
+        }
+    }
+
+    #[test]
+    fn a_loss_is_noticed_after_a_moment_and_then_refuses_commands() {
+        let mut kit = Kit::new(Vendor::GenericSlot, &[]);
+        kit.with(|site, now, out| site.set_hub(now, 0, true, out));
+        let taken = kit.send(set_slot(1, "1234"));
+        kit.run_until(LOSS_NOTICED_AFTER_MS);
+        let refused = kit.send(set_slot(2, "5678"));
+        assert_eq!(kit.answers(taken), []);
+        assert_eq!(kit.answers(refused), [Answer::Unreachable(PathPart::Hub)]);
+    }
+
+    #[test]
+    fn an_honoured_key_makes_one_entry() {
+        let mut kit = Kit::new(Vendor::August, &[]);
+        let fate = Fate { apply_ms: 1_000, ..Fate::default() };
+        let first = kit.send_with(create("1234"), fate, Some(7));
+        let second = kit.send_with(create("1234"), fate, Some(7));
+        kit.run_until(5_000);
+        let third = kit.send_with(create("1234"), fate, Some(7));
+        assert_eq!(kit.site.locks[0].lock.entries.len(), 1);
+        assert_eq!(kit.answers(first)[1], kit.answers(second)[1]);
+        assert_eq!(kit.answers(third), [kit.answers(first)[1].clone()]);
+    }
+
+    #[test]
+    fn plain_reads_may_be_old_and_fresh_ones_are_not() {
+        let mut kit = Kit::new(Vendor::GenericSlot, &[]);
+        kit.run_until(60_000);
+        kit.send(set_slot(1, "1234"));
+        kit.run_until(62_000);
+        let old = Fate { staleness_ms: 3_000, ..Fate::default() };
+        let plain = kit.send_with(Op::ListEntries { page: 0, fresh: false }, old, None);
+        let fresh = kit.send_with(Op::ListEntries { page: 0, fresh: true }, old, None);
+        kit.run_until(70_000);
+        let shown = |answers: Vec<Answer>| match &answers[..] {
+            [Answer::Entries { items, .. }] => items.len(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((shown(kit.answers(plain)), shown(kit.answers(fresh))), (0, 1));
+    }
+
+    #[test]
+    fn a_join_voids_ids_and_queues() {
+        let mut kit = Kit::new(Vendor::GenericCloud, &[]);
+        let device = kit.site.locks[0].device;
+        kit.send(create("1234"));
+        kit.with(|site, now, out| site.resets(now, 0, false, out));
+        kit.run_until(60_000);
+        assert!(kit.site.locks[0].lock.entries.is_empty());
+        assert_ne!(kit.site.locks[0].device, device);
+        assert_eq!(kit.site.locks[0].epoch, Epoch(2));
+        let order = Order {
+            command_id: CommandId(99),
+            key: Key(99),
+            device: Some(device),
+            epoch: Epoch(1),
+            op: Op::DeleteEntry { handle: Handle(2) },
+            emitted_at: kit.now,
+        };
+        kit.with(|site, now, out| site.receive(now, order, Fate::default(), out));
+        assert_eq!(kit.answers(CommandId(99)), [Answer::Gone]);
+    }
+
+    #[test]
+    fn calls_beyond_the_rate_are_refused_until_the_minute_is_over() {
+        let mut kit = Kit::new(Vendor::GenericCloud, &[]);
+        let mut last = CommandId(0);
+        for _ in 0..61 {
+            last = kit.send(Op::GetDevice);
+        }
+        assert_eq!(kit.answers(last), [Answer::RateLimited { retry_after_ms: MINUTE_MS }]);
+    }
+}
