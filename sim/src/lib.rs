@@ -11,5 +11,6 @@ pub mod request;
 pub mod run;
 pub mod setup;
 pub mod simulation;
+pub mod sweep;
 pub mod trace;
 pub mod verdict;

@@ -35,10 +35,10 @@ enum Kind {
     Ongoing,
     /// Begins within the hour, or has begun.
     Soon,
-    /// Begins within the day.
-    Today,
-    /// Begins in days, around the 72 h of native schedules.
-    Later,
+    /// Begins within the horizon.
+    Within,
+    /// Begins about 72 h ahead, where native schedules are stored.
+    Ahead,
 }
 
 /// What is done to a code.
@@ -67,7 +67,7 @@ impl Habits {
     /// Leaves out some of everything, and weighs the rest.
     pub fn draw(chance: &mut Chance) -> Self {
         let weigh = |chance: &mut Chance| chance.weighted(&[(2, 1), (3, 3), (2, 9)]);
-        let kinds = chance.some_of(&[Kind::Ongoing, Kind::Soon, Kind::Today, Kind::Later], 65);
+        let kinds = chance.some_of(&[Kind::Ongoing, Kind::Soon, Kind::Within, Kind::Ahead], 65);
         let others = [Change::Pin, Change::Window, Change::Name, Change::Type, Change::Allowed, Change::Pull, Change::Look];
         let mut changes: Vec<_> = chance.some_of(&others, 60).into_iter().map(|change| (weigh(chance), change)).collect();
         changes.push((weigh(chance) * 2, Change::Delete));
@@ -139,8 +139,9 @@ impl Teller<'_> {
         let habits = &self.swarm.habits;
         let lock = chance.below(self.locks.len() as u64) as usize;
         let drawn = &self.locks[lock];
-        let born = self.swarm.moment(chance);
-        let window = window(chance.weighted(&habits.creations), born, chance);
+        // Most codes come early, so that something can happen to them.
+        let born = self.swarm.moment(chance).min(self.swarm.moment(chance));
+        let window = window(chance.weighted(&habits.creations), born, self.swarm.horizon_ms, chance);
         let name = format!("C{n}");
         let pooled = window.is_some() && chance.happens(habits.pool_percent);
         let create = CreateCode {
@@ -283,12 +284,12 @@ fn pin_for(drawn: &DrawnLock, chance: &mut Chance) -> &'static str {
     chance.one_of(&fitting)
 }
 
-fn window(kind: Kind, born: i64, chance: &mut Chance) -> Option<(i64, i64)> {
+fn window(kind: Kind, born: i64, horizon_ms: i64, chance: &mut Chance) -> Option<(i64, i64)> {
     let ahead = match kind {
         Kind::Ongoing => return None,
         Kind::Soon => chance.within(-30 * MINUTE_MS, HOUR_MS + 20 * MINUTE_MS),
-        Kind::Today => chance.within(HOUR_MS, 18 * HOUR_MS),
-        Kind::Later => chance.within(2 * DAY_MS, 4 * DAY_MS),
+        Kind::Within => chance.spread(HOUR_MS, (horizon_ms - born).max(2 * HOUR_MS)),
+        Kind::Ahead => chance.within(3 * DAY_MS - 6 * HOUR_MS, 3 * DAY_MS + 6 * HOUR_MS),
     };
     let step = chance.weighted(&[(8, MINUTE_MS), (2, SECOND_MS)]);
     let starts = (born + ahead).max(0) / step * step;
