@@ -320,7 +320,7 @@ impl Simulation<'_> {
         }
         let until = self.now + self.plan.crashes[index].down.0;
         self.down_until = Some(until);
-        self.agenda.add(until, Class::Fault, u32::MAX / 2, Item::Restart);
+        self.agenda.add(until, Class::Fault, self.crash_entity(), Item::Restart);
     }
 
     pub(super) fn restart(&mut self) {

@@ -218,7 +218,7 @@ impl<'a> Simulation<'a> {
         }
         for (index, crash) in self.plan.crashes.iter().enumerate() {
             if let CrashPoint::At(at) = crash.when {
-                self.agenda.add(self.setup.instant(at), Class::Fault, u32::MAX / 2, Item::Crash { index });
+                self.agenda.add(self.setup.instant(at), Class::Fault, self.crash_entity(), Item::Crash { index });
             }
         }
         for (step, planned) in self.plan.steps.iter().enumerate() {
@@ -230,6 +230,11 @@ impl<'a> Simulation<'a> {
                 _ => self.agenda.add(at, Class::Person, step as u32, Item::Act { step }),
             }
         }
+    }
+
+    /// Crashes and restarts come after the faults of their instant.
+    fn crash_entity(&self) -> u32 {
+        self.plan.faults.len() as u32
     }
 
     /// Ends what is not lost for good, and waits until all is settled and had time to converge.
