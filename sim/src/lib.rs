@@ -5,4 +5,6 @@ pub mod plan;
 pub mod plan_text;
 pub mod quirk;
 pub mod run;
+pub mod scenario;
 pub mod verdict;
+pub mod words;
