@@ -7,6 +7,7 @@ pub mod occurrence;
 pub mod plan;
 pub mod plan_text;
 pub mod quirk;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod verdict;

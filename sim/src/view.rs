@@ -81,6 +81,16 @@ impl View {
         Self { locks: facts.locks.iter().map(lock).collect(), ..Self::default() }
     }
 
+    /// Before the first occurrence of a log that is known whole: codes have their names before the answer that binds them.
+    #[must_use]
+    pub fn naming(facts: &Facts, log: &[(Timestamp, Occurrence)]) -> Self {
+        let bound = log.iter().filter_map(|(_, occurrence)| match occurrence {
+            Occurrence::Bound { name, code } => Some((*code, name.clone())),
+            _ => None,
+        });
+        Self { labels: bound.collect(), ..Self::new(facts) }
+    }
+
     /// Takes one occurrence in; gives the events that are in the log with it (`P-08`).
     pub fn observe(&mut self, occurrence: &Occurrence) -> Vec<Event> {
         match occurrence {
