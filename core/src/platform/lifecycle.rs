@@ -336,7 +336,9 @@ impl Platform {
     /// Forgets the oldest tombstones beyond what a lock may plausibly bring back.
     pub(super) fn prune(&mut self, device: u32) {
         const KEPT: usize = 64;
-        let is_spent = |code: &Code| code.is_gone && !code.may_be_on_lock() && code.write.is_none() && code.passing.read.is_none();
+        let is_spent = |code: &Code| {
+            code.is_gone && !code.may_be_on_lock() && code.write.is_none() && code.unanswered.is_none() && code.passing.read.is_none()
+        };
         let codes = &self.device(device).codes;
         let spent = codes.iter().filter(|code| is_spent(code)).count();
         if spent <= 2 * KEPT {

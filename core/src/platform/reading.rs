@@ -635,6 +635,7 @@ impl Platform {
             Place::Handle(handle) => Some(handle),
             Place::Slot(_) => None,
         };
+        self.keep_unanswered(at);
         self.on_applied(at, handle);
     }
 
@@ -644,6 +645,7 @@ impl Platform {
         match (&write.op, item) {
             (Op::SetSchedule { window, .. }, Some(item)) if rounds_to(item.window, *window, self.profile(at.device)) => {
                 if is_after_sending {
+                    self.keep_unanswered(at);
                     self.on_applied(at, None);
                 }
             }
@@ -651,6 +653,7 @@ impl Platform {
             (_, _) if is_ours => self.stop_looking(at),
             (_, _) if is_after_sending => {
                 let place = write.place();
+                self.keep_unanswered(at);
                 self.settle(at);
                 self.on_erased(at, place);
             }
