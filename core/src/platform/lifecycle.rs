@@ -365,11 +365,14 @@ impl Platform {
         }
         code.record.status = Status::Unset;
         if !self.is_due(self.code(at), now) {
-            self.code_mut(at).episode = None;
+            let code = self.code_mut(at);
+            code.episode = None;
+            code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);
         } else {
             let code = self.code_mut(at);
+            code.record.is_scheduled_on_device = false;
             code.episode = Some(code.episode.map_or_else(|| Episode::begin(now), |episode| Episode { since: now, ..episode }));
             code.record.status = if code.is_before_native_start(now) { Status::Unset } else { Status::Setting };
         }

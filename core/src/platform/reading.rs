@@ -236,7 +236,10 @@ impl Platform {
         let mut all = listing.items;
         all.extend(items.iter().cloned());
         if listing.is_fresh {
+            // This listing is the look that a path which is back asks for.
+            let wanted = self.caches[device as usize].fresh_at;
             self.on_contact(device, listing.started_at);
+            self.caches[device as usize].fresh_at = wanted;
         }
         self.compare_listing(device, all, Evidence { sent_at: listing.started_at, is_fresh: listing.is_fresh });
     }
