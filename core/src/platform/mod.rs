@@ -168,6 +168,8 @@ impl Platform {
     }
 
     fn take(&mut self, input: Input) {
+        // Whatever comes, what is due now is due; what the input does must not make anybody miss it.
+        self.todo.extend(self.agenda.due(self.now));
         match input {
             Input::Call { call_id, workspace, request } => {
                 let result = self.serve(workspace, request);
@@ -177,8 +179,6 @@ impl Platform {
             Input::Notice(notice) => self.on_notice(&notice),
             Input::Wake => {}
         }
-        // Whatever came: what is due now is due.
-        self.todo.extend(self.agenda.due(self.now));
         self.settle_down();
     }
 
