@@ -1,5 +1,6 @@
 //! A virtual world of locks and vendors that drives a controller in virtual time, and a judge that watches.
 
+pub mod cli;
 pub mod expect;
 #[cfg(test)]
 mod handwritten;

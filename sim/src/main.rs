@@ -1,3 +1,9 @@
 //! The `keyway` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use keyway_sim::cli::{self, Engine};
+
+fn main() -> ExitCode {
+    cli::main(Engine::default())
+}
