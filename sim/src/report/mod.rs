@@ -26,8 +26,7 @@ pub fn trace(outcome: &Outcome) -> String {
         text.push_str(&serde_json::to_string(&Line { at: *at, occurrence }).expect("an occurrence is plain data"));
         text.push('\n');
     }
-    text.push_str(&format!("{{\"hash\":\"{:032x}\"}}\n", outcome.hash));
-    text
+    text + &format!("{{\"hash\":\"{:032x}\"}}\n", outcome.hash)
 }
 
 /// How a page is to look.
