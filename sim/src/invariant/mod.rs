@@ -12,6 +12,8 @@ use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
 pub mod harness;
+pub mod life;
+pub mod story;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
 pub trait Invariant {
