@@ -229,10 +229,10 @@ impl History {
         self.calls.get(&call)
     }
 
-    /// A command that was sent, and the lock it means.
+    /// A command that was sent.
     #[must_use]
-    pub fn command(&self, id: CommandId) -> Option<&(Command, Option<Lock>)> {
-        self.commands.get(&id)
+    pub fn command(&self, id: CommandId) -> Option<&Command> {
+        self.commands.get(&id).map(|(command, _)| command)
     }
 
     /// A code.

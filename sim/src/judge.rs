@@ -11,6 +11,9 @@ use crate::invariant::{self, Found, Interests, Invariant};
 use crate::occurrence::{Facts, Occurrence, Phase};
 use crate::verdict::{Finding, Verdict, Violation};
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// Watches one run.
 pub struct Judge {
     history: History,
