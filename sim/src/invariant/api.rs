@@ -287,14 +287,15 @@ fn wrong_pull(view: &View<'_>, original: CodeId, backup: CodeId) -> Option<Strin
 /// I-API-03. Lengths that the device told later are granted as well as those of its profile.
 fn accepted_pins(view: &View<'_>, found: &mut Found) {
     let Some((call, Some(Ok(reply)))) = view.call() else { return };
-    let (asked, preferred, codes): (Option<&RequestedCode>, Option<Option<u8>>, Vec<CodeId>) = match (&call.request, reply) {
+    let (asked, length, codes): (Option<&RequestedCode>, Length, Vec<CodeId>) = match (&call.request, reply) {
         (Request::Create(create), Response::AccessCode(code)) => {
             // The PIN of a linked group was fixed by its first code.
-            let preferred = create.common_code_key.is_none().then_some(create.preferred_code_length);
-            (create.code.as_ref(), preferred, vec![*code])
+            let is_own = create.code.is_none() && create.common_code_key.is_none();
+            let length = if is_own { Length::Chosen { preferred: create.preferred_code_length } } else { Length::Given };
+            (create.code.as_ref(), length, vec![*code])
         }
-        (Request::CreateMultiple(create), Response::AccessCodes(codes)) => (create.code.as_ref(), None, codes.clone()),
-        (Request::Update(update), _) if update.code.is_some() => (update.code.as_ref(), None, vec![update.access_code_id]),
+        (Request::CreateMultiple(create), Response::AccessCodes(codes)) => (create.code.as_ref(), Length::Given, codes.clone()),
+        (Request::Update(update), _) if update.code.is_some() => (update.code.as_ref(), Length::Given, vec![update.access_code_id]),
         _ => return,
     };
     found.armed("I-API-03");
@@ -302,8 +303,7 @@ fn accepted_pins(view: &View<'_>, found: &mut Found) {
         found.broken("I-API-03", format!("{} took {what}", name_of(&call.request)), format!("a call of {}", name_of(&call.request)));
     }
     for record in codes.into_iter().filter_map(|code| view.live(code)) {
-        let preferred = preferred.filter(|_| asked.is_none());
-        if let Some(what) = wrong_pin(view, record, preferred) {
+        if let Some(what) = wrong_pin(view, record, length) {
             view.broken(found, "I-API-03", record.access_code_id, &what);
         }
     }
@@ -320,8 +320,16 @@ fn wrong_form(code: &RequestedCode) -> Option<String> {
     }
 }
 
-/// `preferred` is none for a PIN that was not generated for this device alone.
-fn wrong_pin(view: &View<'_>, record: &Record, preferred: Option<Option<u8>>) -> Option<String> {
+/// Where the length of a PIN comes from.
+#[derive(Clone, Copy)]
+enum Length {
+    /// From the caller, or from other devices that share the PIN.
+    Given,
+    /// It was generated for this device alone.
+    Chosen { preferred: Option<u8> },
+}
+
+fn wrong_pin(view: &View<'_>, record: &Record, length: Length) -> Option<String> {
     let (pin, lock) = (record.code?, view.lock(record.device_id)?);
     let profile = &lock.facts.profile;
     if view.story.took_other_lengths(record.device_id, view.history) || record.is_offline_access_code {
@@ -333,7 +341,8 @@ fn wrong_pin(view: &View<'_>, record: &Record, preferred: Option<Option<u8>>) ->
     if let Some(constraint) = profile.constraints.iter().find(|constraint| !obeys(pin, **constraint)) {
         return Some(format!("got {pin}, which breaks {constraint:?}"));
     }
-    let wanted = preferred?.filter(|length| profile.lengths.contains(*length)).or(profile.lengths.shortest());
+    let Length::Chosen { preferred } = length else { return None };
+    let wanted = preferred.filter(|length| profile.lengths.contains(*length)).or(profile.lengths.shortest());
     (wanted != Some(pin.length())).then(|| format!("was given {pin}, which has not the length of {} digits", wanted.unwrap_or_default()))
 }
 
@@ -348,7 +357,9 @@ pub fn obeys(pin: Pin, constraint: Constraint) -> bool {
         Constraint::NoZeros => !digits.contains(&0),
         Constraint::CannotStartWith12 => !digits.starts_with(&[1, 2]),
         Constraint::NoTripleConsecutiveInts => !(runs(0) || runs(1) || runs(-1)),
-        Constraint::NoAscendingOrDescendingSequence => digits.len() < 2 || !(steps().all(|step| step == 1) || steps().all(|step| step == -1)),
+        Constraint::NoAscendingOrDescendingSequence => {
+            digits.len() < 2 || !(steps().all(|step| step == 1) || steps().all(|step| step == -1))
+        }
         Constraint::AtLeastThreeUniqueDigits => distinct(&digits) >= 3,
         Constraint::CannotContain089 => !digits.iter().any(|digit| matches!(digit, 0 | 8 | 9)),
         Constraint::CannotContain0789 => !digits.iter().any(|digit| matches!(digit, 0 | 7..=9)),
@@ -363,5 +374,109 @@ pub fn obeys(pin: Pin, constraint: Constraint) -> bool {
         | Constraint::StartDateInFuture
         | Constraint::NameLength { .. }
         | Constraint::NameMustBeUnique => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::kit::{breaks, story};
+    use super::*;
+    use crate::judge::testing::{CLOUD, SLOT, Story, pin};
+    use crate::occurrence::Occurrence;
+    use keyway_core::id::CallId;
+    use keyway_core::request::{Delete, Refusal};
+
+    fn call(story: &mut Story, request: Request, result: Result<Response, Refusal>, rest: Vec<Occurrence>) {
+        let call_id = CallId(story.number());
+        let mut occurrences = vec![Occurrence::Replied { call_id, result }];
+        occurrences.extend(rest);
+        story.step(Occurrence::Called { call_id, workspace: WorkspaceId::numbered(0), request }, occurrences);
+    }
+
+    fn get(code: CodeId) -> Request {
+        Request::Get(Get { access_code_id: Some(code), ..Get::default() })
+    }
+
+    #[test]
+    fn lawful_calls_break_nothing() {
+        let mut story = Story::judged_by_all();
+        let id = story.confirmed(SLOT, "1234", None);
+        call(&mut story, get(id), Ok(Response::AccessCode(id)), Vec::new());
+        call(&mut story, get(CodeId(9_999)), Err(Refusal::AccessCodeNotFound), Vec::new());
+        let device_id = Some(story.record(id).device_id);
+        let list = Request::List(List { device_id, access_code_ids: None });
+        call(&mut story, list, Ok(Response::AccessCodes(vec![id])), Vec::new());
+        call(&mut story, Request::Delete(Delete::default()), Err(Refusal::AccessCodeNotFound), Vec::new());
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_refused_call_that_changes_something_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let mut record = story.record(id).clone();
+        record.name = Some("other".to_owned());
+        let shows = story.shows(record);
+        let request = Request::Update(Update { access_code_id: id, ..Update::default() });
+        call(&mut story, request, Err(Refusal::InvalidInput), vec![shows]);
+        breaks(&mut story, "I-API-01");
+    }
+
+    #[test]
+    fn a_tombstone_that_is_given_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let place = story.place_of(id);
+        story.delete(id);
+        story.erase(id, place);
+        story.drop_record(id);
+        call(&mut story, get(id), Ok(Response::AccessCode(id)), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_list_that_leaves_one_out_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let device_id = Some(story.record(id).device_id);
+        let list = Request::List(List { device_id, access_code_ids: None });
+        call(&mut story, list, Ok(Response::AccessCodes(Vec::new())), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn an_update_that_is_granted_and_not_done_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let request = Request::Update(Update { access_code_id: id, code: Some(pin("5678").into()), ..Update::default() });
+        call(&mut story, request, Ok(Response::AccessCode(id)), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_pin_that_the_lock_does_not_take_is_found() {
+        let mut story = story();
+        story.code(CLOUD, "123456789012", None, Status::Setting);
+        breaks(&mut story, "I-API-03");
+    }
+
+    #[test]
+    fn each_constraint_is_read_as_the_vendor_means_it() {
+        let cases = [
+            (Constraint::NoZeros, "1234", "1034"),
+            (Constraint::CannotStartWith12, "2134", "1234"),
+            (Constraint::NoTripleConsecutiveInts, "1235", "91234"),
+            (Constraint::NoTripleConsecutiveInts, "1112", "1111"),
+            (Constraint::NoAscendingOrDescendingSequence, "1235", "9876"),
+            (Constraint::AtLeastThreeUniqueDigits, "1123", "1122"),
+            (Constraint::CannotContain089, "1237", "1238"),
+            (Constraint::CannotContain0789, "1236", "1237"),
+            (Constraint::UniqueFirstFourDigits, "12344", "12324"),
+            (Constraint::NoAllSameDigits, "1112", "1111"),
+        ];
+        for (constraint, good, bad) in cases {
+            assert!(obeys(pin(good), constraint), "{constraint:?} {good}");
+            assert!(!obeys(pin(bad), constraint), "{constraint:?} {bad}");
+        }
     }
 }

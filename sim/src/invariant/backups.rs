@@ -12,7 +12,12 @@ use crate::occurrence::Lock;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    row("I-BAK-01", "A backup stands in for one original, an original has one backup, and both are on one device.", Scope::Device, Origin::Docs),
+    row(
+        "I-BAK-01",
+        "A backup stands in for one original, an original has one backup, and both are on one device.",
+        Scope::Device,
+        Origin::Docs,
+    ),
     row(
         "I-BAK-02",
         "What is pulled was set and still in that device's pool, for a managed time-bound code that is no backup.",
@@ -21,8 +26,18 @@ pub const ROWS: &[Row] = &[
     ),
     row("I-BAK-03", "A pulled backup runs from its pull to its original's end, as long as both live.", Scope::Code, Origin::Docs),
     row("I-BAK-04", "Pulling again gives the same backup and changes nothing.", Scope::Code, Origin::Docs),
-    row("I-BAK-05", "A pool holds no more than its target, and is said to have a backup exactly when it has one.", Scope::Device, Origin::Seed),
-    row("I-BAK-06", "Backups exist only where a pool is possible and active, and a pool once active stays so.", Scope::Device, Origin::Docs),
+    row(
+        "I-BAK-05",
+        "A pool holds no more than its target, and is said to have a backup exactly when it has one.",
+        Scope::Device,
+        Origin::Seed,
+    ),
+    row(
+        "I-BAK-06",
+        "Backups exist only where a pool is possible and active, and a pool once active stays so.",
+        Scope::Device,
+        Origin::Docs,
+    ),
     row("I-BAK-07", "A pooled backup's PIN is valid and unlike every other known on the device.", Scope::Device, Origin::Ours),
     row("I-BAK-08", "A backup bears the name that its id gives it.", Scope::Code, Origin::Docs),
 ];

@@ -43,7 +43,9 @@ impl Invariant for Announced {
             Occurrence::Unannounced { what } => {
                 found.broken("I-CTR-01", format!("{what} differs, and no step announced it"), "an unannounced change".to_owned());
             }
-            Occurrence::StepEnded if !history.changed_codes().is_empty() || !history.changed_devices().is_empty() => found.armed("I-CTR-01"),
+            Occurrence::StepEnded if !history.changed_codes().is_empty() || !history.changed_devices().is_empty() => {
+                found.armed("I-CTR-01")
+            }
             _ => {}
         }
     }
@@ -115,5 +117,63 @@ impl Invariant for CommandIds {
             let what = format!("a second command has the id {:?}", command.command_id);
             found.broken("I-CTR-03", what, format!("a command of kind {:?}", command.op.kind()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::kit::breaks;
+    use super::*;
+    use crate::judge::testing::{SLOT, Story};
+    use keyway_core::id::WorkspaceId;
+    use keyway_core::port::Op;
+    use keyway_core::request::{Delete, Refusal, Request};
+
+    fn called(call: u64) -> Occurrence {
+        let request = Request::Delete(Delete::default());
+        Occurrence::Called { call_id: CallId(call), workspace: WorkspaceId::numbered(0), request }
+    }
+
+    fn replied(call: u64) -> Occurrence {
+        Occurrence::Replied { call_id: CallId(call), result: Err(Refusal::AccessCodeNotFound) }
+    }
+
+    #[test]
+    fn a_change_that_nobody_announced_is_found() {
+        let mut story = Story::judged_by(checkers());
+        story.occur(Occurrence::Unannounced { what: "code 7".to_owned() });
+        breaks(&mut story, "I-CTR-01");
+    }
+
+    #[test]
+    fn a_call_without_its_one_reply_is_found() {
+        let wrong: [&[Occurrence]; 3] = [&[], &[replied(7), replied(7)], &[replied(8)]];
+        for rest in wrong {
+            let mut story = Story::judged_by(checkers());
+            story.step(called(7), rest.to_vec());
+            breaks(&mut story, "I-CTR-02");
+        }
+        let mut story = Story::judged_by(checkers());
+        story.step(Occurrence::Woken, vec![replied(7)]);
+        breaks(&mut story, "I-CTR-02");
+    }
+
+    #[test]
+    fn a_crash_excuses_from_the_reply() {
+        let mut story = Story::judged_by(checkers());
+        story.occur(Occurrence::StepBegan);
+        story.occur(called(7));
+        story.crash(1_000, |_| {});
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_second_command_of_an_id_is_found() {
+        let mut story = Story::judged_by(checkers());
+        let command = story.draft_command(SLOT, None, Op::GetDevice);
+        let again = Occurrence::Commanded { command, lock: Some(SLOT) };
+        story.step(Occurrence::Woken, vec![again.clone()]);
+        story.step(Occurrence::Woken, vec![again]);
+        breaks(&mut story, "I-CTR-03");
     }
 }

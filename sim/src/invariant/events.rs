@@ -20,7 +20,12 @@ use crate::occurrence::{Cause, Origin as StoredBy};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    row("I-EVT-01", "Every event has the seed's properties for its type and no other, and an id of its own.", Scope::Workspace, Origin::Seed),
+    row(
+        "I-EVT-01",
+        "Every event has the seed's properties for its type and no other, and an id of its own.",
+        Scope::Workspace,
+        Origin::Seed,
+    ),
     row(
         "I-EVT-02",
         "An event names a code that its workspace has or had, with that code's device and account.",
@@ -157,7 +162,12 @@ fn pulled_backup_works(view: &View<'_>, event: &Event, found: &mut Found) {
     let works = view.story.code(backup).is_some_and(|seen| seen.life.works());
     // What a crash cut short may have ended the backup after its pull.
     if !works && !view.is_reread {
-        view.broken(found, "I-EVT-03", event.access_code_id, "the pulled backup was never said to be set, or was said to be gone since (EO-14)");
+        view.broken(
+            found,
+            "I-EVT-03",
+            event.access_code_id,
+            "the pulled backup was never said to be set, or was said to be gone since (EO-14)",
+        );
     }
 }
 
@@ -250,9 +260,8 @@ fn while_blind(view: &View<'_>, event: &Event) -> Option<String> {
         EventType::Created | EventType::Changed | EventType::Deleted | EventType::BackupAccessCodePulled => false,
     };
     let lock = view.history.find_lock(event.device_id)?;
-    let blinds = |code: ErrorCode| {
-        matches!(code, ErrorCode::AccountDisconnected | ErrorCode::InvalidCredentials | ErrorCode::BridgeDisconnected)
-    };
+    let blinds =
+        |code: ErrorCode| matches!(code, ErrorCode::AccountDisconnected | ErrorCode::InvalidCredentials | ErrorCode::BridgeDisconnected);
     let before = view.history.previous_device(lock)?.account_errors.iter().any(|entry| blinds(entry.error_code));
     let after = view.history.lock(lock).device.as_ref()?.account_errors.iter().any(|entry| blinds(entry.error_code));
     let is_offline = view.live(event.access_code_id).is_some_and(|record| record.is_offline_access_code);
@@ -569,7 +578,9 @@ fn silence(view: &View<'_>, found: &mut Found) {
     let what = match reply {
         Err(refusal) => format!("the call was refused as {refusal}"),
         Ok(Response::AccessCode(_) | Response::AccessCodes(_) | Response::Done) => match &call.request {
-            Request::Update(update) if !alters_in_step(view, |code| code == update.access_code_id) => "the update altered nothing".to_owned(),
+            Request::Update(update) if !alters_in_step(view, |code| code == update.access_code_id) => {
+                "the update altered nothing".to_owned()
+            }
             Request::UpdateMultiple(_) if !alters_in_step(view, |_| true) => "the update altered nothing".to_owned(),
             Request::Get(_) | Request::List(_) => "the call only reads".to_owned(),
             Request::Create(_)

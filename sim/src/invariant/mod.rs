@@ -11,8 +11,13 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
+pub mod api;
+pub mod backups;
+pub mod contract;
+pub mod events;
 pub mod harness;
 pub mod life;
+pub mod problems;
 pub mod story;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
@@ -125,7 +130,16 @@ struct Family {
 }
 
 /// All families, in the order in which findings name them.
-const FAMILIES: &[Family] = &[Family { rows: harness::ROWS, checkers: harness::checkers }];
+const FAMILIES: &[Family] = &[
+    Family { rows: harness::ROWS, checkers: harness::checkers },
+    // The story carries the checks of the four families after it.
+    Family { rows: &[], checkers: story::checkers },
+    Family { rows: problems::ROWS, checkers: Vec::new },
+    Family { rows: events::ROWS, checkers: Vec::new },
+    Family { rows: contract::ROWS, checkers: contract::checkers },
+    Family { rows: backups::ROWS, checkers: Vec::new },
+    Family { rows: api::ROWS, checkers: Vec::new },
+];
 
 /// Every invariant that is checked, in the order in which findings name them.
 pub fn registry() -> impl Iterator<Item = &'static Row> {

@@ -33,7 +33,12 @@ pub const ROWS: &[Row] = &[
     row("I-ERR-08", "Trouble with removing stands only on a code that is being removed.", Scope::Code, Origin::Ours),
     row("I-ERR-10", "Delays and failures are not told before their time, unless a refusal is permanent.", Scope::Code, Origin::Ours),
     row("I-ERR-11", "A problem dates from the past, and its date stays while it stands.", Scope::Code, Origin::Docs),
-    row("I-ERR-14", "The pool counts as empty exactly while it is active and holds no backup that could be pulled.", Scope::Device, Origin::Seed),
+    row(
+        "I-ERR-14",
+        "The pool counts as empty exactly while it is active and holds no backup that could be pulled.",
+        Scope::Device,
+        Origin::Seed,
+    ),
 ];
 
 const fn row(id: &'static str, statement: &'static str, scope: Scope, origin: Origin) -> Row {
@@ -428,9 +433,11 @@ fn set_problems(_: &View<'_>, record: &Record) -> Held {
 fn removal_problems(view: &View<'_>, record: &Record) -> Held {
     let errors = record.errors.iter().map(|entry| entry.error_code);
     let error = errors.filter(|code| matches!(code, ErrorCode::FailedToRemoveFromDevice | ErrorCode::KwiksetUnableToConfirmDeletion));
-    let Some(name) = error.map(ErrorCode::name).next().or_else(|| {
-        has_warning(record, WarningCode::DelayInRemovingFromDevice).then_some(WarningCode::DelayInRemovingFromDevice.name())
-    }) else {
+    let Some(name) = error
+        .map(ErrorCode::name)
+        .next()
+        .or_else(|| has_warning(record, WarningCode::DelayInRemovingFromDevice).then_some(WarningCode::DelayInRemovingFromDevice.name()))
+    else {
         return Held::Idle;
     };
     let known_as = view.story.code(record.access_code_id).and_then(|seen| seen.known_as);
@@ -629,5 +636,158 @@ impl Check for EmptyPool {
         for (lock, _) in view.history.locks() {
             Self::judge(view, lock, found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::kit::{breaks, story};
+    use super::*;
+    use crate::judge::testing::{SLOT, Story};
+    use keyway_core::event::EventType;
+    use keyway_core::problem::{ErrorEntry, WarningEntry};
+    use keyway_core::time::{HOUR_MS, MINUTE_MS};
+
+    fn error(error_code: ErrorCode, created_at: Timestamp) -> ErrorEntry {
+        ErrorEntry { error_code, created_at }
+    }
+
+    fn warning(warning_code: WarningCode, created_at: Timestamp) -> WarningEntry {
+        WarningEntry { warning_code, created_at }
+    }
+
+    /// A code that is set shows these errors two hours later.
+    fn set_with(errors: &[ErrorCode]) -> Story {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.wait(2 * HOUR_MS);
+        let now = story.now();
+        story.change(id, |record| record.errors = errors.iter().map(|code| error(*code, now)).collect());
+        story
+    }
+
+    /// Shows a record changed and tells this of it.
+    fn tell(story: &mut Story, id: CodeId, event: EventType, change: impl FnOnce(&mut Record)) {
+        let mut record = story.record(id).clone();
+        let event = story.emits(&record, event);
+        change(&mut record);
+        let shows = story.shows(record);
+        story.step(crate::occurrence::Occurrence::Woken, vec![event, crate::occurrence::Occurrence::Saved, shows]);
+    }
+
+    #[test]
+    fn lawful_trouble_breaks_nothing() {
+        let mut story = Story::judged_by_all();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.wait(15 * MINUTE_MS);
+        let now = story.now();
+        let delay = warning(WarningCode::DelayInSettingOnDevice, now);
+        tell(&mut story, id, EventType::DelayInSettingOnDevice, |record| record.warnings = vec![delay]);
+        story.wait(30 * MINUTE_MS);
+        let failure = error(ErrorCode::FailedToSetOnDevice, story.now());
+        tell(&mut story, id, EventType::FailedToSetOnDevice, |record| {
+            record.warnings.clear();
+            record.errors = vec![failure];
+        });
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_name_that_the_seed_does_not_know_is_found() {
+        let found = first_stranger(["failed_to_set_on_device", "salto_site_user_not_subscribed"].into_iter(), std::iter::empty());
+        assert!(matches!(found, Held::Broken(_)));
+        let errors = ErrorCode::ALL.iter().map(|code| code.name());
+        let warnings = WarningCode::ALL.iter().map(|code| code.name());
+        assert!(matches!(first_stranger(errors, warnings), Held::Kept));
+    }
+
+    #[test]
+    fn another_vendors_problem_is_found() {
+        breaks(&mut set_with(&[ErrorCode::AugustLockMissingKeypad]), "I-ERR-02");
+    }
+
+    #[test]
+    fn a_thermostats_problem_is_found() {
+        let mut story = story();
+        let now = story.now();
+        story.device_shows(SLOT, |device| device.errors = vec![error(ErrorCode::AuxiliaryHeatRunning, now)]);
+        breaks(&mut story, "I-ERR-03");
+    }
+
+    #[test]
+    fn an_entry_that_stands_twice_is_found() {
+        breaks(&mut set_with(&[ErrorCode::CodeModifiedExternalToSeam; 2]), "I-ERR-04");
+    }
+
+    #[test]
+    fn a_copy_of_a_devices_error_is_found() {
+        breaks(&mut set_with(&[ErrorCode::DeviceOffline]), "I-ERR-05");
+    }
+
+    #[test]
+    fn a_forbidden_change_that_is_a_mere_warning_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let now = story.now();
+        story.change(id, |record| record.warnings = vec![warning(WarningCode::CodeModifiedExternalToSeam, now)]);
+        breaks(&mut story, "I-ERR-06");
+    }
+
+    #[test]
+    fn a_set_code_that_says_it_could_not_be_set_is_found() {
+        breaks(&mut set_with(&[ErrorCode::DuplicateCodeAttemptPrevented]), "I-ERR-07");
+    }
+
+    #[test]
+    fn trouble_with_removing_what_is_not_removed_is_found() {
+        breaks(&mut set_with(&[ErrorCode::FailedToRemoveFromDevice]), "I-ERR-08");
+    }
+
+    #[test]
+    fn trouble_with_removing_outlives_an_outage() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.delete(id);
+        story.wait(15 * MINUTE_MS);
+        let late = warning(WarningCode::DelayInRemovingFromDevice, story.now());
+        tell(&mut story, id, EventType::DelayInRemovingFromDevice, |record| record.warnings = vec![late]);
+        story.change(id, |record| record.status = Status::Unknown);
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_delay_before_its_time_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.wait(15 * MINUTE_MS - 1);
+        let early = warning(WarningCode::DelayInSettingOnDevice, story.now());
+        tell(&mut story, id, EventType::DelayInSettingOnDevice, |record| record.warnings = vec![early]);
+        breaks(&mut story, "I-ERR-10");
+    }
+
+    #[test]
+    fn a_date_in_the_future_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let soon = story.after(1);
+        story.change(id, |record| record.errors = vec![error(ErrorCode::CodeModifiedExternalToSeam, soon)]);
+        breaks(&mut story, "I-ERR-11");
+    }
+
+    #[test]
+    fn a_date_that_moves_is_found() {
+        let mut story = set_with(&[ErrorCode::CodeModifiedExternalToSeam]);
+        let id = story.history().codes().next().unwrap().1.id;
+        story.wait(MINUTE_MS);
+        let now = story.now();
+        story.change(id, |record| record.errors[0].created_at = now);
+        breaks(&mut story, "I-ERR-11");
+    }
+
+    #[test]
+    fn an_active_pool_that_does_not_count_as_empty_is_found() {
+        let mut story = story();
+        story.device_shows(SLOT, |device| device.is_backup_pool_active = true);
+        breaks(&mut story, "I-ERR-14");
     }
 }

@@ -17,7 +17,7 @@ use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::Timestamp;
 
 use super::life::{Circumstances, Life, OutOfOrder};
-use super::{Found, Interests, Invariant, Row, api, backups, events, problems};
+use super::{Found, Interests, Invariant, api, backups, events, problems};
 use crate::history::{Call, CodeIx, History, Input, LockState};
 use crate::occurrence::{Cause, Change, Lock, Occurrence, Origin, TrueEntry};
 
@@ -452,6 +452,12 @@ impl Story {
         self.pulled.iter().filter(move |(_, one)| **one == backup).map(|(original, _)| *original)
     }
 
+    /// Whether this device came to take other PIN lengths than it once told.
+    #[must_use]
+    pub fn took_other_lengths(&self, device: DeviceId, history: &History) -> bool {
+        history.find_lock(device).and_then(|lock| self.lock(lock)).is_some_and(|seen| seen.lengths_changed)
+    }
+
     /// Whether this backup was pulled.
     #[must_use]
     pub fn is_pulled(&self, backup: CodeId) -> bool {
@@ -724,9 +730,6 @@ impl Seen {
     }
 }
 
-/// The rows of this file: none of its own, the checks' files have them.
-pub const ROWS: &[Row] = &[];
-
 /// The checker that carries all checks.
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
@@ -824,5 +827,27 @@ impl Invariant for Chronicler {
         for check in &self.checks {
             check.full(&view, found);
         }
+    }
+}
+
+/// What the tests of the checks' files share.
+#[cfg(test)]
+pub mod kit {
+    use super::checkers;
+    use crate::judge::testing::Story;
+
+    /// A story judged by every check of a step.
+    pub fn story() -> Story {
+        Story::judged_by(checkers())
+    }
+
+    /// Asserts that this was broken, and no other of its family.
+    #[track_caller]
+    pub fn breaks(story: &mut Story, id: &str) {
+        let now = story.now();
+        story.judge.check_fully(now);
+        let broken = story.broken();
+        let family: Vec<&str> = broken.iter().map(String::as_str).filter(|one| one[..6] == id[..6]).collect();
+        assert_eq!(family, [id], "{:#?}", story.judge.finding());
     }
 }
