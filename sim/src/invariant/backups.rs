@@ -281,3 +281,182 @@ fn name(_: &View<'_>, record: &Record) -> Held {
     }
     Held::Broken(format!("a backup is named {:?} instead of {expected}", record.name.as_deref().unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::kit::{breaks, story};
+    use super::*;
+    use crate::judge::testing::{SLOT, Story};
+    use crate::occurrence::Occurrence;
+    use keyway_core::access_code::DeviceRecord;
+    use keyway_core::event::Event;
+    use keyway_core::port::Answer;
+    use keyway_core::problem::{ErrorCode, ErrorEntry};
+    use keyway_core::request::PullBackupAccessCode;
+    use keyway_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+
+    fn empties(now: Timestamp, device: &mut DeviceRecord) {
+        device.is_backup_pool_active = true;
+        device.is_backup_access_code_available = false;
+        device.errors = vec![ErrorEntry { error_code: ErrorCode::EmptyBackupAccessCodePool, created_at: now }];
+    }
+
+    fn fills(device: &mut DeviceRecord) {
+        device.is_backup_access_code_available = true;
+        device.errors.clear();
+    }
+
+    /// A time-bound code on a lock whose pool was just activated.
+    fn original(story: &mut Story) -> CodeId {
+        let window = story.window(0, 5 * HOUR_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
+        let now = story.now();
+        story.device_shows(SLOT, |device| empties(now, device));
+        id
+    }
+
+    /// A backup in the making.
+    fn planned(story: &mut Story, digits: &str, adapt: impl FnOnce(&mut Record)) -> CodeId {
+        let mut record = story.draft(SLOT, digits, None);
+        let id = record.access_code_id;
+        (record.is_backup, record.status) = (true, Status::Setting);
+        record.name = Some(format!("Backup {id} (Seam)"));
+        adapt(&mut record);
+        let created = story.emits(&record, EventType::Created);
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![created, Occurrence::Saved, shows]);
+        id
+    }
+
+    /// A backup that is set.
+    fn pooled(story: &mut Story, digits: &str) -> CodeId {
+        let id = planned(story, digits, |_| {});
+        let mut record = story.record(id).clone();
+        let op = story.write_op(&record);
+        let command = story.command(SLOT, Some(id), op);
+        story.store(SLOT, Some(id), command);
+        let told = story.emits(&record, EventType::SetOnDevice);
+        record.status = Status::Set;
+        let view = story.device_view(SLOT, fills);
+        story.answer_with(command, Answer::Done { handle: None }, vec![told, Occurrence::Saved, view], vec![record]);
+        story.wait(MINUTE_MS);
+        id
+    }
+
+    fn request(original: CodeId) -> Request {
+        Request::PullBackupAccessCode(PullBackupAccessCode { access_code_id: original })
+    }
+
+    /// The pull of the only backup.
+    fn pulls(story: &mut Story, original: CodeId, backup: CodeId, adapt: impl FnOnce(&mut Record)) {
+        let (mut first, mut second) = (story.record(original).clone(), story.record(backup).clone());
+        let Occurrence::Emitted(told) = story.emits(&first, EventType::BackupAccessCodePulled) else { unreachable!() };
+        let told = Occurrence::Emitted(Event { backup_access_code_id: Some(backup), ..told });
+        first.pulled_backup_access_code_id = Some(backup);
+        (second.kind, second.starts_at, second.ends_at) = (Type::TimeBound, Some(story.now()), first.ends_at);
+        adapt(&mut second);
+        let now = story.now();
+        let view = story.device_view(SLOT, |device| empties(now, device));
+        story.call(request(original), Response::AccessCode(backup), vec![told, Occurrence::Saved, view], vec![first, second]);
+    }
+
+    #[test]
+    fn a_lawful_pull_breaks_nothing() {
+        let mut story = story();
+        let original = original(&mut story);
+        let backup = pooled(&mut story, "5678");
+        pulls(&mut story, original, backup, |_| {});
+        story.call(request(original), Response::AccessCode(backup), Vec::new(), Vec::new());
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_second_backup_for_one_original_is_found() {
+        let mut story = story();
+        let original = original(&mut story);
+        let first = pooled(&mut story, "5678");
+        pulls(&mut story, original, first, |_| {});
+        let second = pooled(&mut story, "6789");
+        let (mut record, mut backup) = (story.record(original).clone(), story.record(second).clone());
+        record.pulled_backup_access_code_id = Some(second);
+        (backup.kind, backup.starts_at, backup.ends_at) = (Type::TimeBound, Some(story.now()), record.ends_at);
+        let now = story.now();
+        let view = story.device_view(SLOT, |device| empties(now, device));
+        let shows = [story.shows(record), story.shows(backup)];
+        let rest = shows.into_iter().chain([view]).collect();
+        story.step(Occurrence::Woken, rest);
+        breaks(&mut story, "I-BAK-01");
+    }
+
+    #[test]
+    fn a_pull_of_what_is_not_set_is_found() {
+        let mut story = story();
+        let original = original(&mut story);
+        let backup = planned(&mut story, "5678", |_| {});
+        pulls(&mut story, original, backup, |_| {});
+        breaks(&mut story, "I-BAK-02");
+    }
+
+    #[test]
+    fn a_pulled_backup_with_another_end_is_found() {
+        let mut story = story();
+        let original = original(&mut story);
+        let backup = pooled(&mut story, "5678");
+        pulls(&mut story, original, backup, |record| record.ends_at = record.ends_at.map(|end| end + 1));
+        breaks(&mut story, "I-BAK-03");
+    }
+
+    #[test]
+    fn an_update_that_leaves_the_backup_behind_is_found() {
+        let mut story = story();
+        let original = original(&mut story);
+        let backup = pooled(&mut story, "5678");
+        pulls(&mut story, original, backup, |_| {});
+        let window = story.window(0, 9 * HOUR_MS);
+        story.update(original, None, Some(window), Status::Set);
+        breaks(&mut story, "I-BAK-03");
+    }
+
+    #[test]
+    fn another_backup_at_the_second_pull_is_found() {
+        let mut story = story();
+        let original = original(&mut story);
+        let backup = pooled(&mut story, "5678");
+        pulls(&mut story, original, backup, |_| {});
+        let other = pooled(&mut story, "6789");
+        story.call(request(original), Response::AccessCode(other), Vec::new(), Vec::new());
+        breaks(&mut story, "I-BAK-04");
+    }
+
+    #[test]
+    fn a_backup_that_is_said_not_to_be_there_is_found() {
+        let mut story = story();
+        original(&mut story);
+        pooled(&mut story, "5678");
+        story.device_shows(SLOT, |device| device.is_backup_access_code_available = false);
+        breaks(&mut story, "I-BAK-05");
+    }
+
+    #[test]
+    fn a_backup_without_a_pool_is_found() {
+        let mut story = story();
+        planned(&mut story, "5678", |_| {});
+        breaks(&mut story, "I-BAK-06");
+    }
+
+    #[test]
+    fn a_backup_with_a_known_pin_is_found() {
+        let mut story = story();
+        original(&mut story);
+        planned(&mut story, "1234", |_| {});
+        breaks(&mut story, "I-BAK-07");
+    }
+
+    #[test]
+    fn a_backup_of_another_name_is_found() {
+        let mut story = story();
+        original(&mut story);
+        planned(&mut story, "5678", |record| record.name = Some("Backup 1".to_owned()));
+        breaks(&mut story, "I-BAK-08");
+    }
+}

@@ -638,3 +638,376 @@ fn was_strange(view: &View<'_>, event: &Event) -> bool {
     };
     was_there || view.history.lock(lock).memory.iter().any(is_strange)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::kit::{breaks, story};
+    use super::*;
+    use crate::judge::testing::{CLOUD, SLOT, Story};
+    use crate::occurrence::Occurrence;
+    use keyway_core::id::CallId;
+    use keyway_core::port::Answer;
+    use keyway_core::problem::{ErrorEntry, WarningEntry};
+    use keyway_core::request::{Delete, Refusal};
+    use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+
+    /// A step by a wake: these events of the code, in order, saved, and its record changed.
+    fn tell(story: &mut Story, id: CodeId, events: &[EventType], change: impl FnOnce(&mut Record)) {
+        let mut record = story.record(id).clone();
+        let mut rest: Vec<Occurrence> = events.iter().map(|event| story.emits(&record, *event)).collect();
+        change(&mut record);
+        rest.extend([Occurrence::Saved, story.shows(record)]);
+        story.step(Occurrence::Woken, rest);
+    }
+
+    fn delayed(now: Timestamp) -> Vec<WarningEntry> {
+        vec![WarningEntry { warning_code: WarningCode::DelayInSettingOnDevice, created_at: now }]
+    }
+
+    /// A code that is written, and whose confirmation is told by these events instead of the right one.
+    fn confirmed_with(alter: impl FnOnce(&mut Event)) -> Story {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let mut record = story.record(id).clone();
+        let op = story.write_op(&record);
+        let command = story.command(SLOT, Some(id), op);
+        story.store(SLOT, Some(id), command);
+        let Occurrence::Emitted(mut event) = story.emits(&record, EventType::SetOnDevice) else { unreachable!() };
+        alter(&mut event);
+        record.status = Status::Set;
+        story.answer_with(command, Answer::Done { handle: None }, vec![Occurrence::Emitted(event), Occurrence::Saved], vec![record]);
+        story
+    }
+
+    #[test]
+    fn a_lawful_life_with_trouble_breaks_nothing() {
+        let mut story = Story::judged_by(super::super::story::checkers());
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.wait(15 * MINUTE_MS);
+        let now = story.now();
+        tell(&mut story, id, &[EventType::DelayInSettingOnDevice], |record| record.warnings = delayed(now));
+        story.change(id, |record| record.warnings.clear());
+        story.write(id);
+        let place = story.place_of(id);
+        story.world_erases(SLOT, place);
+        let now = story.now();
+        tell(&mut story, id, &[EventType::DeletedExternalToSeam], |record| {
+            record.status = Status::Setting;
+            record.errors = vec![ErrorEntry { error_code: ErrorCode::CodeModifiedExternalToSeam, created_at: now }];
+        });
+        story.change(id, |record| record.errors.clear());
+        story.write(id);
+        let place = story.place_of(id);
+        story.update(id, Some("5678"), None, Status::Setting);
+        story.world_erases(SLOT, place);
+        story.write(id);
+        let place = story.place_of(id);
+        story.delete(id);
+        story.erase(id, place);
+        story.drop_record(id);
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_lawful_native_life_breaks_nothing() {
+        let mut story = Story::judged_by(super::super::story::checkers());
+        let window = story.window(2 * HOUR_MS, 5 * HOUR_MS);
+        let id = story.confirmed(CLOUD, "1234", Some(window));
+        story.wait_until(window.starts_at);
+        tell(&mut story, id, &[EventType::SetOnDevice], |record| record.status = Status::Set);
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_native_code_that_is_set_before_its_start_is_found() {
+        let mut story = story();
+        let window = story.window(2 * HOUR_MS, 5 * HOUR_MS);
+        let id = story.confirmed(CLOUD, "1234", Some(window));
+        story.wait(HOUR_MS);
+        tell(&mut story, id, &[EventType::SetOnDevice], |record| record.status = Status::Set);
+        breaks(&mut story, "I-EVT-03");
+    }
+
+    #[test]
+    fn an_id_that_comes_back_is_found() {
+        let id = std::cell::Cell::new(EventId(0));
+        let mut story = confirmed_with(|event| id.set(event.event_id));
+        let code = story.history().codes().next().unwrap().1.id;
+        let record = story.record(code).clone();
+        let Occurrence::Emitted(mut event) = story.emits(&record, EventType::Changed) else { unreachable!() };
+        event.event_id = id.get();
+        let request =
+            Request::Update(keyway_core::request::Update { access_code_id: code, name: Some("n".to_owned()), ..Default::default() });
+        let mut after = record;
+        after.name = Some("n".to_owned());
+        story.call(request, Response::AccessCode(code), vec![Occurrence::Emitted(event), Occurrence::Saved], vec![after]);
+        breaks(&mut story, "I-EVT-01");
+    }
+
+    #[test]
+    fn a_missing_pin_is_found() {
+        breaks(&mut confirmed_with(|event| event.code = None), "I-EVT-01");
+    }
+
+    #[test]
+    fn a_wrong_account_is_found() {
+        breaks(&mut confirmed_with(|event| event.connected_account_id = AccountId::numbered(7)), "I-EVT-02");
+    }
+
+    #[test]
+    fn an_end_told_before_the_removal_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let place = story.place_of(id);
+        story.delete(id);
+        story.erase(id, place);
+        let record = story.record(id).clone();
+        let events = [EventType::Deleted, EventType::RemovedFromDevice].map(|event| story.emits(&record, event));
+        let mut rest = events.to_vec();
+        rest.extend([Occurrence::Saved, Occurrence::Recorded { code: id, after: None }]);
+        story.step(Occurrence::Woken, rest);
+        breaks(&mut story, "I-EVT-03");
+    }
+
+    #[test]
+    fn a_delay_told_twice_in_an_episode_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        for _ in 0..2 {
+            story.wait(15 * MINUTE_MS);
+            let now = story.now();
+            tell(&mut story, id, &[EventType::DelayInSettingOnDevice], |record| record.warnings = delayed(now));
+        }
+        breaks(&mut story, "I-EVT-04");
+    }
+
+    #[test]
+    fn a_birth_that_is_not_told_is_found() {
+        let mut story = story();
+        let record = story.draft(SLOT, "1234", None);
+        let id = record.access_code_id;
+        story.call(Story::create_request(&record), Response::AccessCode(id), vec![Occurrence::Saved], vec![record]);
+        breaks(&mut story, "I-EVT-04");
+    }
+
+    #[test]
+    fn an_update_that_is_not_told_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let request =
+            Request::Update(keyway_core::request::Update { access_code_id: id, name: Some("n".to_owned()), ..Default::default() });
+        let mut after = story.record(id).clone();
+        after.name = Some("n".to_owned());
+        story.call(request, Response::AccessCode(id), vec![Occurrence::Saved], vec![after]);
+        breaks(&mut story, "I-EVT-04");
+    }
+
+    #[test]
+    fn a_code_that_becomes_set_in_silence_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.change(id, |record| record.status = Status::Set);
+        breaks(&mut story, "I-EVT-05");
+    }
+
+    #[test]
+    fn recovery_of_what_was_set_is_silent() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.change(id, |record| record.status = Status::Unknown);
+        story.change(id, |record| record.status = Status::Set);
+        story.must_hold();
+    }
+
+    #[test]
+    fn recovery_of_what_was_not_set_is_told() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.change(id, |record| record.status = Status::Unknown);
+        story.change(id, |record| record.status = Status::Set);
+        breaks(&mut story, "I-EVT-05");
+    }
+
+    #[test]
+    fn another_pin_than_the_records_is_found() {
+        let other = crate::judge::testing::pin("9999");
+        breaks(&mut confirmed_with(|event| event.code = Some(other)), "I-EVT-06");
+    }
+
+    #[test]
+    fn a_pin_that_is_not_in_the_lock_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        tell(&mut story, id, &[EventType::SetOnDevice], |record| record.status = Status::Set);
+        breaks(&mut story, "I-EVT-06");
+    }
+
+    #[test]
+    fn a_removal_told_too_early_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.delete(id);
+        story.drop_record(id);
+        breaks(&mut story, "I-EVT-07");
+    }
+
+    #[test]
+    fn a_removal_of_what_was_never_written_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.delete(id);
+        story.drop_record(id);
+        breaks(&mut story, "I-EVT-03");
+    }
+
+    #[test]
+    fn a_removal_of_what_may_have_been_written_is_lawful() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let op = story.write_op(&story.record(id).clone());
+        let command = story.command(SLOT, Some(id), op);
+        story.answer(command, Answer::TimedOut);
+        story.delete(id);
+        story.drop_record(id);
+        story.must_hold();
+    }
+
+    #[test]
+    fn an_event_from_the_future_is_found() {
+        breaks(&mut confirmed_with(|event| event.created_at = event.created_at + 1), "I-EVT-08");
+    }
+
+    #[test]
+    fn a_delay_that_the_record_does_not_show_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.wait(15 * MINUTE_MS);
+        tell(&mut story, id, &[EventType::DelayInSettingOnDevice], |_| {});
+        breaks(&mut story, "I-EVT-09");
+    }
+
+    #[test]
+    fn a_refused_call_that_tells_something_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.wait(15 * MINUTE_MS);
+        let mut record = story.record(id).clone();
+        let event = story.emits(&record, EventType::DelayInSettingOnDevice);
+        record.warnings = delayed(story.now());
+        let shows = story.shows(record);
+        let call_id = CallId(story.number());
+        let request = Request::Delete(Delete::default());
+        let refused = Occurrence::Replied { call_id, result: Err(Refusal::AccessCodeNotFound) };
+        let called = Occurrence::Called { call_id, workspace: WorkspaceId::numbered(0), request };
+        story.step(called, vec![event, Occurrence::Saved, refused, shows]);
+        breaks(&mut story, "I-EVT-10");
+    }
+
+    #[test]
+    fn an_external_change_that_nobody_made_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        tell(&mut story, id, &[EventType::ModifiedExternalToSeam], |record| record.status = Status::Setting);
+        breaks(&mut story, "I-EVT-11");
+    }
+
+    #[test]
+    fn one_change_of_others_pays_for_one_event() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let place = story.place_of(id);
+        story.world_erases(SLOT, place);
+        tell(&mut story, id, &[EventType::DeletedExternalToSeam], |record| record.status = Status::Setting);
+        story.must_hold();
+        tell(&mut story, id, &[EventType::DeletedExternalToSeam], |_| {});
+        breaks(&mut story, "I-EVT-11");
+    }
+
+    #[test]
+    fn an_unmanaged_code_that_nobody_stored_is_found() {
+        let mut story = story();
+        let mut record = story.draft(SLOT, "4321", None);
+        (record.is_managed, record.status) = (false, Status::Set);
+        let event = story.emits(&record, EventType::UnmanagedCreated);
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![event, Occurrence::Saved, shows]);
+        breaks(&mut story, "I-EVT-11");
+    }
+
+    #[test]
+    fn an_unmanaged_code_that_somebody_stored_is_lawful() {
+        let mut story = story();
+        story.person_stores(SLOT, Place::Slot(keyway_core::id::Slot(3)), "4321");
+        let mut record = story.draft(SLOT, "4321", None);
+        (record.is_managed, record.status) = (false, Status::Set);
+        let event = story.emits(&record, EventType::UnmanagedCreated);
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![event, Occurrence::Saved, shows]);
+        story.must_hold();
+    }
+
+    #[test]
+    fn what_a_crash_overtook_never_happened() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let record = story.record(id).clone();
+        let op = story.write_op(&record);
+        let command = story.command(SLOT, Some(id), op);
+        story.store(SLOT, Some(id), command);
+        let told = story.emits(&record, EventType::SetOnDevice);
+        story.occur(Occurrence::StepBegan);
+        story.occur(Occurrence::Answered { command_id: command, answer: Answer::Done { handle: None }, snapshot_at: None });
+        story.occur(told);
+        story.crash(MINUTE_MS, |_| {});
+        tell(&mut story, id, &[EventType::SetOnDevice], |record| record.status = Status::Set);
+        story.must_hold();
+    }
+
+    #[test]
+    fn what_was_saved_before_a_crash_did_happen() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let record = story.record(id).clone();
+        let op = story.write_op(&record);
+        let command = story.command(SLOT, Some(id), op);
+        story.store(SLOT, Some(id), command);
+        let told = story.emits(&record, EventType::SetOnDevice);
+        story.occur(Occurrence::StepBegan);
+        story.occur(Occurrence::Answered { command_id: command, answer: Answer::Done { handle: None }, snapshot_at: None });
+        story.occur(told);
+        story.occur(Occurrence::Saved);
+        story.crash(MINUTE_MS, |records| records[0].status = Status::Set);
+        story.must_hold();
+        // The naive controller tells it again.
+        story.change(id, |record| record.status = Status::Unknown);
+        tell(&mut story, id, &[EventType::SetOnDevice], |record| record.status = Status::Set);
+        assert!(story.broken().contains(&"I-EVT-03".to_owned()));
+    }
+
+    #[test]
+    fn a_step_back_to_the_last_save_is_no_transition() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        // Announced and not saved: the crash undoes it.
+        let mut record = story.record(id).clone();
+        record.status = Status::Unknown;
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![shows]);
+        story.crash(DAY_MS, |records| records[0].status = Status::Set);
+        story.must_hold();
+    }
+
+    #[test]
+    fn what_is_told_during_an_outage_is_found() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let now = story.now();
+        let revoked = ErrorEntry { error_code: ErrorCode::AccountDisconnected, created_at: now };
+        story.device_shows(SLOT, |device| device.account_errors = vec![revoked]);
+        story.change(id, |record| record.status = Status::Unknown);
+        story.wait(15 * MINUTE_MS);
+        let now = story.now();
+        tell(&mut story, id, &[EventType::DelayInSettingOnDevice], |record| record.warnings = delayed(now));
+        breaks(&mut story, "I-EVT-03");
+    }
+}

@@ -4,7 +4,7 @@
 //! never happened. What is read after a restart is judged once, marked [`View::is_reread`]: a state to look at, and no
 //! transition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use keyway_core::access_code::{DeviceRecord, Record, Status};
@@ -417,8 +417,8 @@ struct Sent {
 pub struct Story {
     codes: BTreeMap<CodeId, Seen>,
     locks: BTreeMap<Lock, LockSeen>,
-    /// The pulls in force, original to backup; they outlive both.
-    pulled: BTreeMap<CodeId, CodeId>,
+    /// Each backup that was pulled, with the original; they outlive both.
+    pulled: BTreeSet<(CodeId, CodeId)>,
     crashed_at: Option<Timestamp>,
     sent: BTreeMap<CommandId, Sent>,
     /// Emitted and not saved.
@@ -441,15 +441,10 @@ impl Story {
         self.locks.get(&lock)
     }
 
-    /// The backup that was pulled for this code.
-    #[must_use]
-    pub fn backup_of(&self, original: CodeId) -> Option<CodeId> {
-        self.pulled.get(&original).copied()
-    }
-
     /// The codes for which this backup was pulled.
     pub fn originals_of(&self, backup: CodeId) -> impl Iterator<Item = CodeId> + '_ {
-        self.pulled.iter().filter(move |(_, one)| **one == backup).map(|(original, _)| *original)
+        let all = (backup, CodeId(0))..=(backup, CodeId(u128::MAX));
+        self.pulled.range(all).map(|(_, original)| *original)
     }
 
     /// Whether this device came to take other PIN lengths than it once told.
@@ -597,12 +592,14 @@ impl Story {
         let Some(after) = history.code(ix).record.as_deref() else { return };
         let seen_at = if is_reread { self.crashed_at.unwrap_or(now) } else { now };
         self.codes.entry(id).or_default().turn(seen_at, is_reread, history.previous(ix), after);
-        match after.pulled_backup_access_code_id {
-            Some(backup) => self.pulled.insert(id, backup),
-            // A pull that a crash undid.
-            None if is_reread => self.pulled.remove(&id),
-            None => None,
-        };
+        let backup = after.pulled_backup_access_code_id;
+        if is_reread {
+            // A crash may have undone a pull.
+            self.pulled.retain(|(pulled, original)| *original != id || Some(*pulled) == backup);
+        }
+        if let Some(backup) = backup {
+            self.pulled.insert((backup, id));
+        }
     }
 
     /// Takes the events that entered the log since the last step ended.
