@@ -1,6 +1,6 @@
 //! The API: a refusal changes nothing, an answer agrees with the records, and an accepted PIN is a lawful one (I-API).
 
-use keyway_core::access_code::{Record, Status, Type};
+use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
 use keyway_core::id::{CodeId, DeviceId, WorkspaceId};
 use keyway_core::pin::{Constraint, Pin};
 use keyway_core::request::{Create, CreateMultiple, Get, List, Request, RequestedCode, Response, Update, UpdateMultiple};
@@ -40,27 +40,31 @@ pub fn checks() -> Vec<Box<dyn Check>> {
     ]
 }
 
-/// I-API-01. Truth can change in the step only by what the step sent, so sending is what is judged. I-EVT-10 has the events, too.
+/// I-API-01. A controller may do what is due in any step of that instant, so what the clock may have brought is granted, and so are
+/// commands for codes that were there. Truth can change in the step only by what the step sent. I-EVT-10 has the events, too.
 fn refusals(view: &View<'_>, found: &mut Found) {
     let Some((_, Some(Err(refusal)))) = view.call() else { return };
     found.armed("I-API-01");
-    if let Some(change) = view.changes().next() {
+    if let Some(change) = view.changes().find(|change| !view.may_change_by_clock(change)) {
         found.broken_by("I-API-01", view.history, change.code, &format!("its record changed by a call that was refused as {refusal}"));
     }
-    if let Some((lock, ..)) = view.device_changes().next() {
-        view.broken_device(found, "I-API-01", lock, &format!("its device changed by a call that was refused as {refusal}"));
+    let is_active = |device: Option<&DeviceRecord>| device.is_some_and(|device| device.is_backup_pool_active);
+    if let Some((lock, ..)) = view.device_changes().find(|(_, before, after)| is_active(*before) != is_active(*after)) {
+        view.broken_device(found, "I-API-01", lock, &format!("its pool was switched by a call that was refused as {refusal}"));
     }
-    if let Some((command, _)) = view.history.step().commands.first() {
-        let what = format!("a call that was refused as {refusal} sent {:?}", command.op.kind());
+    let is_for_nobody = |code: CodeId| view.before(code).is_none() && view.live(code).is_none();
+    let mut commands = view.history.step().commands.iter().map(|(command, _)| command);
+    if let Some(command) = commands.find(|command| command.for_code.is_some_and(is_for_nobody)) {
+        let what = format!("a call that was refused as {refusal} sent {:?} for a code that is not there", command.op.kind());
         found.broken("I-API-01", what, "a refused call".to_owned());
     }
-    if let Some(event) = view.emitted().first() {
+    if let Some(event) = view.emitted().iter().find(|event| !view.may_come_by_clock(event)) {
         let what = format!("{} is told by a call that was refused as {refusal}", event.event_type);
         view.broken(found, "I-API-01", event.access_code_id, &what);
     }
 }
 
-/// I-API-02.
+/// I-API-02. Where what is due changes records in the step of the call, the answer may be of before or after it.
 fn answers(view: &View<'_>, found: &mut Found) {
     let Some((call, Some(reply))) = view.call() else { return };
     let workspace = call.workspace;
@@ -108,13 +112,14 @@ const fn name_of(request: &Request) -> &'static str {
 
 fn reads_change(view: &View<'_>, request: &Request) -> Option<String> {
     let reads = matches!(request, Request::Get(_) | Request::List(_));
-    let changes = view.changes().next().is_some() || view.device_changes().next().is_some();
+    let changes = view.changes().any(|change| !view.may_change_by_clock(&change));
     (reads && changes).then(|| "a call that only reads changed something".to_owned())
 }
 
-/// The managed record of this workspace, as calls see it.
-fn visible<'a>(view: &View<'a>, workspace: WorkspaceId, code: CodeId) -> Option<&'a Record> {
-    view.before(code).filter(|record| record.is_managed && record.workspace_id == workspace)
+/// The managed record of this workspace, as calls see it: before the step, and after it.
+fn visible<'a>(view: &View<'a>, workspace: WorkspaceId, code: CodeId) -> [Option<&'a Record>; 2] {
+    let own = |record: &&Record| record.is_managed && record.workspace_id == workspace;
+    [view.before(code).filter(own), view.live(code).filter(own)]
 }
 
 fn requested(code: Option<&RequestedCode>) -> Option<Pin> {
@@ -125,7 +130,9 @@ fn requested(code: Option<&RequestedCode>) -> Option<Pin> {
 }
 
 fn wrong_get(view: &View<'_>, workspace: WorkspaceId, get: &Get, code: CodeId) -> Option<String> {
-    let Some(record) = visible(view, workspace, code) else { return Some(format!("gave {code}, which is not there")) };
+    let Some(record) = visible(view, workspace, code).into_iter().flatten().next() else {
+        return Some(format!("gave {code}, which is not there"));
+    };
     let is_asked = get.access_code_id.is_none_or(|asked| asked == code)
         && get.device_id.is_none_or(|device| device == record.device_id)
         && get.code.as_ref().is_none_or(|pin| requested(Some(pin)) == record.code);
@@ -135,11 +142,11 @@ fn wrong_get(view: &View<'_>, workspace: WorkspaceId, get: &Get, code: CodeId) -
 /// Both an id and a PIN, or neither, may be refused for their form.
 fn wrong_refusal(view: &View<'_>, workspace: WorkspaceId, get: &Get) -> Option<String> {
     let is_there = match (get.access_code_id, get.device_id, &get.code) {
-        (Some(code), None, None) => visible(view, workspace, code).is_some(),
+        (Some(code), None, None) => visible(view, workspace, code).iter().all(Option::is_some),
         (None, Some(device), Some(pin)) => {
             let pin = requested(Some(pin));
-            let own = |record: &Record| record.is_managed && record.workspace_id == workspace && record.code == pin;
-            pin.is_some() && view.codes_on(device).any(|(_, record)| own(record))
+            let stays = |code: CodeId| visible(view, workspace, code).iter().all(|record| record.is_some_and(|record| record.code == pin));
+            pin.is_some() && view.codes_on(device).any(|(_, record)| stays(record.access_code_id))
         }
         _ => false,
     };
@@ -153,15 +160,18 @@ fn wrong_list(view: &View<'_>, workspace: WorkspaceId, list: &List, codes: &[Cod
         (Some(device), Some(ids)) => record.device_id == device && ids.contains(&record.access_code_id),
         (None, None) => false,
     };
-    let live = view.live_codes().map(|(_, record)| record);
-    let own = live.filter(|record| record.is_managed && record.workspace_id == workspace && is_asked(record));
-    let mut expected: Vec<(Timestamp, CodeId)> = own.map(|record| (record.created_at, record.access_code_id)).collect();
-    expected.sort_unstable();
-    if expected.len() != codes.len() {
-        return Some(format!("gave {} codes, and there are {}", codes.len(), expected.len()));
+    let lists = |wanted: usize| {
+        let all = view.history.codes().filter_map(|(_, code)| visible(view, workspace, code.id)[wanted]);
+        let mut own: Vec<(Timestamp, CodeId)> =
+            all.filter(|record| is_asked(record)).map(|record| (record.created_at, record.access_code_id)).collect();
+        own.sort_unstable();
+        own.into_iter().map(|(_, code)| code).collect::<Vec<_>>()
+    };
+    let (before, after) = (lists(0), lists(1));
+    if before == codes || after == codes {
+        return None;
     }
-    let differs = expected.iter().zip(codes).any(|((_, expected), code)| expected != code);
-    differs.then(|| "gave other codes than there are, or in another order".to_owned())
+    Some(format!("gave {} codes, and these are not the {} that there are, in the order of their creation", codes.len(), after.len()))
 }
 
 /// What create calls have in common.

@@ -147,7 +147,7 @@ fn same_again(view: &View<'_>, found: &mut Found) {
         return;
     };
     found.armed("I-BAK-04");
-    let is_new = view.changes().next().is_some() || view.device_changes().next().is_some();
+    let is_new = view.changes().any(|change| !view.may_change_by_clock(&change));
     let what = match reply {
         Ok(Response::AccessCode(again)) if *again != before => "pulling again gave another backup",
         Ok(_) if view.emitted().iter().any(|event| event.event_type == EventType::BackupAccessCodePulled) => "pulling again told of a pull",

@@ -44,7 +44,7 @@ impl Invariant for Announced {
                 found.broken("I-CTR-01", format!("{what} differs, and no step announced it"), "an unannounced change".to_owned());
             }
             Occurrence::StepEnded if !history.changed_codes().is_empty() || !history.changed_devices().is_empty() => {
-                found.armed("I-CTR-01")
+                found.armed("I-CTR-01");
             }
             _ => {}
         }

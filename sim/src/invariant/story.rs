@@ -257,9 +257,10 @@ impl<'a> View<'a> {
         ready.filter(move |id| !story.is_pulled(*id))
     }
 
-    /// The PINs of the entries of this code that lie in locks.
+    /// The PINs of the entries of this code that lie in its lock.
     pub fn pins_in_memory(&self, code: CodeId) -> impl Iterator<Item = Pin> + 'a {
-        let entries = self.history.locks().flat_map(|(_, lock)| lock.memory.values());
+        let lock = self.history.find_code(code).and_then(|code| self.history.code(code).lock);
+        let entries = lock.into_iter().flat_map(|lock| self.history.lock(lock).memory.values());
         entries.filter(move |stored| stored.entry.origin == Origin::Code(code)).map(|stored| stored.entry.pin)
     }
 
@@ -275,6 +276,50 @@ impl<'a> View<'a> {
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }
 
+    /// Whether an event could come by the clock alone. A controller may do what is due in whatever step comes at that instant, so
+    /// such an event says nothing about the call that the step handled.
+    #[must_use]
+    pub fn may_come_by_clock(&self, event: &Event) -> bool {
+        let record = self.before(event.access_code_id).or_else(|| self.live(event.access_code_id));
+        match event.event_type {
+            EventType::SetOnDevice
+            | EventType::DelayInSettingOnDevice
+            | EventType::FailedToSetOnDevice
+            | EventType::DelayInRemovingFromDevice
+            | EventType::FailedToRemoveFromDevice => true,
+            EventType::Created => record.is_some_and(|record| record.is_backup),
+            EventType::Deleted | EventType::RemovedFromDevice => record.is_some_and(|record| self.has_ended(record) || record.is_backup),
+            EventType::Changed
+            | EventType::ScheduledOnDevice
+            | EventType::ModifiedExternalToSeam
+            | EventType::DeletedExternalToSeam
+            | EventType::BackupAccessCodePulled
+            | EventType::UnmanagedConvertedToManaged
+            | EventType::UnmanagedFailedToConvertToManaged
+            | EventType::UnmanagedCreated
+            | EventType::UnmanagedRemoved => false,
+        }
+    }
+
+    /// The same for a change of a record: the owner's fields stay, only backups are born, and what goes has ended or is a backup.
+    #[must_use]
+    pub fn may_change_by_clock(&self, change: &CodeChange<'_>) -> bool {
+        let ends = |record: &Record| self.has_ended(record) || record.is_backup;
+        match (change.before, change.after) {
+            (Some(before), Some(after)) => {
+                let begins_removal = after.status == Status::Removing && before.status != Status::Removing;
+                !differs_by_owner(before, after) && (!begins_removal || ends(before))
+            }
+            (Some(before), None) => ends(before),
+            (None, Some(after)) => after.is_backup,
+            (None, None) => true,
+        }
+    }
+
+    fn has_ended(&self, record: &Record) -> bool {
+        record.ends_at.is_some_and(|end| end <= self.now)
+    }
+
     /// Reports a violation by a code.
     pub fn broken(&self, found: &mut Found, id: &'static str, code: CodeId, what: &str) {
         match self.history.find_code(code) {
@@ -288,6 +333,18 @@ impl<'a> View<'a> {
         let facts = &self.history.lock(lock).facts;
         found.broken(id, format!("lock {}: {what}", facts.name), format!("a lock of {}", facts.profile.vendor));
     }
+}
+
+/// Whether anything differs that only somebody's word can change.
+fn differs_by_owner(before: &Record, after: &Record) -> bool {
+    before.code != after.code
+        || before.name != after.name
+        || before.window() != after.window()
+        || before.kind != after.kind
+        || before.is_external_modification_allowed != after.is_external_modification_allowed
+        || before.is_managed != after.is_managed
+        || before.common_code_key != after.common_code_key
+        || before.pulled_backup_access_code_id != after.pulled_backup_access_code_id
 }
 
 /// Errors that stand only after a permanent refusal (`R-20`, `R-54`).
@@ -662,6 +719,10 @@ impl Seen {
         if self.pins.last().is_none_or(|(_, pin)| *pin != after.code) {
             self.pins.push((seen_at, after.code));
         }
+        if after.is_backup && before.is_some_and(|before| before.code != after.code) {
+            // A pooled PIN that a lock refused is replaced without a word.
+            self.life.begin_set_episode();
+        }
         let from = before.map(|record| record.status);
         if from == Some(after.status) {
             return;
@@ -785,21 +846,23 @@ impl Invariant for Chronicler {
     }
 
     fn interests(&self) -> Interests {
-        let steps = Interests::STARTED.and(Interests::CRASHED).and(Interests::STEP_ENDED).and(Interests::REPLIED);
-        let log = Interests::EMITTED.and(Interests::SAVED).and(Interests::RECORDED);
+        let steps = Interests::STARTED.and(Interests::CRASHED).and(Interests::STEP_BEGAN).and(Interests::STEP_ENDED);
+        let log = Interests::EMITTED.and(Interests::SAVED).and(Interests::RECORDED).and(Interests::REPLIED);
         steps.and(log).and(Interests::COMMANDED).and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::TRUTH)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         match occurrence {
             Occurrence::Started { restart } => self.is_rereading = *restart,
+            // What was read after a restart is judged by now, or there was nothing.
+            Occurrence::StepBegan => self.is_rereading = false,
             Occurrence::Crashed => {
                 self.story.unsaved.clear();
                 self.story.crashed_at = Some(now);
             }
             Occurrence::StepEnded => {
-                self.is_rereading = false;
-                self.judge(history, now, false, found);
+                let is_reread = std::mem::take(&mut self.is_rereading);
+                self.judge(history, now, is_reread, found);
             }
             Occurrence::Replied { result, .. } => self.story.reply(history, result),
             Occurrence::Emitted(event) => self.story.unsaved.push(event.clone()),
