@@ -6,6 +6,9 @@ pub mod expect;
 pub mod generate;
 #[cfg(test)]
 mod handwritten;
+pub mod history;
+pub mod invariant;
+pub mod judge;
 pub mod noise;
 pub mod occurrence;
 pub mod plan;
