@@ -523,6 +523,10 @@ impl Platform {
     pub(super) fn refresh_conditions(&mut self, device: u32) {
         let now = self.now;
         let wanted = self.wanted_errors(device);
+        let info = &self.device(device).info;
+        if info.online == Some(false) || info.hub.is_some_and(|hub| !hub.up) {
+            self.caches[device as usize].was_told_down = true;
+        }
         let is_same = {
             let errors = &self.device(device).errors;
             errors.len() == wanted.len() && errors.iter().all(|entry| wanted.contains(&entry.error_code))
@@ -531,6 +535,7 @@ impl Platform {
             return;
         }
         let was_blocked = self.device(device).has_path_error();
+        let is_known_cause = self.is_outage_known(device);
         let state = self.device_mut(device);
         state.errors.retain(|entry| wanted.contains(&entry.error_code));
         for code in wanted {
@@ -538,17 +543,29 @@ impl Platform {
         }
         let is_blocked = self.device(device).has_path_error();
         if was_blocked && !is_blocked && !self.device(device).is_removed {
-            self.on_path_back(device);
+            self.on_path_back(device, is_known_cause);
         }
     }
 
-    /// The path is back: a definite change of cause, and a reason to look at once (`R-03`, `R-04`).
-    fn on_path_back(&mut self, device: u32) {
+    /// Whether more than a single refused command told of the outage that the device's errors stand for.
+    fn is_outage_known(&self, device: u32) -> bool {
+        let lock_errors = [ErrorCode::DeviceOffline, ErrorCode::DeviceDisconnected, ErrorCode::HubDisconnected];
+        let is_plain = self.device(device).errors.iter().all(|entry| lock_errors.contains(&entry.error_code));
+        let memory = &self.caches[device as usize];
+        !is_plain || memory.was_told_down || memory.list_failures > 0
+    }
+
+    /// The path is back: a reason to look at once (`R-04`), and a definite change of cause (`R-03`), unless one command alone was turned away.
+    fn on_path_back(&mut self, device: u32, is_known_cause: bool) {
         let memory = &mut self.caches[device as usize];
         memory.list_failures = 0;
         memory.list_not_before = self.now;
+        memory.was_told_down = false;
         self.want_listing(device, self.now);
-        self.forget_failures(device);
+        if is_known_cause {
+            self.forget_failures(device);
+        }
+        self.stir(device);
     }
 
     /// A definite change of cause for all codes of the device: the next attempts come at once.

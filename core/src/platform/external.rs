@@ -13,7 +13,7 @@ use crate::draw::{Purpose, draw_uuid};
 use crate::event::EventType;
 use crate::id::CodeId;
 use crate::pin::Pin;
-use crate::port::{Item, Name, ShownPin};
+use crate::port::{Item, Name, OnLock, ShownPin};
 use crate::problem::{ErrorCode, WarningCode, WarningEntry};
 use crate::time::Timestamp;
 
@@ -33,8 +33,10 @@ impl Platform {
         if ours.is_none() {
             self.on_entry_left(at.device);
         }
-        let has_other_writer = found.is_some() || was_told_removed;
-        self.take_reversal(at, found.is_some(), has_other_writer);
+        // The vendor's copy alone is no entry: the lock has lost it.
+        let is_loaded = found.is_some_and(|item| item.on_lock != OnLock::No);
+        let has_other_writer = is_loaded || was_told_removed;
+        self.take_reversal(at, is_loaded, has_other_writer);
         if let Some(stranger) = found.filter(|_| ours.is_none()).cloned() {
             self.on_stranger(at.device, &stranger);
         }
@@ -271,7 +273,14 @@ fn as_held(item: &Item, before: Option<&Held>, is_hidden: bool, now: Timestamp) 
         ShownPin::Masked | ShownPin::Blank if is_hidden => None,
         ShownPin::Masked | ShownPin::Blank => before.and_then(|before| before.pin),
     };
-    Held { place: item.place, pin, window: item.window, name: item.name.clone(), is_enabled: item.enabled, confirmed_at: now }
+    Held {
+        place: item.place,
+        pin,
+        window: item.window,
+        name: item.name.clone(),
+        is_enabled: item.enabled && item.on_lock != OnLock::No,
+        confirmed_at: now,
+    }
 }
 
 fn shown_pin(item: &Item) -> Option<Pin> {

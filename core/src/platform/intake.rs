@@ -515,7 +515,8 @@ impl Platform {
     }
 
     fn check_window(&self, window: Window) -> Result<(), Refusal> {
-        if window.starts_at >= window.ends_at {
+        let is_dated = window.starts_at >= Timestamp::MIN && window.ends_at <= Timestamp::MAX;
+        if window.starts_at >= window.ends_at || !is_dated {
             return Err(Refusal::InvalidInput);
         }
         if window.ends_at <= self.now { Err(Refusal::WindowInPast) } else { Ok(()) }

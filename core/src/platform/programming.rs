@@ -464,7 +464,8 @@ impl Platform {
         }
         let now = self.now;
         let ack = self.profile(at.device).ack;
-        if self.policy.is_ack_proof(ack) {
+        let ends_removal = write.op.is_erasing() && !self.policy.requires_absence_proof_before_removed();
+        if self.policy.is_ack_proof(ack) || ends_removal {
             self.on_applied(at, None);
             return;
         }
@@ -633,6 +634,7 @@ impl Platform {
     /// Reads showed that the write had no effect. What follows depends on why.
     pub(super) fn conclude(&mut self, at: At, doubt: Doubt, closed_at: Timestamp) {
         let was_accepted = self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
+        self.remember_attempt(at);
         self.settle(at);
         match doubt {
             Doubt::Lost | Doubt::Unclear => {
@@ -649,6 +651,16 @@ impl Platform {
             Doubt::PinTaken => self.on_told_twin(at),
         }
         self.again(at);
+    }
+
+    /// Should the entry show up after all, it is ours.
+    fn remember_attempt(&mut self, at: At) {
+        let now = self.now;
+        let Some(write) = self.code(at).write.as_ref() else { return };
+        let Some((pin, window, name)) = write.content() else { return };
+        let place = write.place().unwrap_or(Place::Handle(Handle(0)));
+        let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, confirmed_at: now };
+        remember(&mut self.code_mut(at).past, attempt);
     }
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.

@@ -62,6 +62,10 @@ pub(super) struct Memory {
     /// Begin of the latest exchange that the lock itself answered.
     pub contact_at: Option<Timestamp>,
     pub unreachable_at: Timestamp,
+    /// The vendor's description said that lock or hub is down, since the path was last up.
+    pub was_told_down: bool,
+    /// The code that has a slot looked at; one at a time for a lock.
+    pub scouting: Option<u64>,
     /// Codes that wait for another write to this lock.
     pub waiting: BTreeSet<u64>,
 }
@@ -93,6 +97,8 @@ impl Memory {
             condition_failures: 0,
             contact_at: None,
             unreachable_at: Timestamp::MIN,
+            was_told_down: false,
+            scouting: None,
             waiting: BTreeSet::new(),
         }
     }
@@ -227,9 +233,9 @@ impl Platform {
         let period = self.config.policy.sync_period_ms;
         let memory = &mut self.caches[device as usize];
         memory.next_sync = now + period;
-        memory.list_failures = 0;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
         if !listing.is_fresh && is_same {
+            memory.list_failures = 0;
             return;
         }
         memory.last = listing.items.is_empty().then(|| items.clone());
@@ -241,6 +247,7 @@ impl Platform {
             self.on_contact(device, listing.started_at);
             self.caches[device as usize].fresh_at = wanted;
         }
+        self.caches[device as usize].list_failures = 0;
         self.compare_listing(device, all, Evidence { sent_at: listing.started_at, is_fresh: listing.is_fresh });
     }
 
@@ -541,8 +548,12 @@ impl Platform {
             return;
         }
         let likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
-        let is_disabled = item.is_some_and(|item| !item.enabled) && held.is_enabled && self.policy.detects_disabled_as_modified();
-        if likeness != Likeness::Different && !is_disabled {
+        let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
+        let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
+        let is_disabled = held.is_enabled && (is_off || is_unloaded);
+        let is_renamed = item
+            .is_some_and(|item| self.policy.name_difference_is_modification() && item.name != code.record.name.as_deref().map(Into::into));
+        if likeness != Likeness::Different && !is_disabled && !is_renamed {
             self.on_still_there(at, evidence);
             return;
         }
@@ -615,7 +626,7 @@ impl Platform {
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         match (likeness, item) {
-            (Likeness::Same, Some(item)) if item.on_lock == OnLock::No => self.on_not_loaded(at, &write),
+            (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
@@ -654,9 +665,8 @@ impl Platform {
             }
             (_, _) if is_ours && is_conclusive => self.on_no_effect(at, write, item),
             (_, _) if is_ours => self.stop_looking(at),
-            (_, _) if is_after_sending => {
+            (_, _) if is_conclusive => {
                 let place = write.place();
-                self.keep_unanswered(at);
                 self.settle(at);
                 self.on_erased(at, place);
             }
@@ -750,26 +760,20 @@ impl Platform {
         if passing.scouted.is_some_and(|(scouted, seen_at)| scouted == slot && now - seen_at < period) {
             return Some(slot);
         }
-        let is_waiting = passing.read.is_some() || passing.read_not_before.is_some_and(|not_before| not_before > now);
-        if is_waiting || self.is_scouted_by_other(at, slot) {
+        if passing.read.is_some() || passing.read_not_before.is_some_and(|not_before| not_before > now) {
+            return None;
+        }
+        let memory = &mut self.caches[at.device as usize];
+        if memory.scouting.is_some_and(|n| n != at.n) {
+            memory.waiting.insert(at.n);
             return None;
         }
         let (account, epoch) = (self.device(at.device).account, self.device(at.device).epoch());
         if self.may_call(account, self.urgency(at), Who::Lock(at)) {
             self.ask_for_code(at, Op::ReadSlot { slot, fresh: true }, ReadKind::Scout { at, slot, epoch });
+            self.caches[at.device as usize].scouting = Some(at.n);
         }
         None
-    }
-
-    fn is_scouted_by_other(&mut self, at: At, slot: Slot) -> bool {
-        let is_scouted = self.reads.values().any(|read| {
-            matches!(read.kind, ReadKind::Scout { at: other, slot: scouted, .. }
-            if other != at && other.device == at.device && scouted == slot)
-        });
-        if is_scouted {
-            self.caches[at.device as usize].waiting.insert(at.n);
-        }
-        is_scouted
     }
 
     /// The lowest free slot; once in a fight with another writer, the highest (`R-62`).
@@ -791,7 +795,9 @@ impl Platform {
             return;
         }
         self.code_quiet(at).passing.read = None;
-        let waiting = core::mem::take(&mut self.caches[at.device as usize].waiting);
+        let memory = &mut self.caches[at.device as usize];
+        memory.scouting = None;
+        let waiting = core::mem::take(&mut memory.waiting);
         waiting.into_iter().for_each(|n| self.again(At { device: at.device, n }));
         self.again(at);
         let is_answer = matches!(answer, Answer::Slot(_) | Answer::NotFound);
@@ -966,7 +972,8 @@ fn like_held(item: &Item, held: &Held, profile: &Profile) -> Likeness {
     match item.pin {
         ShownPin::Shown(pin) if Some(pin) == held.pin => Likeness::Same,
         ShownPin::Shown(_) => Likeness::Different,
-        ShownPin::Masked | ShownPin::Blank if is_same_name == Some(false) => Likeness::Different,
+        // Under the vendor's own id another name is just that; in a numbered slot it is another writer's entry.
+        ShownPin::Masked | ShownPin::Blank if is_same_name == Some(false) && profile.family == Family::BySlot => Likeness::Different,
         ShownPin::Masked | ShownPin::Blank => Likeness::Undecided,
     }
 }

@@ -248,8 +248,10 @@ impl Platform {
             self.save(out);
         }
         step.reads.into_iter().for_each(|read| out.push(Output::Command(read)));
-        for (at, _) in step.codes_before {
-            self.prune(at.device);
+        for (at, before) in step.codes_before {
+            if before.is_some() && self.find(at).is_some_and(|code| code.is_gone) {
+                self.prune(at.device);
+            }
         }
     }
 
