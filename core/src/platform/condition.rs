@@ -23,6 +23,8 @@ pub(super) struct Watch {
     pub list_at: Timestamp,
     listing: Option<DeviceListing>,
     failures: u32,
+    /// Wanted once more, when no cache can be older than the hint that asked for it.
+    again_at: Option<Timestamp>,
     /// Begin of the latest list that was answered.
     works_since: Timestamp,
     /// A notice told that the login was withdrawn.
@@ -37,7 +39,7 @@ struct DeviceListing {
 
 impl Watch {
     pub fn new(now: Timestamp) -> Self {
-        Self { list_at: now, listing: None, failures: 0, works_since: Timestamp::MIN, was_told_revoked: false }
+        Self { list_at: now, listing: None, failures: 0, again_at: None, works_since: Timestamp::MIN, was_told_revoked: false }
     }
 }
 
@@ -63,7 +65,10 @@ impl Platform {
     pub(super) fn tend_account(&mut self, account: u32) {
         let watch = &self.watches[account as usize];
         if watch.listing.is_none() && watch.list_at <= self.now && self.may_call(account, Urgency::Account, Who::Account(account)) {
-            self.watches[account as usize].listing = Some(DeviceListing { started_at: self.now, items: Vec::new() });
+            let watch = &mut self.watches[account as usize];
+            watch.listing = Some(DeviceListing { started_at: self.now, items: Vec::new() });
+            // Whoever asks from now on means another list.
+            watch.list_at = Timestamp::MAX;
             self.ask_for_devices(account, 0);
         }
         self.schedule_account(account);
@@ -97,7 +102,8 @@ impl Platform {
         let listing = self.watches[account as usize].listing.take().expect("looked at above");
         let (period, now) = (self.config.policy.sync_period_ms, self.now);
         let watch = &mut self.watches[account as usize];
-        watch.list_at = watch.list_at.max(now + period);
+        let next_at = watch.again_at.take().unwrap_or(now + period);
+        watch.list_at = watch.list_at.min(next_at);
         watch.failures = 0;
         watch.works_since = listing.started_at;
         self.on_account_works(account);
@@ -325,39 +331,21 @@ impl Platform {
     pub(super) fn on_device(&mut self, device: u32, read: &Read, answer: &Answer) {
         let account = self.device(device).account;
         self.caches[device as usize].condition_read = None;
-        match answer {
-            Answer::Device(info) => {
-                self.meet(account, info);
-                self.reconsider_refusal(device);
-                self.caches[device as usize].condition_failures = 0;
-                if self.profile(device).read_back == ReadBack::None {
-                    self.on_contact(device, read.sent_at);
-                }
+        if let Answer::Device(info) = answer {
+            self.meet(account, info);
+            self.reconsider_refusal(device);
+            self.caches[device as usize].condition_failures = 0;
+            if self.profile(device).read_back == ReadBack::None {
+                self.on_contact(device, read.sent_at);
             }
-            Answer::Gone => self.on_gone(device),
-            Answer::Accepted
-            | Answer::Done { .. }
-            | Answer::Refused(_)
-            | Answer::Busy
-            | Answer::QueueFull
-            | Answer::RateLimited { .. }
-            | Answer::Unreachable(_)
-            | Answer::Unauthorized
-            | Answer::NotFound
-            | Answer::MaybeDuplicate
-            | Answer::ServerError { .. }
-            | Answer::TimedOut
-            | Answer::Entries { .. }
-            | Answer::Entry(_)
-            | Answer::Slot(_)
-            | Answer::Devices { .. }
-            | Answer::Clock { .. } => {
-                self.take_condition(account, Some(device), read.sent_at, answer);
-                let (now, policy) = (self.now, self.policy);
-                let memory = &mut self.caches[device as usize];
-                memory.condition_at = Some(now + policy.probe_delay_ms(memory.condition_failures));
-                memory.condition_failures = memory.condition_failures.saturating_add(1);
-            }
+        } else if *answer == Answer::Gone {
+            self.on_gone(device);
+        } else {
+            self.take_condition(account, Some(device), read.sent_at, answer);
+            let (now, policy) = (self.now, self.policy);
+            let memory = &mut self.caches[device as usize];
+            memory.condition_at = Some(now + policy.probe_delay_ms(memory.condition_failures));
+            memory.condition_failures = memory.condition_failures.saturating_add(1);
         }
         self.again_device(device);
     }
@@ -651,7 +639,14 @@ impl Platform {
                 self.watches[account as usize].was_told_revoked = true;
                 self.want_devices(account);
             }
-            News::AccountRestored | News::DeviceAdded { .. } | News::HubUp(..) | News::HubDown(..) => self.want_devices(account),
+            News::AccountRestored | News::DeviceAdded { .. } => self.want_devices(account),
+            News::HubUp(..) | News::HubDown(..) => {
+                // A plain answer may be as old as the read lag.
+                let lags = self.devices_of(account).into_iter().map(|device| self.profile(device).read_lag_ms);
+                let lag = lags.max().unwrap_or(0);
+                self.watches[account as usize].again_at = Some(self.now + lag + SECOND_MS);
+                self.want_devices(account);
+            }
             News::DeviceRemoved => match device {
                 Some(device) => self.on_device_removed(device),
                 None => self.want_devices(account),

@@ -118,35 +118,15 @@ impl Platform {
         }
         let code = self.code_mut(at);
         code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
-        match held.filter(|held| held.is_enabled) {
-            Some(held) => {
-                if let Some(pin) = held.pin {
-                    code.record.code = Some(pin);
-                }
-                if code.is_native {
-                    code.set_window(held.window);
-                    code.moved_window = None;
-                }
-                if let Some(name) = &held.name
-                    && *name != code.display
-                {
-                    code.record.name = Some(name.to_string());
-                    code.display = name.clone();
-                }
-                if code.is_before_native_start(now) || code.record.status == Status::Unset {
-                    code.record.status = Status::Unset;
-                } else {
-                    code.record.status = Status::Set;
-                }
-            }
-            None => {
-                code.goal = Goal::Rest;
-                code.record.status = Status::Unset;
-                code.record.is_scheduled_on_device = false;
-                code.told = Told::default();
-                code.episode = None;
-                code.has_trace = code.held.is_some();
-            }
+        if let Some(held) = held.filter(|held| held.is_enabled) {
+            adopt_values(code, &held, now);
+        } else {
+            code.goal = Goal::Rest;
+            code.record.status = Status::Unset;
+            code.record.is_scheduled_on_device = false;
+            code.told = Told::default();
+            code.episode = None;
+            code.has_trace = code.held.is_some();
         }
         self.refresh_pool(at.device);
         true
@@ -249,6 +229,23 @@ impl Platform {
         describe(self.code_mut(at), item, now);
         self.unblock(at.device);
     }
+}
+
+/// `R-30`: what others stored becomes the record's own, as far as it is shown.
+fn adopt_values(code: &mut Code, held: &Held, now: Timestamp) {
+    if let Some(pin) = held.pin {
+        code.record.code = Some(pin);
+    }
+    if code.is_native {
+        code.set_window(held.window);
+        code.moved_window = None;
+    }
+    if let Some(name) = held.name.as_ref().filter(|name| **name != code.display) {
+        code.record.name = Some(name.to_string());
+        code.display = name.clone();
+    }
+    let is_early = code.is_before_native_start(now) || code.record.status == Status::Unset;
+    code.record.status = if is_early { Status::Unset } else { Status::Set };
 }
 
 /// Takes an unmanaged record's values from what a read shows.

@@ -246,7 +246,7 @@ pub trait Policy: Sync {
 
     /// How often the conditions of a device that answers nothing are asked for again, after so many failures.
     fn probe_delay_ms(&self, failures: u32) -> i64 {
-        (30 * SECOND_MS << failures.min(5)).min(HOUR_MS / 4)
+        ((30 * SECOND_MS) << failures.min(5)).min(HOUR_MS / 4)
     }
 }
 

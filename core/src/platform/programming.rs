@@ -44,13 +44,7 @@ impl Platform {
     pub(super) fn wanted(&self, code: &Code) -> Option<Content> {
         let is_wanted = !code.is_gone && code.record.is_managed && self.is_due(code, self.now) && !code.is_expired(self.now);
         let pin = code.record.code.filter(|_| is_wanted)?;
-        Some(Content { pin, window: self.stored_window(code), name: code.display.clone() })
-    }
-
-    /// The schedule that goes to the lock; a pulled backup keeps none (`fit`).
-    fn stored_window(&self, code: &Code) -> Option<Window> {
-        let window = code.window().filter(|_| code.is_native && !code.record.is_backup);
-        code.moved_window.filter(|_| window.is_some()).or(window)
+        Some(Content { pin, window: code.stored_window(), name: code.display.clone() })
     }
 
     /// Whether an entry serves as what is wanted (`fit`).
@@ -58,7 +52,7 @@ impl Platform {
         let Some(pin) = code.record.code else { return false };
         let is_same_name = held.name.as_ref().is_none_or(|name| *name == code.display);
         let is_enabled = held.is_enabled || !self.policy.detects_disabled_as_modified();
-        held.pin == Some(pin) && is_same_name && is_enabled && held.window == self.stored_window(code)
+        held.pin == Some(pin) && is_same_name && is_enabled && held.window == code.stored_window()
     }
 
     /// Sends or reads what the code needs next. Returns when it is to be looked at again.
@@ -157,13 +151,11 @@ impl Platform {
         if self.profile(at.device).read_back == ReadBack::None {
             return self.repeat_unread(at);
         }
-        match write.place() {
-            Some(_) => self.verify(at),
-            None => {
-                self.want_proof_listing(at);
-                None
-            }
+        if write.place().is_some() {
+            return self.verify(at);
         }
+        self.want_proof_listing(at);
+        None
     }
 
     /// Without reads the same step is repeated under its own key until it is answered for certain (`P-04`).
@@ -195,7 +187,7 @@ impl Platform {
             return None;
         }
         self.clear_obstacle(at);
-        if let Some(wait) = self.hindrance(at) {
+        if let Err(wait) = self.may_write(at) {
             return wait;
         }
         let (family, in_place) = (self.profile(at.device).family, self.profile(at.device).update_in_place);
@@ -244,7 +236,7 @@ impl Platform {
 
     /// Erases one place that is ours.
     fn erase(&mut self, at: At, place: Place) -> Option<Timestamp> {
-        if let Some(wait) = self.hindrance(at) {
+        if let Err(wait) = self.may_write(at) {
             return wait;
         }
         let op = match place {
@@ -268,33 +260,32 @@ impl Platform {
         Urgency::Write(record.starts_at.unwrap_or(record.created_at))
     }
 
-    /// Whether something beside the code itself keeps a write back: none if not; else when to look again, where the clock can tell.
-    fn hindrance(&mut self, at: At) -> Option<Option<Timestamp>> {
+    /// Whether a write may go out now. If not: when to look again, where the clock can tell.
+    fn may_write(&mut self, at: At) -> Result<(), Option<Timestamp>> {
         let code = self.code(at);
         if !self.is_writable(at.device) || !self.caches[at.device as usize].has_inventory {
-            return Some(None);
+            return Err(None);
         }
         match code.block {
-            Some(Block::Refused(_)) if code.goal == Goal::Hold => return Some(None),
-            Some(Block::Twin(until)) if code.goal == Goal::Hold && until > self.now => return Some(Some(until)),
+            Some(Block::Refused(_)) if code.goal == Goal::Hold => return Err(None),
+            Some(Block::Twin(until)) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
             Some(Block::Refused(_) | Block::Twin(_)) | None => {}
         }
         if code.unanswered.is_some() {
             let deadline = code.passing.restart_deadline;
             if deadline.is_none_or(|deadline| deadline > self.now) {
-                return Some(deadline);
+                return Err(deadline);
             }
             self.on_answered(at);
         }
-        let code = self.code(at);
-        if let Some(not_before) = code.retry.not_before.filter(|not_before| *not_before > self.now) {
-            return Some(Some(not_before));
+        if let Some(not_before) = self.code(at).retry.not_before.filter(|not_before| *not_before > self.now) {
+            return Err(Some(not_before));
         }
         if let Some(free_at) = self.lock_busy_until(at) {
             self.caches[at.device as usize].waiting.insert(at.n);
-            return Some(Some(free_at));
+            return Err(Some(free_at));
         }
-        None
+        Ok(())
     }
 
     /// A hub takes one write for a lock at a time (`hub_radio_collides`); a lost one does not hold up the others for long.
@@ -501,7 +492,9 @@ impl Platform {
         code.held = Some(match (&write.op, before) {
             (Op::SetSchedule { window, .. }, Some(held)) => Held { window: *window, confirmed_at: now, ..held },
             (_, before) => {
-                before.into_iter().for_each(|held| remember(&mut code.past, held));
+                if let Some(held) = before {
+                    remember(&mut code.past, held);
+                }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
                 Held { place, pin, window, name, is_enabled: true, confirmed_at: now }
@@ -555,8 +548,7 @@ impl Platform {
             Reason::SlotOutOfRange => {
                 self.settle(at);
                 if let Some(Place::Slot(slot)) = write.and_then(|write| write.place()) {
-                    let state = self.device_mut(at.device);
-                    state.first_missing_slot = Some(state.first_missing_slot.map_or(slot, |known| known.min(slot)));
+                    self.learn_size(at.device, slot);
                 }
                 self.back_off_unless_new(at, closed_at);
             }
@@ -719,7 +711,9 @@ impl Platform {
         code.passing.scouted = None;
         code.passing.kept_slot = None;
         let waiting = core::mem::take(&mut self.caches[at.device as usize].waiting);
-        waiting.into_iter().for_each(|n| self.again(At { device: at.device, n }));
+        for n in waiting {
+            self.again(At { device: at.device, n });
+        }
     }
 
     pub(super) fn drop_write(&mut self, at: At) {

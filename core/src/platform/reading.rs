@@ -283,7 +283,9 @@ impl Platform {
             })
             .map(|code| code.n)
             .collect();
-        waiting.into_iter().for_each(|n| self.again(At { device, n }));
+        for n in waiting {
+            self.again(At { device, n });
+        }
     }
 
     /// Finds whose entry an item is, and what it tells. Returns the number of its code.
@@ -483,25 +485,10 @@ impl Platform {
         }
         self.code_quiet(at).passing.read = None;
         self.again(at);
-        let shown = match answer {
-            Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => Some(item),
-            Answer::NotFound | Answer::Slot(SlotContent::Free { .. } | SlotContent::Reserved) => None,
-            Answer::Accepted
-            | Answer::Done { .. }
-            | Answer::Refused(_)
-            | Answer::Busy
-            | Answer::QueueFull
-            | Answer::RateLimited { .. }
-            | Answer::Unreachable(_)
-            | Answer::Unauthorized
-            | Answer::Gone
-            | Answer::MaybeDuplicate
-            | Answer::ServerError { .. }
-            | Answer::TimedOut
-            | Answer::Entries { .. }
-            | Answer::Devices { .. }
-            | Answer::Device(_)
-            | Answer::Clock { .. } => {
+        let shown = match look(answer) {
+            Some(Look::Entry(item)) => Some(item),
+            Some(Look::Nothing | Look::Reserved | Look::NoPlace) => None,
+            None => {
                 self.on_read_failure(at, read, answer);
                 return;
             }
@@ -655,7 +642,7 @@ impl Platform {
 
     /// An erasure, or a new schedule for an entry that stays.
     fn judge_change(&mut self, at: At, write: &Write, item: Option<&Item>, is_conclusive: bool, is_after_sending: bool) {
-        let is_ours = item.filter(|item| self.is_still_ours(at, item)).is_some();
+        let is_ours = item.is_some_and(|item| self.is_still_ours(at, item));
         match (&write.op, item) {
             (Op::SetSchedule { window, .. }, Some(item)) if rounds_to(item.window, *window, self.profile(at.device)) => {
                 if is_after_sending {
@@ -733,17 +720,16 @@ impl Platform {
                 self.forget_entry(at, place);
             }
         }
-        match write.closed {
-            Some(closing) => self.conclude(at, closing.doubt, closing.at),
-            None => {
-                let code = self.code_mut(at);
-                code.passing.verify_at = None;
-                if let Some(write) = &mut code.write {
-                    write.is_without_effect = true;
-                }
-                self.again(at);
-            }
+        if let Some(closing) = write.closed {
+            self.conclude(at, closing.doubt, closing.at);
+            return;
         }
+        let code = self.code_mut(at);
+        code.passing.verify_at = None;
+        if let Some(write) = &mut code.write {
+            write.is_without_effect = true;
+        }
+        self.again(at);
     }
 
     /// The lowest slot that nothing is known to be in, once a fresh read has shown it free (`V-02`, `I-DEV-07`).
@@ -791,57 +777,46 @@ impl Platform {
     }
 
     fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
+        let memory = &mut self.caches[at.device as usize];
+        memory.scouting = None;
+        let waiting = core::mem::take(&mut memory.waiting);
+        for n in waiting {
+            self.again(At { device: at.device, n });
+        }
         if self.find(at).is_none() {
             return;
         }
         self.code_quiet(at).passing.read = None;
-        let memory = &mut self.caches[at.device as usize];
-        memory.scouting = None;
-        let waiting = core::mem::take(&mut memory.waiting);
-        waiting.into_iter().for_each(|n| self.again(At { device: at.device, n }));
         self.again(at);
-        let is_answer = matches!(answer, Answer::Slot(_) | Answer::NotFound);
-        if is_answer {
-            let passing = &mut self.code_quiet(at).passing;
-            passing.read_failures = 0;
-            passing.read_not_before = None;
-            self.on_contact(at.device, read.sent_at);
-        }
-        match answer {
-            Answer::Slot(SlotContent::Free { .. }) => {
+        let Some(look) = look(answer) else {
+            self.on_read_failure(at, read, answer);
+            return;
+        };
+        let passing = &mut self.code_quiet(at).passing;
+        passing.read_failures = 0;
+        passing.read_not_before = None;
+        self.on_contact(at.device, read.sent_at);
+        match look {
+            Look::Nothing => {
                 self.caches[at.device as usize].places.remove(&Place::Slot(slot));
                 self.code_quiet(at).passing.scouted = Some((slot, read.sent_at));
             }
-            Answer::Slot(SlotContent::Occupied(item)) => {
+            Look::Entry(item) => {
                 let item = Item { place: Place::Slot(slot), ..item.clone() };
                 self.caches[at.device as usize].places.insert(item.place, item.clone());
                 self.place_item(at.device, &item, Evidence { sent_at: read.sent_at, is_fresh: true });
             }
-            Answer::Slot(SlotContent::Reserved) => {
+            Look::Reserved => {
                 self.device_mut(at.device).closed_slots.insert(slot);
             }
-            Answer::NotFound => {
-                let state = self.device_mut(at.device);
-                state.first_missing_slot = Some(state.first_missing_slot.map_or(slot, |known| known.min(slot)));
-            }
-            Answer::Accepted
-            | Answer::Done { .. }
-            | Answer::Refused(_)
-            | Answer::Busy
-            | Answer::QueueFull
-            | Answer::RateLimited { .. }
-            | Answer::Unreachable(_)
-            | Answer::Unauthorized
-            | Answer::Gone
-            | Answer::MaybeDuplicate
-            | Answer::ServerError { .. }
-            | Answer::TimedOut
-            | Answer::Entries { .. }
-            | Answer::Entry(_)
-            | Answer::Devices { .. }
-            | Answer::Device(_)
-            | Answer::Clock { .. } => self.on_read_failure(at, read, answer),
+            Look::NoPlace => self.learn_size(at.device, slot),
         }
+    }
+
+    /// The lock has no such slot, nor any above it.
+    pub(super) fn learn_size(&mut self, device: u32, slot: Slot) {
+        let state = self.device_mut(device);
+        state.first_missing_slot = Some(state.first_missing_slot.map_or(slot, |known| known.min(slot)));
     }
 
     /// A slot that a refusal showed to be taken; the next listing tells by what.
@@ -897,6 +872,42 @@ impl Platform {
         } else {
             self.close_write(at, doubt);
         }
+    }
+}
+
+/// What a direct read shows of a place.
+enum Look<'a> {
+    Nothing,
+    Entry(&'a Item),
+    /// The lock keeps the place for itself.
+    Reserved,
+    /// There is no such place, or no such entry.
+    NoPlace,
+}
+
+/// What a direct read shows; none if it failed.
+fn look(answer: &Answer) -> Option<Look<'_>> {
+    match answer {
+        Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => Some(Look::Entry(item)),
+        Answer::Slot(SlotContent::Free { .. }) => Some(Look::Nothing),
+        Answer::Slot(SlotContent::Reserved) => Some(Look::Reserved),
+        Answer::NotFound => Some(Look::NoPlace),
+        Answer::Accepted
+        | Answer::Done { .. }
+        | Answer::Refused(_)
+        | Answer::Busy
+        | Answer::QueueFull
+        | Answer::RateLimited { .. }
+        | Answer::Unreachable(_)
+        | Answer::Unauthorized
+        | Answer::Gone
+        | Answer::MaybeDuplicate
+        | Answer::ServerError { .. }
+        | Answer::TimedOut
+        | Answer::Entries { .. }
+        | Answer::Devices { .. }
+        | Answer::Device(_)
+        | Answer::Clock { .. } => None,
     }
 }
 

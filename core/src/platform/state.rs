@@ -304,6 +304,12 @@ impl Code {
         self.record.window()
     }
 
+    /// The schedule that goes to the lock; a pulled backup keeps none (`fit`).
+    pub fn stored_window(&self) -> Option<Window> {
+        let window = self.window().filter(|_| self.is_native && !self.record.is_backup);
+        self.moved_window.filter(|_| window.is_some()).or(window)
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.record.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
@@ -324,7 +330,7 @@ impl Code {
 
     /// PINs that are or may be in memory under this code.
     pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
-        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(|write| write.content()).map(|(pin, _, _)| pin))
+        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
     }
 
     pub fn set_window(&mut self, window: Option<Window>) {

@@ -272,7 +272,9 @@ impl Platform {
     /// All codes of a device: something changed that any of them may wait for.
     pub(super) fn stir(&mut self, device: u32) {
         let codes: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
-        codes.into_iter().for_each(|n| self.again(At { device, n }));
+        for n in codes {
+            self.again(At { device, n });
+        }
     }
 
     /// Registers the next wake of a code or device; an earlier registration is replaced.
