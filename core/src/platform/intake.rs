@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::{free_pin, satisfies};
-use super::external::{blank_record, new_code};
-use super::state::{Code, Episode, Goal, Retry, Told};
+use super::state::{Code, Episode, Goal, Retry, Told, blank_record, new_code};
 use super::step::At;
 use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
