@@ -1,11 +1,18 @@
 //! A virtual world of locks and vendors that drives a controller in virtual time, and a judge that watches.
 
+pub mod agenda;
+pub mod bounds;
 pub mod history;
 pub mod invariant;
 pub mod judge;
+pub mod noise;
 pub mod occurrence;
 pub mod plan;
 pub mod plan_text;
 pub mod quirk;
+pub mod request;
 pub mod run;
+pub mod setup;
+pub mod simulation;
+pub mod trace;
 pub mod verdict;
