@@ -906,3 +906,15 @@ pub mod kit {
         assert_eq!(family, [id], "{:#?}", story.judge.finding());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_has_its_check_and_each_check_its_row() {
+        let rows: Vec<&str> = [problems::ROWS, events::ROWS, backups::ROWS, api::ROWS].concat().iter().map(|row| row.id).collect();
+        let checks: Vec<&str> = all_checks().iter().map(|check| check.id()).collect();
+        assert_eq!(checks, rows);
+    }
+}
