@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod bounds;
+pub mod cli;
 pub mod expect;
 pub mod generate;
 #[cfg(test)]

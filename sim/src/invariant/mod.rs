@@ -12,9 +12,16 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
+pub mod api;
+pub mod backups;
+pub mod contract;
+pub mod events;
 pub mod harness;
+pub mod life;
 pub mod memory;
+pub mod problems;
 pub mod status;
+pub mod story;
 pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
@@ -175,6 +182,13 @@ const FAMILIES: &[Family] = &[
     Family { rows: window::ROWS, checkers: window::checkers },
     Family { rows: status::ROWS, checkers: status::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
+    // The story carries the checks of the four families after it.
+    Family { rows: &[], checkers: story::checkers },
+    Family { rows: problems::ROWS, checkers: Vec::new },
+    Family { rows: events::ROWS, checkers: Vec::new },
+    Family { rows: contract::ROWS, checkers: contract::checkers },
+    Family { rows: backups::ROWS, checkers: Vec::new },
+    Family { rows: api::ROWS, checkers: Vec::new },
 ];
 
 /// Every invariant that is checked.
