@@ -75,8 +75,8 @@ pub struct Code {
     pub is_hindered: bool,
     /// Since when neither is so.
     pub free_since: Timestamp,
-    /// When it last became `unknown`, and whether a read of its lock was delivered since.
-    pub unknown_since: Option<Timestamp>,
+    /// When it last became `unknown`.
+    pub was_unknown_since: Option<Timestamp>,
     /// What the record was before the present step; means something only if it changed in it.
     before: Option<Box<Record>>,
     before_last: Option<Last>,
@@ -215,8 +215,8 @@ pub struct Step {
     pub events: Vec<Event>,
     /// The calls it answered.
     pub replies: Vec<(CallId, Result<Response, Refusal>)>,
-    /// Whether anything was saved in it.
-    pub is_saved: bool,
+    /// How many of the events are saved.
+    pub saved_events: usize,
 }
 
 /// A call whose answer is out or still to come.
@@ -247,6 +247,7 @@ pub struct History {
     cleared: Vec<memory::Cleared>,
     step: Step,
     is_in_step: bool,
+    is_real_step: bool,
     is_up: bool,
     is_echo: bool,
     started_at: Option<Timestamp>,
@@ -280,6 +281,7 @@ impl History {
             cleared: Vec::new(),
             step: Step::default(),
             is_in_step: false,
+            is_real_step: false,
             is_up: false,
             is_echo: false,
             started_at: None,
@@ -366,7 +368,7 @@ impl History {
     /// Whether a change of a record now is a transition: not one when it was read again after a restart.
     #[must_use]
     pub fn is_transition(&self) -> bool {
-        self.is_in_step
+        self.is_real_step
     }
 
     /// The present step, or the last one until the next begins.
@@ -671,7 +673,7 @@ impl History {
     fn start(&mut self, now: Timestamp, restart: bool) {
         self.forget_before();
         self.clear_step();
-        self.is_up = true;
+        (self.is_real_step, self.is_up) = (false, true);
         self.restarts += u32::from(restart);
         self.started_at = Some(now);
         for n in 0..self.locks.len() {
@@ -684,7 +686,7 @@ impl History {
     }
 
     fn crash(&mut self, now: Timestamp) {
-        (self.is_up, self.is_in_step, self.is_echo) = (false, false, true);
+        (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);
             self.locks[n].disturbed_at = now;
@@ -696,14 +698,14 @@ impl History {
     }
 
     fn save(&mut self) {
-        self.step.is_saved = true;
+        self.step.saved_events = self.step.events.len();
         self.unsaved_losses.clear();
         self.keep_cleared();
     }
 
     fn begin_step(&mut self) {
         self.forget_before();
-        self.is_in_step = true;
+        (self.is_in_step, self.is_real_step) = (true, true);
         self.clear_step();
     }
 
@@ -712,7 +714,7 @@ impl History {
         self.step.commands.clear();
         self.step.events.clear();
         self.step.replies.clear();
-        self.step.is_saved = false;
+        self.step.saved_events = 0;
     }
 
     fn forget_before(&mut self) {
@@ -738,7 +740,10 @@ impl History {
         if let Some(lock) = after.as_ref().and_then(|record| self.find_lock(record.device_id)) {
             self.adopt(ix, lock);
         }
-        let (is_transition, is_saved) = (self.is_in_step, self.step.is_saved);
+        let is_transition = self.is_in_step;
+        let ends =
+            |event: &Event| matches!(event.event_type, EventType::Deleted | EventType::UnmanagedRemoved) && event.access_code_id == id;
+        let is_saved = self.step.events[..self.step.saved_events].iter().any(ends);
         let code = &mut self.codes[ix.0 as usize];
         let before = std::mem::replace(&mut code.record, after);
         code.gone_at = if code.record.is_none() { code.gone_at.or(Some(now)) } else { None };
@@ -746,7 +751,9 @@ impl History {
         if from != to {
             code.status_since = now;
             code.work.active_at = code.work.active_at.max(now);
-            code.unknown_since = (to == Some(Status::Unknown)).then_some(now);
+            if to == Some(Status::Unknown) {
+                code.was_unknown_since = Some(now);
+            }
             if is_transition {
                 code.last_transition = transition(from, to);
             }
@@ -886,6 +893,9 @@ impl History {
             }
         };
         let slack = self.native_slack(code, now);
+        if self.is_catching_up() {
+            at(now + 1);
+        }
         for intent in &state.intents {
             at(intent.due_at);
             at(intent.due_at + 1);
@@ -1016,7 +1026,7 @@ impl Code {
             is_off_goal: false,
             is_hindered: false,
             free_since: Timestamp::MIN,
-            unknown_since: None,
+            was_unknown_since: None,
             before: None,
             before_last: None,
             is_changed: false,
