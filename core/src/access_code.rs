@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{CodeId, DeviceId, WorkspaceId};
 use crate::pin::Pin;
-use crate::problem::{ErrorEntry, WarningEntry};
+use crate::problem::{ErrorEntry, WarningCode, WarningEntry};
 use crate::time::{Timestamp, Window};
 
 /// Where a code stands in its life (lifecycle 2.1).
@@ -266,5 +266,146 @@ impl DeviceRecord {
             is_backup_pool_active: self.is_backup_pool_active,
             is_backup_access_code_available: self.is_backup_access_code_available,
         }
+    }
+}
+
+/// The API's object: exactly the seed's 21 properties, in the seed's (alphabetical) order. What may be absent or null there is null here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessCode {
+    /// Fixed at creation, never reused.
+    pub access_code_id: CodeId,
+    /// The PIN; null while waiting for assignment, or hidden by the vendor.
+    pub code: Option<Pin>,
+    /// The linked group.
+    pub common_code_key: Option<String>,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// The device it belongs to.
+    pub device_id: DeviceId,
+    /// End of the window.
+    pub ends_at: Option<Timestamp>,
+    /// Its own errors, then its device's, then its account's (`R-10`).
+    pub errors: Vec<ErrorEntry>,
+    /// Made by the platform for a pool; stays true after the pull.
+    pub is_backup: bool,
+    /// Whether its device's pool holds a backup to pull; never on a backup (`R-35`).
+    pub is_backup_access_code_available: bool,
+    /// Whether others may change it at the lock.
+    pub is_external_modification_allowed: bool,
+    /// Whether the workspace manages it.
+    pub is_managed: bool,
+    /// Computed by the vendor's algorithm, never written to the lock.
+    pub is_offline_access_code: bool,
+    /// Burnt by its first use.
+    pub is_one_time_use: bool,
+    /// The lock confirmed that it holds the code with its schedule (`R-07`).
+    pub is_scheduled_on_device: bool,
+    /// The vendor has not chosen the PIN yet.
+    pub is_waiting_for_code_assignment: bool,
+    /// The full name, whatever the lock displays.
+    pub name: Option<String>,
+    /// The backup that was pulled for this code.
+    pub pulled_backup_access_code_id: Option<CodeId>,
+    /// Start of the window.
+    pub starts_at: Option<Timestamp>,
+    /// Where it stands.
+    pub status: Status,
+    /// Whether it has a window.
+    #[serde(rename = "type")]
+    pub kind: Type,
+    /// Its own warnings, then `third_party_integration_detected` if its device has it (`R-10`).
+    pub warnings: Vec<WarningEntry>,
+}
+
+impl AccessCode {
+    /// The object of a record on its device. Only managed codes show what is their device's: its problems and its backups (`R-10`, `R-35`).
+    ///
+    /// # Panics
+    /// If `device` is not the code's.
+    #[must_use]
+    pub fn compose(view: &AccessCodeView, device: &DeviceView) -> Self {
+        assert_eq!(view.device_id, device.device_id, "a code is composed with its own device");
+        let mut errors = view.errors.to_owned();
+        let mut warnings = view.warnings.to_owned();
+        if view.is_managed {
+            errors.extend(device.errors.iter().chain(device.account_errors));
+            warnings.extend(device.warnings.iter().filter(|warning| warning.warning_code == WarningCode::ThirdPartyIntegrationDetected));
+        }
+        Self {
+            access_code_id: view.access_code_id,
+            code: view.code,
+            common_code_key: view.common_code_key.map(ToOwned::to_owned),
+            created_at: view.created_at,
+            device_id: view.device_id,
+            ends_at: view.ends_at,
+            errors,
+            is_backup: view.is_backup,
+            is_backup_access_code_available: device.is_backup_access_code_available && view.is_managed && !view.is_backup,
+            is_external_modification_allowed: view.is_external_modification_allowed,
+            is_managed: view.is_managed,
+            is_offline_access_code: view.is_offline_access_code,
+            is_one_time_use: view.is_one_time_use,
+            is_scheduled_on_device: view.is_scheduled_on_device,
+            is_waiting_for_code_assignment: view.is_waiting_for_code_assignment,
+            name: view.name.map(ToOwned::to_owned),
+            pulled_backup_access_code_id: view.pulled_backup_access_code_id,
+            starts_at: view.starts_at,
+            status: view.status,
+            kind: view.kind,
+            warnings,
+        }
+    }
+}
+
+/// The API's object of a code that the workspace does not manage: the properties of [`AccessCode`] that say something of such a one (lifecycle 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnmanagedAccessCode {
+    /// Fixed at discovery, never reused.
+    pub access_code_id: CodeId,
+    /// The PIN; null where the vendor hides it.
+    pub code: Option<Pin>,
+    /// When it was discovered.
+    pub created_at: Timestamp,
+    /// The device it was found on.
+    pub device_id: DeviceId,
+    /// End of the window.
+    pub ends_at: Option<Timestamp>,
+    /// Its own errors.
+    pub errors: Vec<ErrorEntry>,
+    /// False.
+    pub is_managed: bool,
+    /// The name that the lock shows.
+    pub name: Option<String>,
+    /// Start of the window.
+    pub starts_at: Option<Timestamp>,
+    /// `set`, or `unset` if it is not on the lock.
+    pub status: Status,
+    /// Whether it has a window.
+    #[serde(rename = "type")]
+    pub kind: Type,
+    /// Its own warnings.
+    pub warnings: Vec<WarningEntry>,
+}
+
+impl UnmanagedAccessCode {
+    /// The object of an unmanaged record; none for a managed one, which is an [`AccessCode`].
+    #[must_use]
+    pub fn compose(view: &AccessCodeView) -> Option<Self> {
+        (!view.is_managed).then(|| Self {
+            access_code_id: view.access_code_id,
+            code: view.code,
+            created_at: view.created_at,
+            device_id: view.device_id,
+            ends_at: view.ends_at,
+            errors: view.errors.to_owned(),
+            is_managed: false,
+            name: view.name.map(ToOwned::to_owned),
+            starts_at: view.starts_at,
+            status: view.status,
+            kind: view.kind,
+            warnings: view.warnings.to_owned(),
+        })
     }
 }

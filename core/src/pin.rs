@@ -7,6 +7,10 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+mod space;
+
+pub use space::{PinSpace, UsedPins, choose_free_pin};
+
 /// A string of 1 to 19 digits. Length and leading zeros are part of it (`I-BYTES-01`): `0420` is neither `420` nor `00420`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pin {
@@ -201,10 +205,185 @@ pub enum Constraint {
     NameMustBeUnique,
 }
 
+impl Constraint {
+    /// Whether a PIN satisfies it. Constraints on names and windows admit every PIN, and so do two that need more than the digits:
+    /// `cannot_specify_pin_code` forbids a request to carry one at all, and what `pin_code_matches_existing_set` compares
+    /// with lies in the vendor account.
+    #[must_use]
+    pub fn admits(self, pin: Pin) -> bool {
+        let mut digits = pin.digits();
+        match self {
+            Self::NoZeros => digits.all(|digit| digit != 0),
+            Self::CannotContain089 => digits.all(|digit| !matches!(digit, 0 | 8 | 9)),
+            Self::CannotContain0789 => digits.all(|digit| !matches!(digit, 0 | 7 | 8 | 9)),
+            Self::CannotStartWith12 => (digits.next(), digits.next()) != (Some(1), Some(2)),
+            Self::NoTripleConsecutiveInts => longest_run(pin) < 4,
+            Self::NoAscendingOrDescendingSequence => !is_whole(pin, 1) && !is_whole(pin, -1),
+            Self::NoAllSameDigits => !is_whole(pin, 0),
+            Self::AtLeastThreeUniqueDigits => unique_digits(digits) >= 3,
+            Self::UniqueFirstFourDigits => unique_digits(pin.prefix(4).digits()) == u32::from(pin.length.min(4)),
+            Self::CannotSpecifyPinCode | Self::PinCodeMatchesExistingSet => true,
+            Self::StartDateInFuture | Self::NameLength { .. } | Self::NameMustBeUnique => true,
+        }
+    }
+}
+
+/// The step from each digit to the next.
+fn steps(pin: Pin) -> impl Iterator<Item = i8> {
+    pin.digits().zip(pin.digits().skip(1)).map(|(digit, next)| next as i8 - digit as i8)
+}
+
+/// Whether two or more digits all follow each other by `step`.
+fn is_whole(pin: Pin, step: i8) -> bool {
+    pin.length >= 2 && steps(pin).all(|each| each == step)
+}
+
+/// The most digits in a row that are equal, or that all step up or all step down by one.
+fn longest_run(pin: Pin) -> u32 {
+    let (mut longest, mut run, mut running) = (1, 1, None);
+    for step in steps(pin) {
+        run = match step {
+            -1..=1 if running == Some(step) => run + 1,
+            -1..=1 => 2,
+            _ => 1,
+        };
+        running = Some(step);
+        longest = longest.max(run);
+    }
+    longest
+}
+
+fn unique_digits(digits: impl Iterator<Item = u8>) -> u32 {
+    digits.fold(0_u16, |seen, digit| seen | 1 << digit).count_ones()
+}
+
+/// What a lock takes for a PIN: its lengths and constraints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinRules<'a> {
+    /// PIN lengths.
+    pub lengths: Lengths,
+    /// Constraints; those on names and windows may be among them.
+    pub constraints: &'a [Constraint],
+}
+
+/// Why a lock does not take a PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinFault {
+    /// It has a wrong number of digits.
+    Length,
+    /// It breaks this constraint, the first one of those it breaks.
+    Constraint(Constraint),
+}
+
+impl PinRules<'_> {
+    /// Whether the lock takes it.
+    #[must_use]
+    pub fn admits(&self, pin: Pin) -> bool {
+        self.check(pin).is_ok()
+    }
+
+    /// Whether the lock takes it.
+    ///
+    /// # Errors
+    /// What stands against it; the length before any constraint.
+    pub fn check(&self, pin: Pin) -> Result<(), PinFault> {
+        if !self.lengths.contains(pin.length) {
+            return Err(PinFault::Length);
+        }
+        match self.constraints.iter().find(|constraint| !constraint.admits(pin)) {
+            Some(broken) => Err(PinFault::Constraint(*broken)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When a lock takes two PINs for the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinEquality {
+    /// Digit for digit.
+    #[default]
+    Exact,
+    /// By their first four digits alone (`R-27`); PINs of fewer digits by all of them.
+    FirstFour,
+}
+
+impl PinEquality {
+    /// Whether the lock takes the two for the same.
+    #[must_use]
+    pub fn same(self, one: Pin, other: Pin) -> bool {
+        self.compared(one) == self.compared(other)
+    }
+
+    /// The part of a PIN that is compared.
+    #[must_use]
+    pub fn compared(self, pin: Pin) -> Pin {
+        pin.prefix(self.compared_digits(pin.length))
+    }
+
+    const fn compared_digits(self, length: u8) -> u8 {
+        match self {
+            Self::FirstFour if length > 4 => 4,
+            Self::Exact | Self::FirstFour => length,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::string::ToString;
+
+    fn pin(text: &str) -> Pin {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_constraint_has_its_yes_and_no() {
+        for (constraint, yes, no) in [
+            (Constraint::NoZeros, "1234", "1034"),
+            (Constraint::CannotStartWith12, "2112", "1230"),
+            (Constraint::NoTripleConsecutiveInts, "1112355", "91111"),
+            (Constraint::NoTripleConsecutiveInts, "123321", "934569"),
+            (Constraint::NoTripleConsecutiveInts, "7891", "6543"),
+            (Constraint::NoAscendingOrDescendingSequence, "12344", "12345"),
+            (Constraint::NoAscendingOrDescendingSequence, "9012", "9876"),
+            (Constraint::AtLeastThreeUniqueDigits, "1213", "1212"),
+            (Constraint::CannotContain089, "1717", "1718"),
+            (Constraint::CannotContain0789, "1616", "1617"),
+            (Constraint::UniqueFirstFourDigits, "12344", "12324"),
+            (Constraint::NoAllSameDigits, "1112", "1111"),
+        ] {
+            assert!(constraint.admits(pin(yes)) && !constraint.admits(pin(no)), "{constraint:?}");
+        }
+        for silent in [
+            Constraint::CannotSpecifyPinCode,
+            Constraint::PinCodeMatchesExistingSet,
+            Constraint::StartDateInFuture,
+            Constraint::NameLength { min_length: 2, max_length: 14 },
+            Constraint::NameMustBeUnique,
+        ] {
+            assert!(silent.admits(pin("0000")), "{silent:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_pin_is_said() {
+        let rules = PinRules { lengths: Lengths::range(4, 6), constraints: &[Constraint::NameMustBeUnique, Constraint::NoZeros] };
+        assert_eq!(rules.check(pin("123")), Err(PinFault::Length));
+        assert_eq!(rules.check(pin("1230")), Err(PinFault::Constraint(Constraint::NoZeros)));
+        assert!(rules.admits(pin("1234")) && !rules.admits(pin("1234567")));
+    }
+
+    #[test]
+    fn equality_is_the_vendors() {
+        for (one, other, exact, first_four) in
+            [("1234", "1234", true, true), ("12345", "12349", false, true), ("1234", "12345", false, true), ("123", "1234", false, false)]
+        {
+            assert_eq!(PinEquality::Exact.same(pin(one), pin(other)), exact, "{one} {other}");
+            assert_eq!(PinEquality::FirstFour.same(pin(one), pin(other)), first_four, "{one} {other}");
+        }
+    }
 
     #[test]
     fn leading_zeros_are_kept() {

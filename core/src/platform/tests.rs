@@ -1,0 +1,1 @@
+//! Stories driven by hand against a scripted vendor.
