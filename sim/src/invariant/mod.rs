@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keyway_core::rule::{self, INVARIANTS};
 use keyway_core::time::Timestamp;
 
 use crate::history::{CodeIx, History};
@@ -12,6 +13,7 @@ use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
 pub mod harness;
+pub mod memory;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
 pub trait Invariant {
@@ -106,6 +108,39 @@ pub struct Row {
 }
 
 impl Row {
+    /// The row of an invariant of the rule table.
+    ///
+    /// # Panics
+    /// If the table has no such id; in a constant, when it is compiled.
+    #[must_use]
+    pub const fn of(id: &str) -> Self {
+        let mut at = 0;
+        while at < INVARIANTS.len() {
+            let rule = &INVARIANTS[at];
+            if is_same(rule.id, id) {
+                let class = match rule.class {
+                    rule::Class::Safety => Class::Safety,
+                    rule::Class::Liveness => Class::Liveness,
+                };
+                let scope = match rule.scope {
+                    rule::Scope::Code => Scope::Code,
+                    rule::Scope::Device => Scope::Device,
+                    rule::Scope::Group => Scope::Group,
+                    rule::Scope::Workspace => Scope::Workspace,
+                    rule::Scope::World => Scope::World,
+                };
+                let origin = match rule.origin {
+                    rule::Origin::Seed => Origin::Seed,
+                    rule::Origin::Docs => Origin::Docs,
+                    rule::Origin::Ours => Origin::Ours,
+                };
+                return Self { id: rule.id, statement: rule.statement, class, scope, origin };
+            }
+            at += 1;
+        }
+        panic!("the rule table has no such invariant")
+    }
+
     /// Whether a configuration may decline it.
     #[must_use]
     pub const fn is_waivable(&self) -> bool {
@@ -116,16 +151,27 @@ impl Row {
     }
 }
 
+/// Whether two texts are the same, in a constant.
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 /// One file of checkers.
 struct Family {
     rows: &'static [Row],
     checkers: fn() -> Vec<Box<dyn Invariant>>,
 }
 
-/// All families, in the order in which findings name them.
-const FAMILIES: &[Family] = &[Family { rows: harness::ROWS, checkers: harness::checkers }];
+/// All families; findings name ids in the order of the rule table, whatever the order here.
+const FAMILIES: &[Family] =
+    &[Family { rows: memory::ROWS, checkers: memory::checkers }, Family { rows: harness::ROWS, checkers: harness::checkers }];
 
-/// Every invariant that is checked, in the order in which findings name them.
+/// Every invariant that is checked.
 pub fn registry() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().flat_map(|family| family.rows)
 }
@@ -134,6 +180,12 @@ pub fn registry() -> impl Iterator<Item = &'static Row> {
 #[must_use]
 pub fn row(id: &str) -> Option<&'static Row> {
     registry().find(|row| row.id == id)
+}
+
+/// The place of an id in the order in which findings name them: that of the rule table; the harness's own come last.
+#[must_use]
+pub fn rank(id: &str) -> usize {
+    INVARIANTS.iter().position(|rule| rule.id == id).unwrap_or(INVARIANTS.len())
 }
 
 /// A fresh checker of every invariant that `waivers` leaves in force.
@@ -151,6 +203,7 @@ pub struct Found {
     violations: Vec<(Violation, &'static str)>,
     waived: BTreeSet<String>,
     is_past_safety: bool,
+    is_recounting: bool,
     now: Timestamp,
 }
 
@@ -164,7 +217,7 @@ impl Found {
 
     /// Counts a true premise of this invariant. Nothing counts once the heal phase has begun.
     pub fn armed(&mut self, id: &'static str) {
-        if !self.is_past_safety {
+        if !self.is_past_safety && !self.is_recounting {
             *self.armed.entry(id).or_default() += 1;
         }
     }
@@ -175,7 +228,7 @@ impl Found {
     }
 
     /// Reports a violation by a code: its role and its last change of status are added.
-    pub fn broken_by(&mut self, id: &'static str, history: &History, code: CodeIx, what: &str) {
+    pub fn broken_by(&mut self, id: &'static str, history: &History, code: CodeIx, what: impl std::fmt::Display) {
         let what = format!("{}: {what}", history.code_name(code));
         self.push(id, what, history.role(code), history.code(code).last_transition());
     }
@@ -201,6 +254,11 @@ impl Found {
 
     pub(crate) fn set_now(&mut self, now: Timestamp) {
         self.now = now;
+    }
+
+    /// While everything is evaluated once more no premise counts.
+    pub(crate) fn set_recounting(&mut self, is_recounting: bool) {
+        self.is_recounting = is_recounting;
     }
 
     pub(crate) fn leave_safety(&mut self) {
