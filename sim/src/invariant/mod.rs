@@ -12,6 +12,7 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
+pub mod conduct;
 pub mod harness;
 pub mod memory;
 pub mod status;
@@ -174,6 +175,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: memory::ROWS, checkers: memory::checkers },
     Family { rows: window::ROWS, checkers: window::checkers },
     Family { rows: status::ROWS, checkers: status::checkers },
+    Family { rows: conduct::ROWS, checkers: conduct::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 
