@@ -2,7 +2,7 @@
 
 use keyway_core::access_code::{Record, Status, Type};
 use keyway_core::event::EventType;
-use keyway_core::id::{CallId, CodeId};
+use keyway_core::id::{CallId, CodeId, DeviceId};
 use keyway_core::pin::Pin;
 use keyway_core::problem::ErrorCode;
 use keyway_core::request::{Request, RequestedCode, Response, Update};
@@ -159,13 +159,21 @@ impl History {
         let Some(call) = self.calls.get(&call_id).cloned() else { return };
         match (&call.request, response) {
             (Request::Create(create), Response::AccessCode(id)) => {
-                let prefers = create.prefer_native_scheduling;
-                self.accept_create(*id, create.code.as_ref(), window(create.starts_at, create.ends_at), prefers, now);
+                let window = window(create.starts_at, create.ends_at);
+                self.accept_create(
+                    *id,
+                    create.device_id,
+                    create.code.as_ref(),
+                    window,
+                    create.prefer_native_scheduling,
+                    create.name.as_ref(),
+                    now,
+                );
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
-                for id in ids {
-                    let prefers = create.prefer_native_scheduling;
-                    self.accept_create(*id, create.code.as_ref(), window(create.starts_at, create.ends_at), prefers, now);
+                let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);
+                for (id, device) in ids.iter().zip(&create.device_ids) {
+                    self.accept_create(*id, *device, create.code.as_ref(), window, prefers, create.name.as_ref(), now);
                 }
             }
             (Request::Update(update), _) => self.accept_update(update, now),
@@ -174,7 +182,8 @@ impl History {
                 let members: Vec<CodeId> = self.live().filter(|record| in_group(record)).map(|record| record.access_code_id).collect();
                 for access_code_id in members {
                     let (starts_at, ends_at) = (update.starts_at, update.ends_at);
-                    self.accept_update(&Update { access_code_id, starts_at, ends_at, ..Update::default() }, now);
+                    let name = update.name.clone();
+                    self.accept_update(&Update { access_code_id, name, starts_at, ends_at, ..Update::default() }, now);
                 }
             }
             (Request::Delete(delete), _) => self.accept_delete(delete.access_code_id, now),
@@ -188,10 +197,24 @@ impl History {
         self.codes.iter().filter_map(|code| code.record.as_deref())
     }
 
-    fn accept_create(&mut self, id: CodeId, code: Option<&RequestedCode>, window: Option<Window>, prefers: Option<bool>, now: Timestamp) {
+    #[allow(clippy::too_many_arguments)] // The fields of the call.
+    fn accept_create(
+        &mut self,
+        id: CodeId,
+        device: DeviceId,
+        code: Option<&RequestedCode>,
+        window: Option<Window>,
+        prefers: Option<bool>,
+        name: Option<&String>,
+        now: Timestamp,
+    ) {
         let ix = self.intern(id);
+        if let Some(lock) = self.find_lock(device) {
+            self.adopt(ix, lock);
+        }
         self.codes[ix.0 as usize].prefers_native = prefers != Some(false);
-        self.codes[ix.0 as usize].acked.is_created = true;
+        let acked = &mut self.codes[ix.0 as usize].acked;
+        (acked.is_created, acked.name) = (true, name.cloned());
         self.ask(ix, Goal::Present { pin: requested(code), window }, Why::Asked, now);
     }
 
@@ -200,6 +223,9 @@ impl History {
         if update.is_managed == Some(false) {
             self.codes[ix.0 as usize].is_residual = true;
             return;
+        }
+        if update.name.is_some() {
+            self.codes[ix.0 as usize].acked.name.clone_from(&update.name);
         }
         if let Some(prefers) = update.prefer_native_scheduling {
             let state = &mut self.codes[ix.0 as usize];

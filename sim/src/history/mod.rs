@@ -47,6 +47,10 @@ pub struct Code {
     pub gone_at: Option<Timestamp>,
     /// Whether the loss of its record is saved: a restart must not bring it back.
     pub is_gone_for_good: bool,
+    /// Whether a restart came up without its record.
+    pub is_lost_by_restart: bool,
+    /// Whether it ever had a record.
+    pub was_recorded: bool,
     /// Since when it has its status.
     pub status_since: Timestamp,
     /// What was asked for it, oldest first, without what is no longer lawful.
@@ -75,8 +79,8 @@ pub struct Code {
     pub is_hindered: bool,
     /// Since when neither is so.
     pub free_since: Timestamp,
-    /// When it last became `unknown`, and whether a read of its lock was delivered since.
-    pub unknown_since: Option<Timestamp>,
+    /// When it last became `unknown`.
+    pub was_unknown_since: Option<Timestamp>,
     /// What the record was before the present step; means something only if it changed in it.
     before: Option<Box<Record>>,
     before_last: Option<Last>,
@@ -87,7 +91,7 @@ pub struct Code {
 }
 
 /// What calls were answered ok for a code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acked {
     /// Its creation.
     pub is_created: bool,
@@ -95,6 +99,8 @@ pub struct Acked {
     pub is_deleted: bool,
     /// The pull of this backup for it.
     pub pulled: Option<CodeId>,
+    /// Its name, as last given.
+    pub name: Option<String>,
 }
 
 impl Code {
@@ -215,8 +221,8 @@ pub struct Step {
     pub events: Vec<Event>,
     /// The calls it answered.
     pub replies: Vec<(CallId, Result<Response, Refusal>)>,
-    /// Whether anything was saved in it.
-    pub is_saved: bool,
+    /// How many of the events are saved.
+    pub saved_events: usize,
 }
 
 /// A call whose answer is out or still to come.
@@ -247,6 +253,7 @@ pub struct History {
     cleared: Vec<memory::Cleared>,
     step: Step,
     is_in_step: bool,
+    is_real_step: bool,
     is_up: bool,
     is_echo: bool,
     started_at: Option<Timestamp>,
@@ -256,6 +263,7 @@ pub struct History {
     changed_codes: Vec<CodeIx>,
     changed_devices: Vec<Lock>,
     unsaved_losses: Vec<CodeIx>,
+    unsaved_proofs: Vec<CodeIx>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 
@@ -280,6 +288,7 @@ impl History {
             cleared: Vec::new(),
             step: Step::default(),
             is_in_step: false,
+            is_real_step: false,
             is_up: false,
             is_echo: false,
             started_at: None,
@@ -289,6 +298,7 @@ impl History {
             changed_codes: Vec::new(),
             changed_devices: Vec::new(),
             unsaved_losses: Vec::new(),
+            unsaved_proofs: Vec::new(),
             edges: BTreeSet::new(),
         };
         for n in 0..history.locks.len() {
@@ -366,7 +376,7 @@ impl History {
     /// Whether a change of a record now is a transition: not one when it was read again after a restart.
     #[must_use]
     pub fn is_transition(&self) -> bool {
-        self.is_in_step
+        self.is_real_step
     }
 
     /// The present step, or the last one until the next begins.
@@ -671,7 +681,7 @@ impl History {
     fn start(&mut self, now: Timestamp, restart: bool) {
         self.forget_before();
         self.clear_step();
-        self.is_up = true;
+        (self.is_real_step, self.is_up) = (false, true);
         self.restarts += u32::from(restart);
         self.started_at = Some(now);
         for n in 0..self.locks.len() {
@@ -684,7 +694,7 @@ impl History {
     }
 
     fn crash(&mut self, now: Timestamp) {
-        (self.is_up, self.is_in_step, self.is_echo) = (false, false, true);
+        (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);
             self.locks[n].disturbed_at = now;
@@ -692,18 +702,24 @@ impl History {
         for code in self.unsaved_losses.drain(..) {
             self.codes[code.0 as usize].is_gone_for_good = false;
         }
+        for code in self.unsaved_proofs.drain(..) {
+            let work = &mut self.codes[code.0 as usize].work;
+            (work.confirmed_at, work.absent_at) = (None, None);
+            work.reason_at = work.reason_at.max(now);
+        }
         self.forget_cleared();
     }
 
     fn save(&mut self) {
-        self.step.is_saved = true;
+        self.step.saved_events = self.step.events.len();
         self.unsaved_losses.clear();
+        self.unsaved_proofs.clear();
         self.keep_cleared();
     }
 
     fn begin_step(&mut self) {
         self.forget_before();
-        self.is_in_step = true;
+        (self.is_in_step, self.is_real_step) = (true, true);
         self.clear_step();
     }
 
@@ -712,7 +728,7 @@ impl History {
         self.step.commands.clear();
         self.step.events.clear();
         self.step.replies.clear();
-        self.step.is_saved = false;
+        self.step.saved_events = 0;
     }
 
     fn forget_before(&mut self) {
@@ -738,7 +754,10 @@ impl History {
         if let Some(lock) = after.as_ref().and_then(|record| self.find_lock(record.device_id)) {
             self.adopt(ix, lock);
         }
-        let (is_transition, is_saved) = (self.is_in_step, self.step.is_saved);
+        let is_transition = self.is_in_step;
+        let ends =
+            |event: &Event| matches!(event.event_type, EventType::Deleted | EventType::UnmanagedRemoved) && event.access_code_id == id;
+        let is_saved = self.step.events[..self.step.saved_events].iter().any(ends);
         let code = &mut self.codes[ix.0 as usize];
         let before = std::mem::replace(&mut code.record, after);
         code.gone_at = if code.record.is_none() { code.gone_at.or(Some(now)) } else { None };
@@ -746,19 +765,28 @@ impl History {
         if from != to {
             code.status_since = now;
             code.work.active_at = code.work.active_at.max(now);
-            code.unknown_since = (to == Some(Status::Unknown)).then_some(now);
+            if to == Some(Status::Unknown) {
+                code.was_unknown_since = Some(now);
+            }
             if is_transition {
                 code.last_transition = transition(from, to);
             }
         }
-        if to.is_none() {
+        if to.is_none() && is_transition {
             code.is_gone_for_good = true;
             if !is_saved {
                 self.unsaved_losses.push(ix);
             }
+        } else if to.is_none() {
+            // It was never saved: for all that follows it never was.
+            (code.gone_at, code.is_lost_by_restart) = (None, true);
+            code.intents.clear();
+        } else {
+            code.is_lost_by_restart = false;
         }
         self.infer(ix, before.as_deref(), now);
         let code = &mut self.codes[ix.0 as usize];
+        code.was_recorded |= to.is_some();
         if !code.is_changed {
             code.is_changed = true;
             code.before = before;
@@ -886,6 +914,9 @@ impl History {
             }
         };
         let slack = self.native_slack(code, now);
+        if self.is_up && self.is_catching_up() {
+            at(now + 1);
+        }
         for intent in &state.intents {
             at(intent.due_at);
             at(intent.due_at + 1);
@@ -1002,6 +1033,8 @@ impl Code {
             lock: None,
             gone_at: None,
             is_gone_for_good: false,
+            is_lost_by_restart: false,
+            was_recorded: false,
             status_since: Timestamp::MIN,
             intents: Vec::new(),
             version: 0,
@@ -1016,7 +1049,7 @@ impl Code {
             is_off_goal: false,
             is_hindered: false,
             free_since: Timestamp::MIN,
-            unknown_since: None,
+            was_unknown_since: None,
             before: None,
             before_last: None,
             is_changed: false,

@@ -5,7 +5,7 @@ use keyway_core::port::{Op, Place};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{DuplicatePolicy, Family};
 
-use super::{Found, Interests, Invariant, Row};
+use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{Closing, CodeIx, History, Sent, Stored, Whose, is_path_error, target};
 use crate::occurrence::{Cause, Change, Lock, Occurrence};
 
@@ -27,11 +27,11 @@ pub const ROWS: &[Row] = &[
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(EqualPins),
-        Box::new(Copies),
+        OfCode::boxed(&["I-DEV-02"], copies),
         Box::new(Capacity),
         Box::new(Constraints),
-        Box::new(Versions),
-        Box::new(Ghosts),
+        OfCode::boxed(&["I-DEV-05"], versions),
+        OfCode::boxed(&["I-DEV-06"], ghosts),
         Box::new(Foreign),
         Box::new(OneAtATime),
         Box::new(PathErrors),
@@ -129,38 +129,12 @@ fn surplus(history: &History, code: CodeIx, now: Timestamp, is_same: bool) -> Op
 }
 
 /// `I-DEV-02`, for entries of one content; those that differ are `I-DEV-05`'s. That a slot holds one entry is how memory is told.
-struct Copies;
-
-impl Copies {
-    fn check(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
-        if history.is_resident(code) {
-            found.armed("I-DEV-02");
-        }
-        if let Some(what) = surplus(history, code, now, true) {
-            found.broken_by("I-DEV-02", history, code, what);
-        }
+fn copies(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    if history.is_resident(code) {
+        found.armed("I-DEV-02");
     }
-}
-
-impl Invariant for Copies {
-    fn ids(&self) -> &'static [&'static str] {
-        &["I-DEV-02"]
-    }
-
-    fn interests(&self) -> Interests {
-        Interests::NONE
-    }
-
-    fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        for code in history.touched_codes() {
-            Self::check(history, *code, now, found);
-        }
-    }
-
-    fn full(&self, history: &History, now: Timestamp, found: &mut Found) {
-        for (code, _) in history.codes() {
-            Self::check(history, code, now, found);
-        }
+    if let Some(what) = surplus(history, code, now, true) {
+        found.broken_by("I-DEV-02", history, code, what);
     }
 }
 
@@ -272,81 +246,29 @@ impl Invariant for Constraints {
 }
 
 /// `I-DEV-05`, for entries of one code that differ; equal ones are `I-DEV-02`'s.
-struct Versions;
-
-impl Versions {
-    fn check(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
-        if history.is_resident(code) {
-            found.armed("I-DEV-05");
-        }
-        if let Some(what) = surplus(history, code, now, false) {
-            found.broken_by("I-DEV-05", history, code, what);
-        }
+fn versions(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    if history.is_resident(code) {
+        found.armed("I-DEV-05");
     }
-}
-
-impl Invariant for Versions {
-    fn ids(&self) -> &'static [&'static str] {
-        &["I-DEV-05"]
-    }
-
-    fn interests(&self) -> Interests {
-        Interests::NONE
-    }
-
-    fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        for code in history.touched_codes() {
-            Self::check(history, *code, now, found);
-        }
-    }
-
-    fn full(&self, history: &History, now: Timestamp, found: &mut Found) {
-        for (code, _) in history.codes() {
-            Self::check(history, code, now, found);
-        }
+    if let Some(what) = surplus(history, code, now, false) {
+        found.broken_by("I-DEV-05", history, code, what);
     }
 }
 
 /// `I-DEV-06`. What others brought back is granted, once the controller was shown it, for the time of a removal: it can't be erased in the very
 /// step in which it is seen. While the controller is down its records can't be known.
-struct Ghosts;
-
-impl Ghosts {
-    fn check(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
-        let state = history.code(code);
-        if !history.is_up() || state.places.is_empty() {
-            return;
-        }
-        found.armed("I-DEV-06");
-        if state.record.is_some() || state.is_residual {
-            return;
-        }
-        let is_excused = |stored: &Stored| stored.touched.is_some() || history.is_granted(code, stored, now);
-        if let Some((place, stored)) = history.entries(code).find(|(_, stored)| !is_excused(stored)) {
-            found.broken_by("I-DEV-06", history, code, format!("has no record, and {} lies at {place:?}", stored.entry.pin));
-        }
+fn ghosts(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let state = history.code(code);
+    if !history.is_up() || state.places.is_empty() {
+        return;
     }
-}
-
-impl Invariant for Ghosts {
-    fn ids(&self) -> &'static [&'static str] {
-        &["I-DEV-06"]
+    found.armed("I-DEV-06");
+    if state.record.is_some() || state.is_residual {
+        return;
     }
-
-    fn interests(&self) -> Interests {
-        Interests::NONE
-    }
-
-    fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        for code in history.touched_codes() {
-            Self::check(history, *code, now, found);
-        }
-    }
-
-    fn full(&self, history: &History, now: Timestamp, found: &mut Found) {
-        for (code, _) in history.codes() {
-            Self::check(history, code, now, found);
-        }
+    let is_excused = |stored: &Stored| stored.touched.is_some() || history.is_granted(code, stored, now);
+    if let Some((place, stored)) = history.entries(code).find(|(_, stored)| !is_excused(stored)) {
+        found.broken_by("I-DEV-06", history, code, format!("has no record, and {} lies at {place:?}", stored.entry.pin));
     }
 }
 

@@ -12,8 +12,11 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
+pub mod conduct;
 pub mod harness;
 pub mod memory;
+pub mod status;
+pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
 pub trait Invariant {
@@ -168,8 +171,13 @@ struct Family {
 }
 
 /// All families; findings name ids in the order of the rule table, whatever the order here.
-const FAMILIES: &[Family] =
-    &[Family { rows: memory::ROWS, checkers: memory::checkers }, Family { rows: harness::ROWS, checkers: harness::checkers }];
+const FAMILIES: &[Family] = &[
+    Family { rows: memory::ROWS, checkers: memory::checkers },
+    Family { rows: window::ROWS, checkers: window::checkers },
+    Family { rows: status::ROWS, checkers: status::checkers },
+    Family { rows: conduct::ROWS, checkers: conduct::checkers },
+    Family { rows: harness::ROWS, checkers: harness::checkers },
+];
 
 /// Every invariant that is checked.
 pub fn registry() -> impl Iterator<Item = &'static Row> {
@@ -194,6 +202,41 @@ pub fn checkers(waivers: &[String]) -> Vec<Box<dyn Invariant>> {
     let is_waived = |id: &&str| row(id).is_some_and(Row::is_waivable) && waivers.iter().any(|waiver| waiver == id);
     let all = FAMILIES.iter().flat_map(|family| (family.checkers)());
     all.filter(|checker| !checker.ids().iter().all(is_waived)).collect()
+}
+
+/// A checker of a predicate that holds, or not, of each code at each settled instant.
+pub(crate) struct OfCode {
+    ids: &'static [&'static str],
+    check: fn(&History, CodeIx, Timestamp, &mut Found),
+}
+
+impl OfCode {
+    /// A checker that evaluates `check`.
+    pub(crate) fn boxed(ids: &'static [&'static str], check: fn(&History, CodeIx, Timestamp, &mut Found)) -> Box<dyn Invariant> {
+        Box::new(Self { ids, check })
+    }
+}
+
+impl Invariant for OfCode {
+    fn ids(&self) -> &'static [&'static str] {
+        self.ids
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::NONE
+    }
+
+    fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
+        for code in history.touched_codes() {
+            (self.check)(history, *code, now, found);
+        }
+    }
+
+    fn full(&self, history: &History, now: Timestamp, found: &mut Found) {
+        for (code, _) in history.codes() {
+            (self.check)(history, code, now, found);
+        }
+    }
 }
 
 /// What checkers report to.
