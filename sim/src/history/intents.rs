@@ -160,12 +160,20 @@ impl History {
         match (&call.request, response) {
             (Request::Create(create), Response::AccessCode(id)) => {
                 let window = window(create.starts_at, create.ends_at);
-                self.accept_create(*id, create.device_id, create.code.as_ref(), window, create.prefer_native_scheduling, now);
+                self.accept_create(
+                    *id,
+                    create.device_id,
+                    create.code.as_ref(),
+                    window,
+                    create.prefer_native_scheduling,
+                    create.name.as_ref(),
+                    now,
+                );
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
                 let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);
                 for (id, device) in ids.iter().zip(&create.device_ids) {
-                    self.accept_create(*id, *device, create.code.as_ref(), window, prefers, now);
+                    self.accept_create(*id, *device, create.code.as_ref(), window, prefers, create.name.as_ref(), now);
                 }
             }
             (Request::Update(update), _) => self.accept_update(update, now),
@@ -174,7 +182,8 @@ impl History {
                 let members: Vec<CodeId> = self.live().filter(|record| in_group(record)).map(|record| record.access_code_id).collect();
                 for access_code_id in members {
                     let (starts_at, ends_at) = (update.starts_at, update.ends_at);
-                    self.accept_update(&Update { access_code_id, starts_at, ends_at, ..Update::default() }, now);
+                    let name = update.name.clone();
+                    self.accept_update(&Update { access_code_id, name, starts_at, ends_at, ..Update::default() }, now);
                 }
             }
             (Request::Delete(delete), _) => self.accept_delete(delete.access_code_id, now),
@@ -188,6 +197,7 @@ impl History {
         self.codes.iter().filter_map(|code| code.record.as_deref())
     }
 
+    #[allow(clippy::too_many_arguments)] // The fields of the call.
     fn accept_create(
         &mut self,
         id: CodeId,
@@ -195,6 +205,7 @@ impl History {
         code: Option<&RequestedCode>,
         window: Option<Window>,
         prefers: Option<bool>,
+        name: Option<&String>,
         now: Timestamp,
     ) {
         let ix = self.intern(id);
@@ -202,7 +213,8 @@ impl History {
             self.adopt(ix, lock);
         }
         self.codes[ix.0 as usize].prefers_native = prefers != Some(false);
-        self.codes[ix.0 as usize].acked.is_created = true;
+        let acked = &mut self.codes[ix.0 as usize].acked;
+        (acked.is_created, acked.name) = (true, name.cloned());
         self.ask(ix, Goal::Present { pin: requested(code), window }, Why::Asked, now);
     }
 
@@ -211,6 +223,9 @@ impl History {
         if update.is_managed == Some(false) {
             self.codes[ix.0 as usize].is_residual = true;
             return;
+        }
+        if update.name.is_some() {
+            self.codes[ix.0 as usize].acked.name.clone_from(&update.name);
         }
         if let Some(prefers) = update.prefer_native_scheduling {
             let state = &mut self.codes[ix.0 as usize];

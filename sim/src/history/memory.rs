@@ -155,6 +155,24 @@ impl History {
         })
     }
 
+    /// When a proof was last delivered that memory is what the code's goal wants, which it still is: the answer to its write, or a complete listing
+    /// taken after it that shows whose an entry is.
+    #[must_use]
+    pub fn confirmed_at(&self, code: CodeIx) -> Option<Timestamp> {
+        let state = self.code(code);
+        let lock = self.lock(state.lock?);
+        if !self.is_at_goal(code) {
+            return None;
+        }
+        if !self.is_resident(code) {
+            return state.work.absent_at;
+        }
+        let proves = lock.facts.profile.shows_names || Self::proves_by_pin(&lock.facts.profile);
+        let is_shown = |snapshot: Timestamp| self.entries(code).all(|(_, stored)| stored.since <= snapshot && !stored.entry.hidden);
+        let listed = lock.picture.listed.filter(|(_, snapshot)| proves && is_shown(*snapshot)).map(|(delivered, _)| delivered);
+        listed.max(state.work.confirmed_at)
+    }
+
     /// `match(c)`: an enabled entry of the code has the record's PIN and fits its window.
     #[must_use]
     pub fn is_matching(&self, code: CodeIx) -> bool {
@@ -447,6 +465,7 @@ impl History {
             && self.is_at_goal(code)
         {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
+            self.unsaved_proofs.push(code);
         }
     }
 
@@ -461,6 +480,7 @@ impl History {
             && self.code(code).work.unsettled == 0
         {
             self.codes[code.0 as usize].work.absent_at = Some(now);
+            self.unsaved_proofs.push(code);
         }
     }
 

@@ -47,6 +47,10 @@ pub struct Code {
     pub gone_at: Option<Timestamp>,
     /// Whether the loss of its record is saved: a restart must not bring it back.
     pub is_gone_for_good: bool,
+    /// Whether a restart came up without its record.
+    pub is_lost_by_restart: bool,
+    /// Whether it ever had a record.
+    pub was_recorded: bool,
     /// Since when it has its status.
     pub status_since: Timestamp,
     /// What was asked for it, oldest first, without what is no longer lawful.
@@ -87,7 +91,7 @@ pub struct Code {
 }
 
 /// What calls were answered ok for a code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acked {
     /// Its creation.
     pub is_created: bool,
@@ -95,6 +99,8 @@ pub struct Acked {
     pub is_deleted: bool,
     /// The pull of this backup for it.
     pub pulled: Option<CodeId>,
+    /// Its name, as last given.
+    pub name: Option<String>,
 }
 
 impl Code {
@@ -257,6 +263,7 @@ pub struct History {
     changed_codes: Vec<CodeIx>,
     changed_devices: Vec<Lock>,
     unsaved_losses: Vec<CodeIx>,
+    unsaved_proofs: Vec<CodeIx>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 
@@ -291,6 +298,7 @@ impl History {
             changed_codes: Vec::new(),
             changed_devices: Vec::new(),
             unsaved_losses: Vec::new(),
+            unsaved_proofs: Vec::new(),
             edges: BTreeSet::new(),
         };
         for n in 0..history.locks.len() {
@@ -694,12 +702,18 @@ impl History {
         for code in self.unsaved_losses.drain(..) {
             self.codes[code.0 as usize].is_gone_for_good = false;
         }
+        for code in self.unsaved_proofs.drain(..) {
+            let work = &mut self.codes[code.0 as usize].work;
+            (work.confirmed_at, work.absent_at) = (None, None);
+            work.reason_at = work.reason_at.max(now);
+        }
         self.forget_cleared();
     }
 
     fn save(&mut self) {
         self.step.saved_events = self.step.events.len();
         self.unsaved_losses.clear();
+        self.unsaved_proofs.clear();
         self.keep_cleared();
     }
 
@@ -758,14 +772,21 @@ impl History {
                 code.last_transition = transition(from, to);
             }
         }
-        if to.is_none() {
+        if to.is_none() && is_transition {
             code.is_gone_for_good = true;
             if !is_saved {
                 self.unsaved_losses.push(ix);
             }
+        } else if to.is_none() {
+            // It was never saved: for all that follows it never was.
+            (code.gone_at, code.is_lost_by_restart) = (None, true);
+            code.intents.clear();
+        } else {
+            code.is_lost_by_restart = false;
         }
         self.infer(ix, before.as_deref(), now);
         let code = &mut self.codes[ix.0 as usize];
+        code.was_recorded |= to.is_some();
         if !code.is_changed {
             code.is_changed = true;
             code.before = before;
@@ -893,7 +914,7 @@ impl History {
             }
         };
         let slack = self.native_slack(code, now);
-        if self.is_catching_up() {
+        if self.is_up && self.is_catching_up() {
             at(now + 1);
         }
         for intent in &state.intents {
@@ -1012,6 +1033,8 @@ impl Code {
             lock: None,
             gone_at: None,
             is_gone_for_good: false,
+            is_lost_by_restart: false,
+            was_recorded: false,
             status_since: Timestamp::MIN,
             intents: Vec::new(),
             version: 0,

@@ -1,1 +1,645 @@
-//! Written on another branch, see NOTE.md: leave this file alone, don't commit it.
+//! How a controller behaves: it is quiet when nothing is wrong and patient when something is (`I-QUI-01`), keeps its word over a crash (`I-DUR-01`),
+//! keeps trouble where it is (`I-ISO-01`), means the lock that is there (`I-IDENT-01`) and never changes a digit (`I-BYTES-01`).
+
+use std::collections::BTreeMap;
+
+use keyway_core::access_code::Status;
+use keyway_core::id::CodeId;
+use keyway_core::pin::Pin;
+use keyway_core::port::{Command, Op, Place};
+use keyway_core::request::{Request, RequestedCode, Response};
+use keyway_core::time::Timestamp;
+
+use super::{Found, Interests, Invariant, Row};
+use crate::bounds::attempts_allowed;
+use crate::history::{CodeIx, Goal, History, Input, Intent, Why, Work, target};
+use crate::occurrence::{Cause, Change, Lock, Occurrence};
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[Row::of("I-IDENT-01"), Row::of("I-BYTES-01"), Row::of("I-ISO-01"), Row::of("I-QUI-01"), Row::of("I-DUR-01")];
+
+/// Its checkers.
+#[must_use]
+pub fn checkers() -> Vec<Box<dyn Invariant>> {
+    vec![Box::new(Identity::default()), Box::new(Bytes), Box::new(Isolation), Box::new(Quiet), Box::new(Durability::default())]
+}
+
+/// The mutating commands of the step, each with its lock and code.
+fn mutating(history: &History) -> impl Iterator<Item = (&Command, Lock, CodeIx)> {
+    let commands = history.step().commands.iter().filter(|(command, _)| command.op.is_mutating());
+    commands.filter_map(|(command, _)| {
+        let sent = history.sent(command.command_id)?;
+        Some((command, sent.lock?, sent.code?))
+    })
+}
+
+/// `I-QUI-01`. Judged at the end of the step, when it is known whether the step itself changed what is wanted.
+struct Quiet;
+
+impl Quiet {
+    /// Why a write for a code was needless; none if there was a reason.
+    fn needless(history: &History, command: &Command, lock: Lock, code: CodeIx, now: Timestamp) -> Option<String> {
+        let (state, intent) = (history.code(code), history.goal(code)?);
+        let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
+        let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
+        let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);
+        let in_step = |id| history.step().commands.iter().any(|(command, _)| command.command_id == id);
+        let is_unsettled =
+            history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
+        let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
+        let is_calm = confirmed > reason && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
+        is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
+    }
+
+    /// Since when it is proven that nothing of a code is in the lock, and nothing need be.
+    fn absent_since(history: &History, code: CodeIx, now: Timestamp) -> Option<Timestamp> {
+        let is_idle = match history.goal(code)? {
+            Intent { goal: Goal::Absent, .. } => true,
+            Intent { goal: Goal::Present { .. }, due_at, .. } => now < *due_at,
+        };
+        let absent_at = history.code(code).work.absent_at;
+        absent_at.filter(|_| is_idle && !history.is_resident(code))
+    }
+
+    /// Which bound on attempts was passed.
+    fn impatient(history: &History, work: &Work, now: Timestamp) -> Option<String> {
+        let policy = history.policy();
+        let allowed = attempts_allowed(policy, now - work.cause_at);
+        if work.attempts > allowed {
+            return Some(format!("makes attempt {} since {}, and {allowed} are allowed", work.attempts, work.cause_at));
+        }
+        if let Some(twin_at) = work.twin_at {
+            let allowed = (now - twin_at) / policy.refused_retry_ms.max(1);
+            if i64::from(work.attempts_at_twin) > allowed {
+                return Some(format!("was refused as a twin at {twin_at} and is tried again, {allowed} tries being allowed"));
+            }
+        }
+        Self::quarrelsome(work, policy.reversal_period_ms).filter(|_| work.is_fighting(now, policy))
+    }
+
+    /// Re-sets in a fight: two in its first hour, one in each later one.
+    fn quarrelsome(work: &Work, period_ms: i64) -> Option<String> {
+        let start = work.reversals.windows(3).find(|three| three[2] - three[0] <= period_ms)?[0];
+        let mut by_hour: BTreeMap<i64, u32> = BTreeMap::new();
+        for reset in work.resets.iter().filter(|reset| **reset >= start) {
+            *by_hour.entry((*reset - start) / period_ms).or_default() += 1;
+        }
+        let over = by_hour.iter().find(|(hour, count)| **count > if **hour == 0 { 2 } else { 1 })?;
+        Some(format!("is written again {} times in hour {} of a fight", over.1, over.0 + 1))
+    }
+}
+
+impl Invariant for Quiet {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-QUI-01"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STEP_ENDED
+    }
+
+    fn observe(&mut self, history: &History, now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+        for (command, lock, code) in mutating(history) {
+            found.armed("I-QUI-01");
+            let needless = Self::needless(history, command, lock, code, now);
+            if let Some(what) = needless.or_else(|| Self::impatient(history, &history.code(code).work, now)) {
+                found.broken_by("I-QUI-01", history, code, what);
+            }
+        }
+    }
+}
+
+/// `I-DUR-01`, when everything was read again after a restart; and later no record may come out of a call that was answered long ago.
+#[derive(Default)]
+struct Durability {
+    /// Records that the call under way at the crash may have made without an answer.
+    under_way: u32,
+}
+
+impl Durability {
+    fn lost(history: &History, code: CodeIx) -> Option<String> {
+        let state = history.code(code);
+        let Some(record) = state.record.as_deref() else {
+            let is_missing = state.acked.is_created && (state.is_lost_by_restart || !state.was_recorded);
+            return (is_missing && !state.acked.is_deleted).then(|| "its creation was answered ok, and it has no record".to_owned());
+        };
+        if !record.is_managed {
+            return None;
+        }
+        if state.acked.is_deleted && !matches!(record.status, Status::Removing | Status::Unknown) {
+            return Some(format!("its deletion was answered ok, and it is {}", record.status));
+        }
+        if state.acked.pulled.is_some() && record.pulled_backup_access_code_id != state.acked.pulled {
+            return Some("the pull of its backup was answered ok and is forgotten".to_owned());
+        }
+        let Some(Intent { goal: Goal::Present { pin, window }, why: Why::Asked | Why::Pulled, .. }) = history.goal(code) else {
+            return None;
+        };
+        if pin.is_some_and(|pin| record.code != Some(pin)) || record.window() != *window {
+            return Some(format!(
+                "{pin:?} and {window:?} were answered ok, and its record has {:?} and {:?}",
+                record.code,
+                record.window()
+            ));
+        }
+        let is_renamed = state.acked.name.is_some() && state.acked.name != record.name && !record.is_external_modification_allowed;
+        is_renamed.then(|| "its name was answered ok and is forgotten".to_owned())
+    }
+
+    fn read_again(&mut self, history: &History, found: &mut Found) {
+        let mut unasked = 0;
+        for (code, state) in history.codes() {
+            if state.acked.is_created {
+                found.armed("I-DUR-01");
+            }
+            if let Some(what) = Self::lost(history, code) {
+                found.broken_by("I-DUR-01", history, code, format!("after a restart {what}"));
+            }
+            let is_new = history.changed_codes().contains(&code) && history.previous(code).is_none();
+            let is_made = state.record.as_ref().is_some_and(|record| record.is_managed && !record.is_backup);
+            if is_new && is_made && !state.acked.is_created {
+                unasked += 1;
+                if unasked > self.under_way {
+                    found.broken_by("I-DUR-01", history, code, "after a restart has a record that no call made");
+                }
+            }
+        }
+        self.under_way = 0;
+    }
+
+    fn born_late(history: &History, found: &mut Found) {
+        let is_call = matches!(history.step().input, Some(Input::Call(_)));
+        if is_call || history.restarts() == 0 {
+            return;
+        }
+        for code in history.changed_codes() {
+            let is_born = history.previous(*code).is_none() && !history.code(*code).acked.is_created;
+            let is_made = history.code(*code).record.as_ref().is_some_and(|record| record.is_managed && !record.is_backup);
+            if is_born && is_made {
+                found.broken_by("I-DUR-01", history, *code, "comes into being without a call");
+            }
+        }
+    }
+}
+
+impl Invariant for Durability {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-DUR-01"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::CRASHED.and(Interests::STEP_ENDED)
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        match occurrence {
+            Occurrence::Crashed => {
+                let Some(Input::Call(call_id)) = history.step().input else { return };
+                self.under_way = match history.call(call_id).map(|call| &call.request) {
+                    Some(Request::Create(_)) => 1,
+                    Some(Request::CreateMultiple(create)) => create.device_ids.len() as u32,
+                    _ => 0,
+                };
+            }
+            Occurrence::StepEnded if history.is_transition() => Self::born_late(history, found),
+            Occurrence::StepEnded if history.restarts() > 0 => self.read_again(history, found),
+            _ => {}
+        }
+    }
+}
+
+/// `I-ISO-01`, for steps that handle an answer or a notice about one lock. A change at an instant at which time alone has work to do on the code is a timer's.
+struct Isolation;
+
+impl Isolation {
+    fn shares(history: &History, one: Lock, other: Lock) -> bool {
+        let (one, other) = (&history.lock(one).facts, &history.lock(other).facts);
+        one.account == other.account || one.hub.is_some() && one.hub == other.hub
+    }
+
+    fn is_linked(history: &History, code: CodeIx, lock: Lock) -> bool {
+        let key = |code: CodeIx| {
+            history.code(code).record.as_deref().or(history.previous(code)).and_then(|record| record.common_code_key.as_deref())
+        };
+        let Some(own) = key(code) else { return false };
+        history.lock(lock).codes.iter().any(|other| key(*other) == Some(own))
+    }
+
+    fn is_timed(history: &History, code: CodeIx, now: Timestamp) -> bool {
+        let policy = history.policy();
+        let delays = [0, policy.delay_set_after_ms, policy.fail_set_after_ms, policy.delay_remove_after_ms, policy.fail_remove_after_ms];
+        let is_due = |intent: &Intent| {
+            let bounds = match intent.goal {
+                Goal::Present { window: Some(window), .. } => [window.starts_at, window.ends_at],
+                Goal::Present { window: None, .. } | Goal::Absent => [intent.asked_at; 2],
+            };
+            bounds.contains(&now) || delays.iter().any(|delay| intent.due_at + *delay == now || intent.asked_at + *delay == now)
+        };
+        history.code(code).intents.iter().any(is_due)
+    }
+}
+
+impl Invariant for Isolation {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-ISO-01"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STEP_ENDED
+    }
+
+    fn observe(&mut self, history: &History, now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+        let Some(Input::Answer(_, Some(lock)) | Input::Notice(Some(lock))) = history.step().input else { return };
+        if !history.is_transition() {
+            return;
+        }
+        for code in history.changed_codes() {
+            let Some(other) = history.code(*code).lock.filter(|other| *other != lock) else { continue };
+            found.armed("I-ISO-01");
+            let is_lawful =
+                Self::shares(history, lock, other) || Self::is_linked(history, *code, lock) || Self::is_timed(history, *code, now);
+            if !is_lawful {
+                let what = format!("its record changes by an input about {}, with which it shares nothing", history.lock_name(lock));
+                found.broken_by("I-ISO-01", history, *code, what);
+            }
+        }
+        for other in history.changed_devices().iter().filter(|other| **other != lock) {
+            found.armed("I-ISO-01");
+            if !Self::shares(history, lock, *other) {
+                let what = format!("{} changes by an input about {}", history.lock_name(*other), history.lock_name(lock));
+                found.broken("I-ISO-01", what, history.lock_role(*other));
+            }
+        }
+    }
+}
+
+/// `I-IDENT-01`. Handles are learnt from answers; slots from any inventory of the incarnation. Nothing that was sent to an old incarnation may run on a new one.
+#[derive(Default)]
+struct Identity {
+    is_new: BTreeMap<Lock, bool>,
+}
+
+impl Identity {
+    fn fault(history: &History, command: &Command, lock: Lock, is_new: bool) -> Option<String> {
+        let picture = &history.lock(lock).picture;
+        let known = picture.epoch?;
+        if command.epoch < known {
+            return Some(format!("{:?} is sent to incarnation {} and {} is known", command.op.kind(), command.epoch.0, known.0));
+        }
+        let place = target(&command.op).filter(|_| is_new && command.op.is_mutating())?;
+        let is_learnt = picture.places.contains_key(&place) || matches!(place, Place::Slot(_)) && picture.is_inventoried;
+        (!is_learnt).then(|| format!("{:?} is sent to {place:?}, which was learnt of an older incarnation", command.op.kind()))
+    }
+}
+
+impl Invariant for Identity {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-IDENT-01"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::COMMANDED.and(Interests::TRUTH)
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        match occurrence {
+            Occurrence::Commanded { command, .. } => {
+                let Some(sent) = history.sent(command.command_id) else { return };
+                let Some(lock) = sent.lock else { return };
+                let is_new = self.is_new.get(&lock).copied().unwrap_or(false);
+                if is_new {
+                    found.armed("I-IDENT-01");
+                }
+                let Some(what) = Self::fault(history, command, lock, is_new) else { return };
+                match sent.code {
+                    Some(code) => found.broken_by("I-IDENT-01", history, code, what),
+                    None => found.broken("I-IDENT-01", format!("{}: {what}", history.lock_name(lock)), history.lock_role(lock)),
+                }
+            }
+            Occurrence::Truth { lock, change: Change::Joined { .. }, cause: Cause::World } => drop(self.is_new.insert(*lock, true)),
+            Occurrence::Truth { lock, change: Change::Stored { .. } | Change::Erased { .. }, cause: Cause::Command(id) } => {
+                let Some(sent) = history.sent(*id).filter(|sent| sent.command.epoch < history.lock(*lock).epoch) else { return };
+                let what = format!("{}: {:?} for an older incarnation was run", history.lock_name(*lock), sent.command.op.kind());
+                found.broken("I-IDENT-01", what, history.lock_role(*lock));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `I-BYTES-01`. While a code is being removed any PIN may be written over it.
+struct Bytes;
+
+impl Bytes {
+    fn requested(request: &Request) -> Option<&str> {
+        let code = match request {
+            Request::Create(create) => create.code.as_ref(),
+            Request::CreateMultiple(create) => create.code.as_ref(),
+            Request::Update(update) => update.code.as_ref(),
+            Request::UpdateMultiple(_) | Request::Delete(_) | Request::Get(_) => None,
+            Request::List(_) | Request::PullBackupAccessCode(_) => None,
+        };
+        match code? {
+            RequestedCode::Text(text) => Some(text),
+            RequestedCode::Number(_) => None,
+        }
+    }
+
+    /// The record must show what the call said, digit for digit.
+    fn check_call(history: &History, found: &mut Found) {
+        let Some(Input::Call(call_id)) = history.step().input else { return };
+        let Some(call) = history.call(call_id) else { return };
+        let Some(text) = Self::requested(&call.request) else { return };
+        let Some((_, Ok(response))) = history.step().replies.iter().find(|(id, _)| *id == call_id) else { return };
+        let ids: Vec<CodeId> = match (response, &call.request) {
+            (_, Request::Update(update)) => vec![update.access_code_id],
+            (Response::AccessCode(id), _) => vec![*id],
+            (Response::AccessCodes(ids), _) => ids.clone(),
+            (Response::Done, _) => Vec::new(),
+        };
+        for code in ids.iter().filter_map(|id| history.find_code(*id)) {
+            found.armed("I-BYTES-01");
+            let shown = history.code(code).record.as_ref().and_then(|record| record.code);
+            if shown.is_some_and(|shown| shown.to_string() != text) {
+                found.broken_by("I-BYTES-01", history, code, format!("{text} was asked, and its record shows {shown:?}"));
+            }
+        }
+    }
+
+    fn is_own(history: &History, code: CodeIx, pin: Pin) -> bool {
+        let state = history.code(code);
+        let records = [history.previous(code), state.record.as_deref()];
+        let is_removing = records.iter().flatten().any(|record| record.status == Status::Removing);
+        let is_shown = records.iter().flatten().any(|record| record.code == Some(pin));
+        let is_asked = state.intents.iter().any(|intent| matches!(intent.goal, Goal::Present { pin: asked, .. } if asked == Some(pin)));
+        let is_unheard_of = state.intents.is_empty() && state.record.is_none();
+        is_removing || is_shown || is_asked || is_unheard_of || matches!(history.goal(code), Some(Intent { goal: Goal::Absent, .. }))
+    }
+}
+
+impl Invariant for Bytes {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-BYTES-01"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STEP_ENDED.and(Interests::TRUTH)
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        match occurrence {
+            Occurrence::StepEnded => {
+                Self::check_call(history, found);
+                for (command, _, code) in mutating(history) {
+                    let Some(pin) = written(&command.op) else { continue };
+                    found.armed("I-BYTES-01");
+                    if !Self::is_own(history, code, pin) {
+                        found.broken_by("I-BYTES-01", history, code, format!("{pin} is sent, which nobody asked for"));
+                    }
+                }
+            }
+            Occurrence::Truth { lock, change: Change::Stored { entry, .. }, cause: Cause::Command(id) } => {
+                let pin = history.sent(*id).and_then(|sent| written(&sent.command.op));
+                if pin.is_some_and(|pin| pin != entry.pin) {
+                    let what = format!("{}: {pin:?} was sent, and {} is stored", history.lock_name(*lock), entry.pin);
+                    found.broken("I-BYTES-01", what, history.lock_role(*lock));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The PIN that a command writes.
+fn written(op: &Op) -> Option<Pin> {
+    match op {
+        Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::event::EventType;
+    use keyway_core::id::{Epoch, Slot, VendorDevice};
+    use keyway_core::port::{Answer, News, Reason};
+    use keyway_core::request::Update;
+    use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+
+    use super::*;
+    use crate::judge::testing::{CLOUD, SLOT, Story, entry, pin};
+    use crate::occurrence::{Origin, TrueEntry};
+
+    const ONE: Place = Place::Slot(Slot(1));
+
+    fn story() -> Story {
+        Story::judged_by(checkers())
+    }
+
+    fn set_slot(slot: u16, digits: &str) -> Op {
+        Op::SetSlot { slot: Slot(slot), pin: pin(digits), name: "code".into() }
+    }
+
+    #[test]
+    fn what_is_confirmed_is_left_alone() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.wait(HOUR_MS);
+        story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.must_break("I-QUI-01");
+    }
+
+    #[test]
+    fn a_restart_is_no_reason_to_write() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.change(id, |_| {});
+        story.crash(MINUTE_MS, |_| {});
+        story.wait(HOUR_MS);
+        story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.must_break("I-QUI-01");
+    }
+
+    #[test]
+    fn a_free_slot_is_not_cleared_again() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.delete(id);
+        story.erase(id, ONE);
+        story.wait(MINUTE_MS);
+        story.must_hold();
+        story.command(SLOT, Some(id), Op::ClearSlot { slot: Slot(1) });
+        story.must_break("I-QUI-01");
+    }
+
+    #[test]
+    fn attempts_are_spaced() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        for _ in 0..4 {
+            let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
+            story.wait(SECOND_MS);
+            story.answer(command, Answer::Busy);
+        }
+        story.must_break("I-QUI-01");
+    }
+
+    #[test]
+    fn attempts_by_the_rule_are_allowed() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let mut delay = 30 * SECOND_MS;
+        for _ in 0..30 {
+            let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
+            story.answer(command, Answer::Busy);
+            story.wait(delay);
+            delay = (2 * delay).min(HOUR_MS);
+        }
+        story.must_hold();
+    }
+
+    #[test]
+    fn what_was_refused_as_a_twin_waits_a_day() {
+        let mut story = story();
+        story.world_stores(SLOT, Place::Slot(Slot(5)), TrueEntry { hidden: true, ..entry("1234", Origin::External) });
+        story.wait(HOUR_MS);
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.answer(command, Answer::Refused(Reason::PinTaken));
+        story.wait(DAY_MS);
+        let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.answer(command, Answer::Refused(Reason::PinTaken));
+        story.must_hold();
+        story.wait(12 * HOUR_MS);
+        story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.must_break("I-QUI-01");
+    }
+
+    #[test]
+    fn a_fight_is_not_fought() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        for _ in 0..3 {
+            story.world_erases(SLOT, ONE);
+            let record = story.record(id).clone();
+            let event = story.emits(&record, EventType::DeletedExternalToSeam);
+            story.notice(SLOT, News::EntryRemoved(ONE), vec![event, Occurrence::Saved]);
+            story.write(id);
+            story.wait(MINUTE_MS);
+        }
+        story.must_break("I-QUI-01");
+    }
+
+    #[test]
+    fn an_answered_call_survives_a_crash() {
+        let mut story = story();
+        story.code(SLOT, "1234", None, Status::Setting);
+        story.must_hold();
+        story.crash(MINUTE_MS, Vec::clear);
+        story.must_break("I-DUR-01");
+    }
+
+    #[test]
+    fn an_answered_update_survives_a_crash() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.update(id, Some("4321"), None, Status::Setting);
+        story.crash(MINUTE_MS, |records| records[0].code = Some(pin("1234")));
+        story.must_break("I-DUR-01");
+    }
+
+    #[test]
+    fn no_call_shows_twice() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let copy = story.draft(SLOT, "1234", None);
+        assert_ne!(id, copy.access_code_id);
+        story.crash(MINUTE_MS, |records| records.push(copy));
+        story.must_break("I-DUR-01");
+    }
+
+    #[test]
+    fn trouble_stays_where_it_is() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let mut record = story.record(id).clone();
+        record.status = Status::Setting;
+        let shows = story.shows(record);
+        story.notice(CLOUD, News::LockOffline, vec![Occurrence::Saved, shows]);
+        story.must_break("I-ISO-01");
+    }
+
+    fn join(story: &mut Story) {
+        story.truth(SLOT, Change::Joined { device: VendorDevice(7), epoch: Epoch(2) }, Cause::World);
+        let notice = keyway_core::port::Notice {
+            account: story.history().lock(SLOT).facts.account,
+            device: Some(VendorDevice(7)),
+            epoch: Epoch(2),
+            device_time: None,
+            serial: 1,
+            news: News::DeviceAdded { serial: None },
+        };
+        let snapshot_at = story.now();
+        story.step(Occurrence::Noticed { notice, snapshot_at, lock: Some(SLOT) }, Vec::new());
+    }
+
+    #[test]
+    fn an_old_incarnation_is_not_meant() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        join(&mut story);
+        story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.must_break("I-IDENT-01");
+    }
+
+    #[test]
+    fn old_slots_are_void() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        join(&mut story);
+        let command = Command { epoch: Epoch(2), ..story.draft_command(SLOT, Some(id), set_slot(1, "1234")) };
+        story.step(Occurrence::Woken, vec![Occurrence::Saved, Occurrence::Commanded { command, lock: Some(SLOT) }]);
+        story.must_break("I-IDENT-01");
+    }
+
+    #[test]
+    fn no_digit_is_lost() {
+        let mut story = story();
+        let id = story.code(SLOT, "0420", None, Status::Setting);
+        story.command(SLOT, Some(id), set_slot(1, "420"));
+        story.must_break("I-BYTES-01");
+    }
+
+    #[test]
+    fn the_record_shows_what_was_asked() {
+        let mut story = story();
+        let id = story.code(SLOT, "0420", None, Status::Setting);
+        let record = story.record(id).clone();
+        let request = Request::Update(Update { access_code_id: id, code: Some(pin("0042").into()), ..Update::default() });
+        let changed = keyway_core::access_code::Record { code: Some(pin("42")), ..record };
+        story.call(request, Response::AccessCode(id), vec![Occurrence::Saved], vec![changed]);
+        story.must_break("I-BYTES-01");
+    }
+
+    #[test]
+    fn a_patient_life_breaks_nothing() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.wait(HOUR_MS);
+        story.update(id, Some("4321"), None, Status::Setting);
+        let command = story.command(SLOT, Some(id), set_slot(1, "4321"));
+        story.answer(command, Answer::TimedOut);
+        story.crash(MINUTE_MS, |_| {});
+        story.wait(30 * SECOND_MS);
+        let command = story.command(SLOT, Some(id), set_slot(1, "4321"));
+        story.store(SLOT, Some(id), command);
+        story.answer(command, Answer::Done { handle: None });
+        story.change(id, |record| record.status = Status::Set);
+        story.wait(DAY_MS);
+        story.delete(id);
+        story.erase(id, ONE);
+        story.drop_record(id);
+        story.crash(MINUTE_MS, |_| {});
+        story.must_hold();
+    }
+}

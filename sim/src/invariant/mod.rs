@@ -14,6 +14,7 @@ use crate::verdict::{Verdict, Violation};
 
 pub mod api;
 pub mod backups;
+pub mod conduct;
 pub mod contract;
 pub mod events;
 pub mod harness;
@@ -188,6 +189,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: conduct::ROWS, checkers: conduct::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 

@@ -430,6 +430,7 @@ impl Story {
         for record in after {
             self.occur(Occurrence::Recorded { code: record.access_code_id, after: Some(Box::new(record)) });
         }
+        self.occur(Occurrence::StepEnded);
         self.step(Occurrence::Woken, Vec::new());
     }
 

@@ -1,1 +1,0 @@
-//! Written on another branch, see NOTE.md: leave this file alone, don't commit it.
