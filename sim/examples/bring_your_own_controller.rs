@@ -1,0 +1,216 @@
+//! A small controller of your own under test: it programs codes on one kind of lock and believes every answer.
+//!
+//! `cargo run --example bring_your_own_controller` runs it through two stories: one without trouble, and one in
+//! which the cloud stores a code and then answers with an error.
+
+use std::collections::BTreeMap;
+
+use keyway_core::access_code::{AccessCodeView, DeviceRecord, DeviceView, Record, Status, Type};
+use keyway_core::config::Config;
+use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
+use keyway_core::draw::{Purpose, draw_uuid};
+use keyway_core::event::{Event, EventType};
+use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, Epoch, EventId, Key, VendorDevice, WorkspaceId};
+use keyway_core::port::{Answer, Command, DeviceInfo, Op};
+use keyway_core::request::{Refusal, Request, RequestedCode, Response};
+use keyway_core::time::Timestamp;
+use keyway_sim::plan::Plan;
+use keyway_sim::run::{Options, run};
+
+/// Makes [`Trusting`] controllers. It keeps nothing over a restart.
+struct Trustings;
+
+/// Sends each code to its lock once and shows what the answer says.
+struct Trusting {
+    account: AccountId,
+    workspace: WorkspaceId,
+    locks: BTreeMap<DeviceId, (DeviceInfo, DeviceRecord)>,
+    codes: BTreeMap<CodeId, Record>,
+    asked: BTreeMap<CommandId, Option<CodeId>>,
+    is_listing_due: bool,
+    commands: u64,
+    events: u64,
+}
+
+impl Controllers for Trustings {
+    fn start(&self, _now: Timestamp, config: &Config, _durable: Option<&[u8]>) -> Box<dyn Controller> {
+        Box::new(Trusting {
+            account: config.accounts[0].account,
+            workspace: config.workspaces[0],
+            locks: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            is_listing_due: true,
+            commands: 0,
+            events: 0,
+        })
+    }
+}
+
+impl Controller for Trusting {
+    fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) -> Result<(), Broken> {
+        match input {
+            Input::Wake if self.is_listing_due => {
+                self.is_listing_due = false;
+                self.send(None, Epoch(0), None, Op::ListDevices { page: 0 }, out);
+            }
+            Input::Wake | Input::Notice(_) => {}
+            Input::Call { call_id, request, .. } => {
+                let (result, then) = self.call(now, request, out);
+                out.save(Vec::new);
+                out.push(Output::Reply { call_id, result });
+                if let Some((lock, code, op)) = then {
+                    self.send(Some(lock.0), lock.1, Some(code), op, out);
+                }
+            }
+            Input::Answer { command_id, answer } => self.answer(now, command_id, answer, out),
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.is_listing_due.then_some(Timestamp::MIN)
+    }
+
+    fn access_codes(&self, each: &mut dyn FnMut(CodeId)) {
+        self.codes.keys().copied().for_each(each);
+    }
+
+    fn access_code(&self, id: CodeId) -> Option<AccessCodeView<'_>> {
+        self.codes.get(&id).map(Record::view)
+    }
+
+    fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
+        self.locks.get(&id).map(|(_, device)| device.view())
+    }
+}
+
+type Then = Option<((VendorDevice, Epoch), CodeId, Op)>;
+
+impl Trusting {
+    fn call(&mut self, now: Timestamp, request: Request, out: &mut Outputs) -> (Result<Response, Refusal>, Then) {
+        let Request::Create(create) = request else { return (Err(Refusal::InvalidInput), None) };
+        let Some((info, _)) = self.locks.get(&create.device_id) else { return (Err(Refusal::DeviceNotFound), None) };
+        let Some(RequestedCode::Text(text)) = create.code else { return (Err(Refusal::InvalidInput), None) };
+        let Ok(pin) = text.parse() else { return (Err(Refusal::InvalidInput), None) };
+        let id = CodeId(draw_uuid(0, Purpose::CodeId, create.device_id.0, self.codes.len() as u64));
+        let lock = (info.device, info.epoch);
+        let name = create.name.clone().unwrap_or_default();
+        let record = Record {
+            access_code_id: id,
+            workspace_id: self.workspace,
+            device_id: create.device_id,
+            code: Some(pin),
+            common_code_key: None,
+            created_at: now,
+            starts_at: None,
+            ends_at: None,
+            errors: vec![],
+            warnings: vec![],
+            is_backup: false,
+            is_external_modification_allowed: false,
+            is_managed: true,
+            is_offline_access_code: false,
+            is_one_time_use: false,
+            is_scheduled_on_device: false,
+            is_waiting_for_code_assignment: false,
+            name: create.name,
+            pulled_backup_access_code_id: None,
+            status: Status::Setting,
+            kind: Type::Ongoing,
+        };
+        self.event(now, &record, EventType::Created, out);
+        self.codes.insert(id, record);
+        out.push(Output::Changed(id));
+        let op = Op::CreateEntry { pin, name: name.as_str().into(), window: None };
+        (Ok(Response::AccessCode(id)), Some((lock, id, op)))
+    }
+
+    fn answer(&mut self, now: Timestamp, command: CommandId, answer: Answer, out: &mut Outputs) {
+        match (self.asked.get(&command).copied().flatten(), answer) {
+            (None, Answer::Devices { items, .. }) => {
+                for info in items.iter() {
+                    let id = DeviceId::of(self.account, info.serial.as_deref().unwrap_or_default());
+                    let device = DeviceRecord {
+                        device_id: id,
+                        errors: vec![],
+                        account_errors: vec![],
+                        warnings: vec![],
+                        is_backup_pool_active: false,
+                        is_backup_access_code_available: false,
+                    };
+                    self.locks.insert(id, (info.clone(), device));
+                    out.push(Output::ChangedDevice(id));
+                }
+            }
+            (Some(id), Answer::Done { .. }) => {
+                let Some(mut record) = self.codes.remove(&id) else { return };
+                record.status = Status::Set;
+                self.event(now, &record, EventType::SetOnDevice, out);
+                self.codes.insert(id, record);
+                out.push(Output::Changed(id));
+                out.save(Vec::new);
+            }
+            // The first bug: an error is believed, although the vendor may have stored the code.
+            (Some(id), Answer::ServerError { .. } | Answer::TimedOut) => {
+                self.codes.remove(&id);
+                out.push(Output::Changed(id));
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, device: Option<VendorDevice>, epoch: Epoch, for_code: Option<CodeId>, op: Op, out: &mut Outputs) {
+        self.commands += 1;
+        let command_id = CommandId(self.commands);
+        self.asked.insert(command_id, for_code);
+        out.push(Output::Command(Command { command_id, key: Key(self.commands), account: self.account, device, epoch, for_code, op }));
+    }
+
+    fn event(&mut self, now: Timestamp, record: &Record, event_type: EventType, out: &mut Outputs) {
+        self.events += 1;
+        out.push(Output::Event(Event {
+            access_code_id: record.access_code_id,
+            backup_access_code_id: None,
+            code: record.code.filter(|_| event_type.has_code()),
+            connected_account_id: self.account,
+            created_at: now,
+            device_id: record.device_id,
+            event_id: EventId(draw_uuid(0, Purpose::EventId, record.access_code_id.0, self.events)),
+            event_type,
+            occurred_at: now,
+            workspace_id: self.workspace,
+        }));
+    }
+}
+
+/// The story; `faults` is what goes wrong in it.
+fn story(faults: &str) -> Plan {
+    let text = format!(
+        r#"{{
+            "name": "two-guests", "horizon": "2h",
+            "devices": [{{ "name": "L1", "vendor": "generic_cloud" }}],
+            "steps": [
+                {{ "at": "+1m", "do": {{ "create": {{ "code": "A", "on": "L1", "pin": "4711" }} }} }},
+                {{ "at": "+30m", "do": {{ "create": {{ "code": "B", "on": "L1", "pin": "0815" }} }} }},
+                {{ "at": "+1h", "do": {{ "enter": {{ "on": "L1", "pin": "0815", "must": "open" }} }} }}
+            ],
+            "faults": [{faults}]
+        }}"#
+    );
+    serde_json::from_str(&text).expect("a valid plan")
+}
+
+fn main() {
+    let trouble = r#"{ "quirk": "cloud_fails_after_storing", "commands": ["create_entry"], "code": "B", "from": "+29m" }"#;
+    for (title, faults) in [("without trouble", ""), ("with a cloud that fails after storing", trouble)] {
+        let outcome = run(&story(faults), &Trustings, Options { keep_log: true, ..Options::default() });
+        println!("{title}: {} after {} steps", outcome.verdict, outcome.figures.steps);
+        for violation in outcome.finding.iter().flat_map(|finding| &finding.violations) {
+            println!("  {}: {}", violation.id, violation.what);
+        }
+        for (at, occurrence) in outcome.log.iter().filter(|_| std::env::args().any(|argument| argument == "--log")) {
+            println!("  {at} {occurrence:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! From the names of a plan to API calls and entries on a lock, at the moment a step happens.
+
+use std::collections::BTreeMap;
+
+use keyway_core::id::{CodeId, Slot};
+use keyway_core::port::Place;
+use keyway_core::request::{Create, CreateMultiple, Delete, Get, List, PullBackupAccessCode, Request, RequestedCode, Update};
+use keyway_core::world::lock::Entry;
+
+use crate::occurrence::Origin;
+use crate::plan::{Action, AtEntry, CreateCode, CreateCodes, RequestedPin, UpdateCode};
+use crate::setup::Setup;
+
+/// The call that a step makes now, and the names that its answer will give to codes; none if a name stands for nothing.
+#[must_use]
+pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>) -> Option<(Request, Vec<String>)> {
+    let code = |name: &str| names.get(name).copied();
+    match action {
+        Action::Create(create) => Some((Request::Create(creation(create, setup)?), vec![create.code.clone()])),
+        Action::CreateMultiple(create) => {
+            Some((Request::CreateMultiple(creations(create, setup)?), create.codes.keys().cloned().collect()))
+        }
+        Action::Update(update) => Some((Request::Update(change(update, setup, code(&update.code)?)), Vec::new())),
+        Action::Delete(name) => Some((Request::Delete(Delete { access_code_id: code(name)?, device_id: None }), Vec::new())),
+        Action::Get(name) => Some((Request::Get(Get { access_code_id: Some(code(name)?), ..Get::default() }), Vec::new())),
+        Action::List(device) => Some((Request::List(List { device_id: Some(setup.device(device)?), access_code_ids: None }), Vec::new())),
+        Action::PullBackup(pull) => {
+            let request = Request::PullBackupAccessCode(PullBackupAccessCode { access_code_id: code(&pull.of)? });
+            Some((request, vec![pull.named.clone()]))
+        }
+        Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => None,
+        Action::Enter(_) | Action::EnterRepeatedly(_) => None,
+    }
+}
+
+fn creation(create: &CreateCode, setup: &Setup) -> Option<Create> {
+    Some(Create {
+        device_id: setup.device(&create.on)?,
+        name: Some(create.name.clone().unwrap_or_else(|| create.code.clone())),
+        code: create.pin.as_ref().map(requested),
+        starts_at: create.starts.map(|starts| setup.instant(starts)),
+        ends_at: create.ends.map(|ends| setup.instant(ends)),
+        common_code_key: create.common_code_key.clone(),
+        preferred_code_length: create.preferred_code_length,
+        prefer_native_scheduling: create.prefer_native_scheduling,
+        use_backup_access_code_pool: create.use_backup_access_code_pool,
+        is_external_modification_allowed: create.is_external_modification_allowed,
+        attempt_for_offline_device: create.attempt_for_offline_device,
+        ..Create::default()
+    })
+}
+
+fn creations(create: &CreateCodes, setup: &Setup) -> Option<CreateMultiple> {
+    Some(CreateMultiple {
+        device_ids: create.codes.values().map(|name| setup.device(name)).collect::<Option<_>>()?,
+        code: create.pin.as_ref().map(requested),
+        starts_at: create.starts.map(|starts| setup.instant(starts)),
+        ends_at: create.ends.map(|ends| setup.instant(ends)),
+        ..CreateMultiple::default()
+    })
+}
+
+fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Update {
+    Update {
+        access_code_id,
+        code: update.pin.as_ref().map(requested),
+        name: update.name.clone(),
+        starts_at: update.starts.map(|starts| setup.instant(starts)),
+        ends_at: update.ends.map(|ends| setup.instant(ends)),
+        kind: update.kind,
+        is_external_modification_allowed: update.is_external_modification_allowed,
+        ..Update::default()
+    }
+}
+
+fn requested(pin: &RequestedPin) -> RequestedCode {
+    match pin {
+        RequestedPin::Text(text) => RequestedCode::Text(text.clone()),
+        RequestedPin::Number(number) => RequestedCode::Number(*number),
+    }
+}
+
+/// The place of the entry that a person means: by code, slot or PIN.
+#[must_use]
+pub fn entries_meant(
+    meant: &AtEntry,
+    entries: &[Entry],
+    code: impl Fn(&str) -> Option<CodeId>,
+    origin: impl Fn(&Entry) -> Origin,
+) -> Option<Place> {
+    let wanted = meant.code.as_deref().and_then(code).map(Origin::Code);
+    let found = entries.iter().find(|entry| match (&meant.code, meant.slot, meant.pin) {
+        (Some(_), _, _) => wanted.is_some_and(|wanted| origin(entry) == wanted),
+        (None, Some(slot), _) => entry.place == Place::Slot(Slot(slot)),
+        (None, None, Some(pin)) => entry.pin == pin.0,
+        (None, None, None) => true,
+    });
+    found.map(|entry| entry.place)
+}

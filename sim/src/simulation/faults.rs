@@ -1,0 +1,259 @@
+//! Faults and rivals: how the plan's states of the world begin and end.
+
+use std::collections::BTreeSet;
+
+use keyway_core::id::CommandId;
+use keyway_core::pin::Lengths;
+use keyway_core::port::Place;
+use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use keyway_core::world::lock::Source;
+use keyway_core::world::quirk::{Quirk, QuirkSort};
+use keyway_core::world::site::{CloudCondition, Consequence, LockCondition};
+
+use super::{Item, Simulation};
+use crate::agenda::Class;
+use crate::occurrence::{Cause, Change, Lock, Occurrence, Phase};
+use crate::plan::Fault;
+use crate::setup::Target;
+
+/// A rival manager that is not told otherwise acts after this.
+const RIVAL_DELAY_MS: i64 = 20 * SECOND_MS;
+/// The clock of a lock under `clock_off` jumps by this unless the plan says otherwise.
+const CLOCK_JUMP_MS: i64 = 10 * MINUTE_MS;
+
+impl Simulation<'_> {
+    pub(super) fn fault(&mut self, index: usize, begins: bool) {
+        let plan = self.plan;
+        let fault = &plan.faults[index];
+        if self.active[index] == begins || (begins && self.phase != Phase::Safety) {
+            return;
+        }
+        self.active[index] = begins;
+        if fault.quirk.sort() == QuirkSort::Noise {
+            return; // It disturbs when it strikes.
+        }
+        let target = self.setup.target(fault.on.as_deref());
+        let locks = self.affected(&target, fault.quirk.0);
+        if begins {
+            self.mark(fault.quirk.name());
+        }
+        for lock in &locks {
+            self.faults_on[lock.0 as usize] = (self.faults_on[lock.0 as usize] + u32::from(begins)).saturating_sub(u32::from(!begins));
+            let active = self.faults_on[lock.0 as usize];
+            if begins {
+                self.figures.fired += 1;
+            }
+            self.see(&Occurrence::Faults { lock: *lock, active });
+        }
+        self.apply_fault(fault, &target, begins);
+        self.show_reach();
+    }
+
+    /// The locks that a fault disturbs: conditions of an account or hub touch all locks behind it.
+    pub(super) fn affected(&self, target: &Target, quirk: Quirk) -> Vec<Lock> {
+        let locks = self.setup.locks_of(target);
+        let widened: BTreeSet<Lock> = match scope_of(quirk) {
+            Scope::Lock => locks.into_iter().collect(),
+            Scope::Account => {
+                let sites: BTreeSet<_> = locks.iter().map(|lock| self.setup.addresses[lock.0 as usize].site).collect();
+                sites.into_iter().flat_map(|site| self.setup.locks_of(&Target::Account(site))).collect()
+            }
+            Scope::Hub => {
+                let hubs: BTreeSet<_> = locks.iter().filter_map(|lock| self.hub_of(*lock)).collect();
+                hubs.into_iter().flat_map(|(site, hub)| self.setup.locks_of(&Target::Hub(site, hub))).collect()
+            }
+        };
+        widened.into_iter().collect()
+    }
+
+    pub(super) fn hub_of(&self, lock: Lock) -> Option<(usize, usize)> {
+        let address = self.setup.addresses[lock.0 as usize];
+        Some((address.site, self.setup.sites[address.site].hub_of(address.lock)?))
+    }
+
+    pub(super) fn apply_fault(&mut self, fault: &Fault, target: &Target, begins: bool) {
+        let locks = self.setup.locks_of(target);
+        if let Some(condition) = cloud_condition(fault.quirk.0) {
+            let sites: BTreeSet<_> = locks.iter().map(|lock| self.setup.addresses[lock.0 as usize].site).collect();
+            for site in sites {
+                self.setup.sites[site].set_cloud(self.now, condition, begins, &mut self.consequences);
+                self.follow(site);
+            }
+            return;
+        }
+        if let Some(condition) = lock_condition(fault.quirk.0) {
+            return self.on_each(&locks, |world, now, site, lock, out| world.setup.sites[site].set_lock(now, lock, condition, begins, out));
+        }
+        match fault.quirk.0 {
+            Quirk::HubPowerLost | Quirk::HubForgetsQueue => {
+                let hubs: BTreeSet<_> = locks.iter().filter_map(|lock| self.hub_of(*lock)).collect();
+                for (site, hub) in hubs {
+                    if fault.quirk.0 == Quirk::HubForgetsQueue && begins {
+                        self.setup.sites[site].forget_queues(hub);
+                    }
+                    self.setup.sites[site].set_hub(self.now, hub, begins, &mut self.consequences);
+                    self.follow(site);
+                }
+            }
+            Quirk::ClockOff => self.shift_clocks(fault, &locks, begins),
+            Quirk::LengthRefusedByLock => self.change_lengths(&locks, begins),
+            Quirk::DeviceLeavesAccount => self.on_each(&locks, |world, now, site, lock, out| {
+                let site = &mut world.setup.sites[site];
+                if begins { site.leaves(now, lock, out) } else { site.joins(now, lock, out) }
+            }),
+            Quirk::RivalManager => self.rival_begins(fault, &locks, begins),
+            _ if !begins => {}
+            Quirk::ResetWipes => self.on_each(&locks, |world, now, site, lock, out| world.setup.sites[site].resets(now, lock, false, out)),
+            Quirk::ResetKeepsEntries => {
+                self.on_each(&locks, |world, now, site, lock, out| world.setup.sites[site].resets(now, lock, true, out));
+            }
+            Quirk::MemoryLostWithPower => {
+                self.on_each(&locks, |world, now, site, lock, out| world.setup.sites[site].loses_memory(now, lock, out));
+            }
+            Quirk::MemoryRolledBack => {
+                self.on_each(&locks, |world, now, site, lock, out| world.setup.sites[site].rolls_back(now, lock, out));
+            }
+            Quirk::VendorDropsEntry => self.on_each(&locks, |world, now, site, lock, out| {
+                let entries = &world.setup.sites[site].locks[lock].lock.entries;
+                let first = entries.iter().find(|entry| entry.source != Source::Reserved).map(|entry| entry.place);
+                if let Some(place) = first {
+                    world.setup.sites[site].removes(now, lock, place, false, out);
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_each(&mut self, locks: &[Lock], act: impl Fn(&mut Self, Timestamp, usize, usize, &mut Vec<Consequence>)) {
+        for lock in locks {
+            let address = self.setup.addresses[lock.0 as usize];
+            let mut out = std::mem::take(&mut self.consequences);
+            act(self, self.now, address.site, address.lock, &mut out);
+            self.consequences = out;
+            self.follow(address.site);
+        }
+    }
+
+    pub(super) fn shift_clocks(&mut self, fault: &Fault, locks: &[Lock], begins: bool) {
+        let jump = fault.delay.map_or(CLOCK_JUMP_MS, |delay| delay.0);
+        for lock in locks {
+            let address = self.setup.addresses[lock.0 as usize];
+            let true_lock = &mut self.setup.sites[address.site].locks[address.lock].lock;
+            true_lock.clock_off_ms += if begins { jump } else { -jump };
+            let off_ms = true_lock.clock_off_ms;
+            self.truth(*lock, Change::Clock { off_ms }, Cause::World);
+        }
+    }
+
+    pub(super) fn change_lengths(&mut self, locks: &[Lock], begins: bool) {
+        for lock in locks {
+            let address = self.setup.addresses[lock.0 as usize];
+            let true_lock = &mut self.setup.sites[address.site].locks[address.lock].lock;
+            let all = true_lock.profile.lengths;
+            true_lock.lengths = if begins { all.and(Lengths::range(6, 6)) } else { all };
+            let lengths = true_lock.lengths;
+            self.truth(*lock, Change::Lengths(lengths), Cause::World);
+        }
+    }
+
+    pub(super) fn rival_begins(&mut self, fault: &Fault, locks: &[Lock], begins: bool) {
+        if !begins {
+            return;
+        }
+        for lock in locks {
+            let address = self.setup.addresses[lock.0 as usize];
+            let entries = &self.setup.sites[address.site].locks[address.lock].lock.entries;
+            let places: Vec<_> = entries.iter().filter(|entry| matches!(entry.source, Source::Command(_))).map(|e| e.place).collect();
+            let _ = fault;
+            for place in places {
+                self.rivals_notice(*lock, place, Some(CommandId(0)));
+            }
+        }
+    }
+
+    /// A rival manager sees what the controller stored in its slots and will clear it.
+    pub(super) fn rivals_notice(&mut self, lock: Lock, place: Place, by: Option<CommandId>) {
+        if by.is_none() {
+            return;
+        }
+        let plan = self.plan;
+        for (index, fault) in plan.faults.iter().enumerate() {
+            if fault.quirk.0 != Quirk::RivalManager || !self.active[index] || !self.matches(fault, Some(lock), None, None) {
+                continue;
+            }
+            let Place::Slot(slot) = place else { continue };
+            let (from, to) = fault.slots.unwrap_or((1, u16::MAX));
+            if (from..=to).contains(&slot.0) {
+                let delay = fault.delay.map_or(RIVAL_DELAY_MS, |delay| delay.0);
+                self.agenda.add(self.now + delay, Class::Person, lock.0, Item::Rival { index, lock, place });
+            }
+        }
+    }
+
+    pub(super) fn rival_acts(&mut self, index: usize, lock: Lock, place: Place) {
+        if !self.active[index] {
+            return;
+        }
+        let address = self.setup.addresses[lock.0 as usize];
+        let entry = self.setup.sites[address.site].locks[address.lock].lock.entry(place);
+        if entry.is_some_and(|entry| matches!(entry.source, Source::Command(_))) {
+            self.disturb(lock);
+            self.setup.sites[address.site].removes(self.now, address.lock, place, true, &mut self.consequences);
+            self.follow(address.site);
+        }
+    }
+
+    pub(super) fn show_reach(&mut self) {
+        for n in 0..self.setup.addresses.len() {
+            let address = self.setup.addresses[n];
+            let up = self.setup.sites[address.site].reaches(address.lock);
+            if up != self.reach[n] {
+                self.reach[n] = up;
+                self.see(&Occurrence::Reach { lock: Lock(n as u32), up });
+            }
+        }
+    }
+}
+
+/// Which locks a fault touches beyond those it names.
+enum Scope {
+    Lock,
+    Hub,
+    Account,
+}
+
+fn scope_of(quirk: Quirk) -> Scope {
+    match quirk {
+        Quirk::HubPowerLost | Quirk::HubForgetsQueue => Scope::Hub,
+        quirk if cloud_condition(quirk).is_some() => Scope::Account,
+        _ => Scope::Lock,
+    }
+}
+
+fn cloud_condition(quirk: Quirk) -> Option<CloudCondition> {
+    match quirk {
+        Quirk::CloudDown => Some(CloudCondition::Down),
+        Quirk::CreatePathDown => Some(CloudCondition::CreateDown),
+        Quirk::DeletePathDown => Some(CloudCondition::DeleteDown),
+        Quirk::RateBudgetSmall => Some(CloudCondition::RateSmall),
+        Quirk::LoginRevoked => Some(CloudCondition::LoginRevoked),
+        Quirk::CredentialChanged => Some(CloudCondition::CredentialChanged),
+        Quirk::TunnelProgramStopped => Some(CloudCondition::TunnelDown),
+        _ => None,
+    }
+}
+
+fn lock_condition(quirk: Quirk) -> Option<LockCondition> {
+    match quirk {
+        Quirk::LockPowerLost => Some(LockCondition::Dead),
+        Quirk::LockDropsMidCommand => Some(LockCondition::LinkDown),
+        Quirk::LockMarkedOffline => Some(LockCondition::MarkedOffline),
+        Quirk::LockAsleep => Some(LockCondition::Asleep),
+        Quirk::LockLoadsLate => Some(LockCondition::LoadsLate),
+        Quirk::BridgeUnplugged => Some(LockCondition::BridgeGone),
+        Quirk::RightsWithdrawn => Some(LockCondition::RightsGone),
+        Quirk::KeypadGone => Some(LockCondition::KeypadGone),
+        Quirk::HubRadioCollides => Some(LockCondition::Collides),
+        _ => None,
+    }
+}

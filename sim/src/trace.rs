@@ -1,0 +1,48 @@
+//! What happened, as JSON lines, and the rolling 128-bit hash over the same bytes.
+
+use std::io::{self, Write};
+
+use keyway_core::time::Timestamp;
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::occurrence::Occurrence;
+
+/// One line of a trace.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: Timestamp,
+    occurrence: &'a Occurrence,
+}
+
+/// The rolling hash: each line's hash is chained into that of the lines before it.
+#[derive(Clone, Debug, Default)]
+pub struct Hash {
+    value: u128,
+    line: Vec<u8>,
+}
+
+impl Hash {
+    /// Takes an occurrence in.
+    pub fn take(&mut self, now: Timestamp, occurrence: &Occurrence) {
+        self.line.clear();
+        write_line(&mut self.line, now, occurrence).expect("memory takes every line");
+        let chained = xxh3_128_with_seed(&self.line, self.value as u64);
+        self.value = chained ^ self.value.rotate_left(1);
+    }
+
+    /// The hash of everything taken in so far.
+    #[must_use]
+    pub fn value(&self) -> u128 {
+        self.value
+    }
+}
+
+/// Writes one line of a trace, with its line feed.
+///
+/// # Errors
+/// If `out` refuses.
+pub fn write_line(out: &mut impl Write, now: Timestamp, occurrence: &Occurrence) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Line { at: now, occurrence })?;
+    out.write_all(b"\n")
+}
