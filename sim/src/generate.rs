@@ -131,9 +131,9 @@ fn start(chance: &mut Chance) -> Timestamp {
 /// Times of trouble. They may overlap, and one may last until the horizon.
 fn spells(chance: &mut Chance, horizon_ms: i64) -> Vec<(i64, i64)> {
     let count = chance.weighted(&[(1, 1), (3, 2), (3, 3), (2, 4)]);
-    let longest = (horizon_ms / 4).min(6 * HOUR_MS);
+    let longest = (horizon_ms / 3).min(10 * HOUR_MS);
     let one = |chance: &mut Chance| {
-        let length = chance.spread(5 * MINUTE_MS, longest);
+        let length = chance.spread(10 * MINUTE_MS, longest);
         let from = chance.within(0, horizon_ms - length) / MINUTE_MS * MINUTE_MS;
         (from, from + length)
     };
