@@ -1,16 +1,23 @@
 //! A virtual world of locks and vendors that drives a controller in virtual time, and a judge that watches.
 
 pub mod agenda;
+pub mod expect;
 pub mod generate;
+#[cfg(test)]
+mod handwritten;
 pub mod noise;
 pub mod occurrence;
 pub mod plan;
 pub mod plan_text;
 pub mod quirk;
+pub mod report;
 pub mod request;
 pub mod run;
+pub mod scenario;
 pub mod setup;
 pub mod simulation;
 pub mod sweep;
 pub mod trace;
 pub mod verdict;
+pub mod view;
+pub mod words;
