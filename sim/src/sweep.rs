@@ -7,8 +7,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -25,6 +24,7 @@ use crate::generate::plan_of_seed;
 use crate::occurrence::Occurrence;
 use crate::plan::Plan;
 use crate::run::{Options, Outcome, run};
+use crate::scenario;
 use crate::verdict::{Finding, Verdict, Violation};
 
 /// What a sweep shall do.
@@ -170,7 +170,7 @@ impl Tally {
         if let Some(finding) = finding {
             // First on the disk: whatever happens to this process from here on, the story is kept.
             if let (Some(folder), Some(plan)) = (folder, &plan) {
-                match write_plan(folder, plan) {
+                match scenario::write(&folder.join(file_name(seed)), &scenario::to_text(plan)) {
                     Ok(()) => self.written.push(seed),
                     Err(error) => drop(self.unwritten.insert(seed, format!("{}: {error}", folder.display()))),
                 }
@@ -228,7 +228,7 @@ impl Tally {
         let is_first = |seed: &u64| self.groups.values().any(|group| group.first_seed == *seed);
         for seed in self.written.iter().filter(|seed| !is_first(seed)) {
             // One that can't be removed does no harm.
-            let _ = fs::remove_file(folder.join(file_name(&format!("seed-{seed}"))));
+            let _ = fs::remove_file(folder.join(file_name(*seed)));
         }
     }
 }
@@ -284,23 +284,8 @@ fn first_difference(one: &[(Timestamp, Occurrence)], other: &[(Timestamp, Occurr
     Some((at, format!("occurrence {nth} differs between two runs of one plan: {} and {}", told(one), told(other))))
 }
 
-fn file_name(plan: &str) -> String {
-    format!("{plan}.json")
-}
-
-/// Writes a plan as a file that is whole or not there at all.
-///
-/// # Errors
-/// If the folder can't be made or written.
-pub fn write_plan(folder: &Path, plan: &Plan) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let name = file_name(&plan.name);
-    let partial = folder.join(format!(".{name}.partial"));
-    let mut file = File::create(&partial)?;
-    serde_json::to_writer_pretty(&mut file, plan)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&partial, folder.join(name))
+fn file_name(seed: u64) -> String {
+    format!("seed-{seed}.json")
 }
 
 /// What a sweep came to.

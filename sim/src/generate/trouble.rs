@@ -121,6 +121,7 @@ fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), 
         first: None,
         one_in: None,
         delay: None,
+        status: None,
         copies: Vec::new(),
         slots: None,
         for_good: false,
@@ -160,6 +161,9 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
+    }
+    if matches!(quirk, Quirk::CloudFailsAfterStoring | Quirk::CloudFailsBeforeStoring) && chance.happens(30) {
+        fault.status = Some(chance.one_of(&[500, 503, 504]));
     }
     if quirk == Quirk::NoticeLate && chance.happens(50) {
         fault.delay = Some(Span(chance.within(5, 120) * SECOND_MS));
