@@ -5,6 +5,7 @@ pub mod expect;
 pub mod generate;
 #[cfg(test)]
 mod handwritten;
+pub mod mutant;
 pub mod noise;
 pub mod occurrence;
 pub mod plan;

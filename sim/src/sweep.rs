@@ -433,7 +433,7 @@ fn share(part: u64, whole: u64) -> String {
 
 /// What a panic said, and where.
 #[derive(Clone, Debug, Default)]
-struct LastWords {
+pub(crate) struct LastWords {
     text: String,
     place: String,
 }
@@ -450,7 +450,7 @@ thread_local! {
 }
 
 /// Panics inside [`hushed`] are findings, which are told once and by us; all others speak for themselves as ever.
-fn hush_panics() {
+pub(crate) fn hush_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();
@@ -465,7 +465,7 @@ fn hush_panics() {
 }
 
 /// Runs `work`; its panic, if it does not end well.
-fn hushed<T>(work: impl FnOnce() -> T) -> Result<T, LastWords> {
+pub(crate) fn hushed<T>(work: impl FnOnce() -> T) -> Result<T, LastWords> {
     let before = IS_HUSHED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     IS_HUSHED.set(before);
