@@ -12,7 +12,8 @@ use keyway_core::time::Timestamp;
 use crate::occurrence::{Facts, Lock, Occurrence, PROLOGUE_CALLS, TrueEntry};
 use crate::plan::{Action, Bound, Counted, Door, Enter, ExpectedEntry, ExpectedStatus, Never, Plan, State};
 use crate::plan_text::Offset;
-use crate::verdict::Violation;
+use crate::run::Outcome;
+use crate::verdict::{Verdict, Violation};
 use crate::view::View;
 use crate::words::event_name;
 
@@ -386,6 +387,18 @@ impl Expect {
 
     fn miss(&mut self, at: Timestamp, roles: &str, what: String) {
         self.violations.push(Violation { id: ID.to_owned(), at, what, roles: roles.to_owned() });
+    }
+}
+
+/// What a run came to in the light of its plan: one that must fail by an invariant passes if that is among those broken first.
+#[must_use]
+pub fn settled(plan: &Plan, outcome: &Outcome) -> Verdict {
+    let broken = outcome.finding.as_ref().map_or(&[][..], |finding| &finding.violations);
+    match &plan.expect.verdict {
+        Some(id) if broken.iter().any(|violation| violation.id == *id) => Verdict::Pass,
+        Some(_) if outcome.verdict == Verdict::Pass => Verdict::ExpectationNotMet,
+        None if outcome.verdict == Verdict::Pass && !missing_marks(plan, &outcome.marks).is_empty() => Verdict::Vacuous,
+        _ => outcome.verdict,
     }
 }
 

@@ -1,11 +1,18 @@
 //! A virtual world of locks and vendors that drives a controller in virtual time, and a judge that watches.
 
 pub mod agenda;
+pub mod cli;
 pub mod expect;
 pub mod generate;
 #[cfg(test)]
 mod handwritten;
+<<<<<<< HEAD
 pub mod mutant;
+=======
+pub mod history;
+pub mod invariant;
+pub mod judge;
+>>>>>>> main
 pub mod noise;
 pub mod occurrence;
 pub mod plan;

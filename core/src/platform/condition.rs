@@ -416,11 +416,13 @@ impl Platform {
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
         for n in numbers {
             let at = At { device, n };
+            self.keep_unanswered(at);
             self.drop_write(at);
+            let deadline = self.code(at).passing.restart_deadline;
             let code = self.code_mut(at);
             code.block = None;
             code.retry = super::state::Retry::default();
-            code.passing = super::state::Passing { wake: code.passing.wake, ..Default::default() };
+            code.passing = super::state::Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {
                 super::reading::remember(&mut code.past, held);

@@ -330,6 +330,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         surplus: Vec::new(),
         past: Vec::new(),
         write: None,
+        unanswered: None,
         has_trace: false,
         told: Told::default(),
         episode: None,

@@ -351,7 +351,10 @@ impl Platform {
         code.block = None;
         code.retry = Retry::default();
         if code.goal == Goal::Rest {
+            // A removal under way when the outage began is cancelled with it (T37).
             code.goal = Goal::Hold;
+            code.episode = None;
+            code.clear_removal_problems();
         }
         let is_served = self.is_confirmed(self.code(at));
         let code = self.code(at);
@@ -359,7 +362,9 @@ impl Platform {
         match code.record.status {
             Status::Unknown => {
                 if !is_served {
-                    self.code_mut(at).told = Told::default();
+                    let code = self.code_mut(at);
+                    code.told = Told::default();
+                    code.record.is_scheduled_on_device = false;
                 }
             }
             Status::Set | Status::Setting if !is_active => self.begin_removal(at, Goal::Rest),

@@ -336,7 +336,9 @@ impl Platform {
     /// Forgets the oldest tombstones beyond what a lock may plausibly bring back.
     pub(super) fn prune(&mut self, device: u32) {
         const KEPT: usize = 64;
-        let is_spent = |code: &Code| code.is_gone && !code.may_be_on_lock() && code.write.is_none() && code.passing.read.is_none();
+        let is_spent = |code: &Code| {
+            code.is_gone && !code.may_be_on_lock() && code.write.is_none() && code.unanswered.is_none() && code.passing.read.is_none()
+        };
         let codes = &self.device(device).codes;
         let spent = codes.iter().filter(|code| is_spent(code)).count();
         if spent <= 2 * KEPT {
@@ -363,11 +365,14 @@ impl Platform {
         }
         code.record.status = Status::Unset;
         if !self.is_due(self.code(at), now) {
-            self.code_mut(at).episode = None;
+            let code = self.code_mut(at);
+            code.episode = None;
+            code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);
         } else {
             let code = self.code_mut(at);
+            code.record.is_scheduled_on_device = false;
             code.episode = Some(code.episode.map_or_else(|| Episode::begin(now), |episode| Episode { since: now, ..episode }));
             code.record.status = if code.is_before_native_start(now) { Status::Unset } else { Status::Setting };
         }

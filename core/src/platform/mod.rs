@@ -155,13 +155,12 @@ impl Platform {
             code.held = None;
             code.record.status = crate::access_code::Status::Setting;
         }
-        let write = code.write.as_ref().map(|write| (write.command, write.closed.is_none()));
-        if let Some((_, is_open)) = write {
-            code.passing.restart_deadline = is_open.then_some(deadline);
+        let open = code.write.as_ref().filter(|write| write.closed.is_none()).map(|write| write.command);
+        if open.or(code.unanswered).is_some() {
+            code.passing.restart_deadline = Some(deadline);
         }
-        if let Some((command, _)) = write {
-            self.writes.insert(command, at);
-        }
+        let commands = [code.write.as_ref().map(|write| write.command), code.unanswered];
+        self.writes.extend(commands.into_iter().flatten().map(|command| (command, at)));
         if !is_gone {
             self.index.insert(id, at);
         }
@@ -169,6 +168,8 @@ impl Platform {
     }
 
     fn take(&mut self, input: Input) {
+        // Whatever comes, what is due now is due; what the input does must not make anybody miss it.
+        self.todo.extend(self.agenda.due(self.now));
         match input {
             Input::Call { call_id, workspace, request } => {
                 let result = self.serve(workspace, request);
@@ -178,8 +179,6 @@ impl Platform {
             Input::Notice(notice) => self.on_notice(&notice),
             Input::Wake => {}
         }
-        // Whatever came: what is due now is due.
-        self.todo.extend(self.agenda.due(self.now));
         self.settle_down();
     }
 
@@ -193,8 +192,11 @@ impl Platform {
         }
         // An answer to a command that is settled or was never sent is ignored (P-01).
         let Some(at) = self.writes.get(&command_id).copied() else { return };
-        if self.find(at).and_then(|code| code.write.as_ref()).is_some_and(|write| write.command == command_id) {
+        let Some(code) = self.find(at) else { return };
+        if code.write.as_ref().is_some_and(|write| write.command == command_id) {
             self.on_write_answer(at, &answer);
+        } else if code.unanswered == Some(command_id) {
+            self.on_answered(at);
         }
     }
 

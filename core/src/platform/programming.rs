@@ -279,6 +279,14 @@ impl Platform {
             Some(Block::Twin(until)) if code.goal == Goal::Hold && until > self.now => return Some(Some(until)),
             Some(Block::Refused(_) | Block::Twin(_)) | None => {}
         }
+        if code.unanswered.is_some() {
+            let deadline = code.passing.restart_deadline;
+            if deadline.is_none_or(|deadline| deadline > self.now) {
+                return Some(deadline);
+            }
+            self.on_answered(at);
+        }
+        let code = self.code(at);
         if let Some(not_before) = code.retry.not_before.filter(|not_before| *not_before > self.now) {
             return Some(Some(not_before));
         }
@@ -703,10 +711,32 @@ impl Platform {
     }
 
     pub(super) fn drop_write(&mut self, at: At) {
-        if let Some(write) = self.code(at).write.as_ref() {
+        let code = self.code(at);
+        if let Some(write) = code.write.as_ref() {
             let command = write.command;
-            self.writes.remove(&command);
+            if code.unanswered != Some(command) {
+                self.writes.remove(&command);
+            }
             self.code_mut(at).write = None;
+        }
+    }
+
+    /// Reads settle a write that nothing has answered yet: its answer is still waited for.
+    pub(super) fn keep_unanswered(&mut self, at: At) {
+        let open = self.code(at).write.as_ref().filter(|write| write.accepted_at.is_none() && write.closed.is_none());
+        if let Some(command) = open.map(|write| write.command) {
+            self.code_mut(at).unanswered = Some(command);
+        }
+    }
+
+    /// Any answer to a command that is settled already, or the end of the wait for one after a restart.
+    pub(super) fn on_answered(&mut self, at: At) {
+        if let Some(command) = self.code(at).unanswered {
+            self.writes.remove(&command);
+            let code = self.code_mut(at);
+            code.unanswered = None;
+            code.passing.restart_deadline = None;
+            self.again(at);
         }
     }
 

@@ -236,7 +236,10 @@ impl Platform {
         let mut all = listing.items;
         all.extend(items.iter().cloned());
         if listing.is_fresh {
+            // This listing is the look that a path which is back asks for.
+            let wanted = self.caches[device as usize].fresh_at;
             self.on_contact(device, listing.started_at);
+            self.caches[device as usize].fresh_at = wanted;
         }
         self.compare_listing(device, all, Evidence { sent_at: listing.started_at, is_fresh: listing.is_fresh });
     }
@@ -635,6 +638,7 @@ impl Platform {
             Place::Handle(handle) => Some(handle),
             Place::Slot(_) => None,
         };
+        self.keep_unanswered(at);
         self.on_applied(at, handle);
     }
 
@@ -644,6 +648,7 @@ impl Platform {
         match (&write.op, item) {
             (Op::SetSchedule { window, .. }, Some(item)) if rounds_to(item.window, *window, self.profile(at.device)) => {
                 if is_after_sending {
+                    self.keep_unanswered(at);
                     self.on_applied(at, None);
                 }
             }
@@ -651,6 +656,7 @@ impl Platform {
             (_, _) if is_ours => self.stop_looking(at),
             (_, _) if is_after_sending => {
                 let place = write.place();
+                self.keep_unanswered(at);
                 self.settle(at);
                 self.on_erased(at, place);
             }

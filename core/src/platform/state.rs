@@ -251,6 +251,8 @@ pub(super) struct Code {
     /// What its entries held before.
     pub past: Vec<Held>,
     pub write: Option<Write>,
+    /// A command that reads settled before anything answered it; nothing else is sent until something does (`I-DEV-09`).
+    pub unanswered: Option<CommandId>,
     /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
     pub has_trace: bool,
     pub told: Told,

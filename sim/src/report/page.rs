@@ -7,9 +7,10 @@ use keyway_core::rule::invariant;
 
 use super::timeline::Timeline;
 use super::{Look, words};
+use crate::expect::{ID, missing_marks};
 use crate::plan::Plan;
 use crate::run::Outcome;
-use crate::verdict::Violation;
+use crate::verdict::{Verdict, Violation};
 
 /// One failed story.
 #[derive(Clone, Copy, Debug)]
@@ -56,20 +57,36 @@ impl Failure<'_> {
     fn headline(&self, look: Look, violation: Option<&Violation>) -> String {
         let verdict = self.outcome.verdict.name().to_uppercase();
         let Some(violation) = violation else {
-            return format!("{}  {}\n", look.bad(&verdict), self.plan.name);
+            let why = look.wrapped("", &self.without_violation());
+            return format!("{}  {}\n{why}\n", look.bad(&verdict), self.plan.name);
         };
         let at = words::clock(self.plan, violation.at);
-        let id = if violation.id == crate::expect::ID { String::new() } else { format!("  {}", violation.id) };
+        let id = if violation.id == ID { String::new() } else { format!("  {}", violation.id) };
         let mut text = format!("{}  {} at {at}\n", look.bad(&format!("{verdict}{id}")), self.plan.name);
         let statement = match invariant(&violation.id) {
             Some(rule) => rule.statement,
-            None if violation.id == crate::expect::ID => "The story does not show what its plan expects.",
+            None if violation.id == ID => "The story does not show what its plan expects.",
             None => "",
         };
         if !statement.is_empty() {
             writeln!(text, "{}", look.wrapped("", statement)).unwrap_or_default();
         }
         text
+    }
+
+    /// Why a story failed in which nothing was broken.
+    fn without_violation(&self) -> String {
+        match self.outcome.verdict {
+            Verdict::NonDeterminism => "The same plan gave different bytes when it was run again.".to_owned(),
+            Verdict::Vacuous => {
+                let missing = missing_marks(self.plan, &self.outcome.marks).join(", ");
+                format!("The run proves nothing: it never hit {missing}.")
+            }
+            _ => match &self.plan.expect.verdict {
+                Some(id) => format!("The story must fail by {id}, but nothing was broken."),
+                None => "Nothing more is known.".to_owned(),
+            },
+        }
     }
 }
 
@@ -86,7 +103,7 @@ mod tests {
     use crate::handwritten::Hand;
     use crate::occurrence::{Lock, Occurrence};
     use crate::run::Figures;
-    use crate::verdict::{Finding, Verdict};
+    use crate::verdict::Finding;
 
     /// A stranger takes the slot that was meant for A, and the controller takes it for its own work.
     fn stolen_slot() -> Hand {

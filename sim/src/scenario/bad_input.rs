@@ -102,11 +102,18 @@ impl BadInput {
         &self.problem.message
     }
 
+    /// Whether the lines around the place are such as people can read.
+    fn is_showable(&self) -> bool {
+        let Some((source, (line, _))) = self.source.as_ref().zip(self.line_and_column()) else { return false };
+        let mut around = source.inner().lines().skip(line.saturating_sub(2)).take(3);
+        around.all(|line| line.len() <= 300 && !line.contains(|letter: char| letter.is_control() && letter != '\t'))
+    }
+
     /// The message as people see it; with colours and line drawing for a terminal, else in plain ASCII.
     #[must_use]
     pub fn render(&self, terminal: bool, width: usize) -> String {
         let mut text = format!("error: {self}\n");
-        if self.source.is_some() {
+        if self.is_showable() {
             let theme = if terminal {
                 GraphicalTheme::unicode()
             } else {

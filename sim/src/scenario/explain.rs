@@ -95,6 +95,7 @@ const TERMS: &[(&str, &str)] = &[
     ("string or map", "a word, or an object with one key"),
     ("struct ", "an object"),
     ("map with a single key", "an object with one key"),
+    ("newtype variant", "an object with this word as its key"),
     ("a tuple of size 2", "a list of two numbers"),
     ("tuple of 2 elements", "a list of two numbers"),
 ];
@@ -110,6 +111,7 @@ fn plainly(text: &str) -> String {
         Some(("integer" | "floating", rest)) => format!("the number {}", rest.trim_start_matches("point ")),
         Some(("string", rest)) => format!("the string {rest}"),
         Some(("boolean", rest)) => rest.to_owned(),
+        _ if found == "unit variant" => "the word alone".to_owned(),
         _ if found == "map" => "an object".to_owned(),
         _ if found == "sequence" => "a list".to_owned(),
         _ => found.to_owned(),

@@ -42,11 +42,15 @@ const DEPTH_MAX: u32 = 127;
 pub fn read(path: &Path) -> Result<Vec<Plan>, BadInput> {
     let file = path.display().to_string();
     let bytes = bytes_of(path).map_err(|problem| BadInput::new(&file, "", problem))?;
-    let text = String::from_utf8(bytes).map_err(|wrong| {
-        let at = wrong.utf8_error().valid_up_to();
-        BadInput::new(&file, "", Problem::whole(format!("the byte at position {at} is not UTF-8; expected a JSON file in UTF-8")))
-    })?;
+    let text = String::from_utf8(bytes).map_err(|wrong| BadInput::new(&file, "", not_utf8(&wrong)))?;
     parse(&file, &text)
+}
+
+fn not_utf8(wrong: &std::string::FromUtf8Error) -> Problem {
+    let at = wrong.utf8_error().valid_up_to();
+    let before = String::from_utf8_lossy(&wrong.as_bytes()[..at]);
+    let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|letter| *letter != '\n').count() + 1);
+    Problem::whole(format!("no UTF-8 at line {line}, column {column} (byte {at}); expected a JSON file in UTF-8"))
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, Problem> {
@@ -122,6 +126,9 @@ fn tree(text: &str) -> Result<Node, Problem> {
         (Ok(parsed), Ok(_)) => parsed.value,
         (Err(wrong), _) => {
             let range = wrong.range();
+            if text[..range.start].trim().is_empty() {
+                return Err(Problem::at(range.start..range.end, "no JSON; expected an object with `name`, `horizon` and `devices`"));
+            }
             return Err(Problem::at(range.start..range.end, format!("no JSON: {}", sentence(&wrong.kind().to_string()))));
         }
         (Ok(_), Err(wrong)) => {

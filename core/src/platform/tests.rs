@@ -1,1 +1,0 @@
-//! Stories driven by hand against a scripted vendor.
