@@ -6,13 +6,10 @@ pub mod expect;
 pub mod generate;
 #[cfg(test)]
 mod handwritten;
-<<<<<<< HEAD
-pub mod mutant;
-=======
 pub mod history;
 pub mod invariant;
 pub mod judge;
->>>>>>> main
+pub mod mutant;
 pub mod noise;
 pub mod occurrence;
 pub mod plan;

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use keyway_sim::cli::{self, Engine};
 
 fn main() -> ExitCode {
-    cli::main(Engine::default())
+    cli::main(Engine::of_reference())
 }

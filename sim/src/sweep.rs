@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::generate::plan_of_seed;
+use crate::invariant::{Class, registry};
 use crate::occurrence::Occurrence;
 use crate::plan::Plan;
 use crate::run::{Options, Outcome, run};
@@ -362,7 +363,8 @@ impl Summary {
 
 /// The ids of the checkers that a sweep must arm.
 fn checkers() -> Vec<&'static str> {
-    vec![DETERMINISM]
+    let of_controllers = registry().filter(|row| !matches!(row.class, Class::Harness)).map(|row| row.id);
+    of_controllers.filter(|id| *id != DETERMINISM).chain([DETERMINISM]).collect()
 }
 
 /// Fingerprints that fit on a screen beside the rest.
