@@ -67,6 +67,12 @@ impl Judge {
         }
     }
 
+    /// Whether the first violating step is over.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.is_decided
+    }
+
     /// The next instant at which time alone may break something.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
@@ -103,9 +109,11 @@ impl Judge {
         self.found.set_now(now);
         self.history.advance(now);
         self.settle(now);
+        self.found.set_recounting(true);
         for checker in &self.checkers {
             checker.full(&self.history, now, &mut self.found);
         }
+        self.found.set_recounting(false);
         self.decide();
     }
 
@@ -114,8 +122,9 @@ impl Judge {
     pub fn finding(&self) -> Option<Finding> {
         let mut broken: Vec<(usize, Verdict, &Violation, &str)> = Vec::new();
         for (violation, transition) in self.found.violations() {
-            let (at, row) = invariant::registry().enumerate().find(|(_, row)| row.id == violation.id)?;
-            broken.push((at, row.class.verdict(), violation, *transition));
+            let row = invariant::row(&violation.id).expect("every id that a checker reports has a row");
+            let verdict = row.class.verdict();
+            broken.push((invariant::rank(&violation.id), verdict, violation, *transition));
         }
         broken.sort_by_key(|(at, ..)| *at);
         let (_, _, first, transition) = broken.first()?;
@@ -123,6 +132,12 @@ impl Judge {
         let fingerprint = format!("{verdict}|{}|{}|{transition}", first.id, first.roles);
         let violations = broken.iter().map(|(_, _, violation, _)| (*violation).clone()).collect();
         Some(Finding { verdict, violations, fingerprint })
+    }
+
+    /// How long after the last trouble a correct controller may take until all has converged: `B_CONV` as things stand, of the slowest lock.
+    #[must_use]
+    pub fn convergence_ms(&self) -> i64 {
+        crate::bounds::convergence_ms(&self.history)
     }
 
     /// How often each invariant's premise was true before the heal phase; an invariant that was never armed is named with 0.
@@ -141,10 +156,11 @@ impl Judge {
     /// Asks every checker about what was touched since it was last asked.
     fn settle(&mut self, now: Timestamp) {
         if self.history.has_touched() {
+            self.history.prepare();
             for checker in &mut self.checkers {
                 checker.settled(&self.history, now, &mut self.found);
             }
-            self.history.settle(now);
+            self.history.settle();
         }
         self.decide();
     }

@@ -1,6 +1,7 @@
 //! A virtual world of locks and vendors that drives a controller in virtual time, and a judge that watches.
 
 pub mod agenda;
+pub mod bounds;
 pub mod cli;
 pub mod expect;
 pub mod generate;

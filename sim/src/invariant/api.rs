@@ -7,28 +7,10 @@ use keyway_core::request::{Create, CreateMultiple, Get, List, Request, Requested
 use keyway_core::time::Timestamp;
 
 use super::story::{Check, Steps, View};
-use super::{Class, Found, Origin, Row, Scope};
+use super::{Found, Row};
 
 /// The rows of this family.
-pub const ROWS: &[Row] = &[
-    row("I-API-01", "A call that is refused changes no record, sends nothing and tells nothing.", Scope::Workspace, Origin::Ours),
-    row(
-        "I-API-02",
-        "What a call answers is what the records show: what is gone is not found, a list is whole, and what was granted is done.",
-        Scope::Workspace,
-        Origin::Docs,
-    ),
-    row(
-        "I-API-03",
-        "An accepted PIN fits the device; a generated one has the length asked for, or else the shortest that is possible.",
-        Scope::Code,
-        Origin::Docs,
-    ),
-];
-
-const fn row(id: &'static str, statement: &'static str, scope: Scope, origin: Origin) -> Row {
-    Row { id, statement, class: Class::Safety, scope, origin }
-}
+pub const ROWS: &[Row] = &[Row::of("I-API-01"), Row::of("I-API-02"), Row::of("I-API-03")];
 
 /// The checks of this family.
 #[must_use]
@@ -46,7 +28,7 @@ fn refusals(view: &View<'_>, found: &mut Found) {
     let Some((_, Some(Err(refusal)))) = view.call() else { return };
     found.armed("I-API-01");
     if let Some(change) = view.changes().find(|change| !view.may_change_by_clock(change)) {
-        found.broken_by("I-API-01", view.history, change.code, &format!("its record changed by a call that was refused as {refusal}"));
+        found.broken_by("I-API-01", view.history, change.code, format!("its record changed by a call that was refused as {refusal}"));
     }
     let is_active = |device: Option<&DeviceRecord>| device.is_some_and(|device| device.is_backup_pool_active);
     if let Some((lock, ..)) = view.device_changes().find(|(_, before, after)| is_active(*before) != is_active(*after)) {

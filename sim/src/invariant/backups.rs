@@ -7,44 +7,20 @@ use keyway_core::request::{Refusal, Request, Response};
 
 use super::api::obeys;
 use super::story::{Check, CodeChange, Held, States, Steps, View};
-use super::{Class, Found, Origin, Row, Scope};
+use super::{Found, Row};
 use crate::occurrence::Lock;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    row(
-        "I-BAK-01",
-        "A backup stands in for one original, an original has one backup, and both are on one device.",
-        Scope::Device,
-        Origin::Docs,
-    ),
-    row(
-        "I-BAK-02",
-        "What is pulled was set and still in that device's pool, for a managed time-bound code that is no backup.",
-        Scope::Device,
-        Origin::Docs,
-    ),
-    row("I-BAK-03", "A pulled backup runs from its pull to its original's end, as long as both live.", Scope::Code, Origin::Docs),
-    row("I-BAK-04", "Pulling again gives the same backup and changes nothing.", Scope::Code, Origin::Docs),
-    row(
-        "I-BAK-05",
-        "A pool holds no more than its target, and is said to have a backup exactly when it has one.",
-        Scope::Device,
-        Origin::Seed,
-    ),
-    row(
-        "I-BAK-06",
-        "Backups exist only where a pool is possible and active, and a pool once active stays so.",
-        Scope::Device,
-        Origin::Docs,
-    ),
-    row("I-BAK-07", "A pooled backup's PIN is valid and unlike every other known on the device.", Scope::Device, Origin::Ours),
-    row("I-BAK-08", "A backup bears the name that its id gives it.", Scope::Code, Origin::Docs),
+    Row::of("I-BAK-01"),
+    Row::of("I-BAK-02"),
+    Row::of("I-BAK-03"),
+    Row::of("I-BAK-04"),
+    Row::of("I-BAK-05"),
+    Row::of("I-BAK-06"),
+    Row::of("I-BAK-07"),
+    Row::of("I-BAK-08"),
 ];
-
-const fn row(id: &'static str, statement: &'static str, scope: Scope, origin: Origin) -> Row {
-    Row { id, statement, class: Class::Safety, scope, origin }
-}
 
 /// The checks of this family.
 #[must_use]

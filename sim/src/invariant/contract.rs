@@ -11,7 +11,7 @@ use crate::occurrence::Occurrence;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    row("I-CTR-01", "What differs after a step was announced in it."),
+    Row { class: Class::Contract, ..Row::of("I-CTR-01") },
     row("I-CTR-02", "A call has exactly one reply, in the step that handles it, and nothing else has one."),
     row("I-CTR-03", "No two commands have the same id, also across restarts."),
 ];

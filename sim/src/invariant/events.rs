@@ -9,43 +9,28 @@ use keyway_core::port::Place;
 use keyway_core::problem::{ErrorCode, WarningCode};
 use keyway_core::request::{Request, Response};
 use keyway_core::time::Timestamp;
-use keyway_core::vendor::DuplicatePolicy;
 
 use super::life::Stage;
 use super::problems::{raises_error, raises_warning};
 use super::story::{Check, CodeChange, Logged, Steps, View};
-use super::{Class, Found, Origin, Row, Scope};
+use super::{Found, Row};
 use crate::history::Stored;
 use crate::occurrence::{Cause, Origin as StoredBy};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    row(
-        "I-EVT-01",
-        "Every event has the seed's properties for its type and no other, and an id of its own.",
-        Scope::Workspace,
-        Origin::Seed,
-    ),
-    row(
-        "I-EVT-02",
-        "An event names a code that its workspace has or had, with that code's device and account.",
-        Scope::Workspace,
-        Origin::Seed,
-    ),
-    row("I-EVT-03", "The events of a code come in an order that a lawful life can have.", Scope::Code, Origin::Docs),
-    row("I-EVT-04", "No event is told more or less often than its fact happens.", Scope::Code, Origin::Ours),
-    row("I-EVT-05", "Becoming set or scheduled and going away is told exactly when the record shows it.", Scope::Code, Origin::Docs),
-    row("I-EVT-06", "An event's PIN is the record's at that instant; a set code's is also the one in the lock.", Scope::Code, Origin::Seed),
-    row("I-EVT-07", "A removal is told only once the code is out of the lock.", Scope::Code, Origin::Seed),
-    row("I-EVT-08", "Events are dated in the order of the log, after their facts and not in the future.", Scope::Workspace, Origin::Ours),
-    row("I-EVT-09", "Delays and failures are told in the step that shows them, and the other way round.", Scope::Code, Origin::Ours),
-    row("I-EVT-10", "A refused call and an update that alters nothing tell nothing.", Scope::Workspace, Origin::Ours),
-    row("I-EVT-11", "An external change, and a code found on a lock, are told only of what somebody else did.", Scope::Code, Origin::Seed),
+    Row::of("I-EVT-01"),
+    Row::of("I-EVT-02"),
+    Row::of("I-EVT-03"),
+    Row::of("I-EVT-04"),
+    Row::of("I-EVT-05"),
+    Row::of("I-EVT-06"),
+    Row::of("I-EVT-07"),
+    Row::of("I-EVT-08"),
+    Row::of("I-EVT-09"),
+    Row::of("I-EVT-10"),
+    Row::of("I-EVT-11"),
 ];
-
-const fn row(id: &'static str, statement: &'static str, scope: Scope, origin: Origin) -> Row {
-    Row { id, statement, class: Class::Safety, scope, origin }
-}
 
 /// The checks of this family.
 #[must_use]
@@ -468,8 +453,8 @@ fn pins(view: &View<'_>, found: &mut Found) {
         }
         found.armed("I-EVT-06");
         let is_told_of_lock = event.event_type == EventType::SetOnDevice && !record.is_offline_access_code;
-        let is_disturbed = view.story.code(code).is_some_and(super::story::Seen::is_disturbed);
-        if is_told_of_lock && !is_disturbed && event.code.is_some() && !view.pins_in_memory(code).any(|pin| Some(pin) == event.code) {
+        let is_touched = view.history.find_code(code).is_some_and(|code| view.history.is_touched(code));
+        if is_told_of_lock && !is_touched && event.code.is_some() && !view.pins_in_memory(code).any(|pin| Some(pin) == event.code) {
             view.broken(found, "I-EVT-06", code, &format!("set_on_device carries {}, which is not in the lock", shown(event.code)));
         }
     }
@@ -479,19 +464,19 @@ fn shown(pin: Option<keyway_core::pin::Pin>) -> String {
     pin.map_or_else(|| "no PIN".to_owned(), |pin| pin.to_string())
 }
 
-/// I-EVT-07. Where a lock stores equal PINs twice, a doubled command may leave a twin behind, which `I-DEV-02` judges.
+/// I-EVT-07. Entries that others changed unseen don't count, nor twins and returned ones that the world made and there was no time to clear.
 fn removals(view: &View<'_>, found: &mut Found) {
     for event in view.emitted().iter().filter(|event| event.event_type == EventType::RemovedFromDevice) {
-        let code = event.access_code_id;
-        let Some(record) = view.before(code).or_else(|| view.live(code)) else { continue };
-        let accepts_twins = view.lock(record.device_id).is_some_and(|lock| lock.facts.profile.duplicate == DuplicatePolicy::Accept);
-        let is_disturbed = view.story.code(code).is_some_and(super::story::Seen::is_disturbed);
-        if record.is_offline_access_code || accepts_twins || is_disturbed {
+        let Some(code) = view.history.find_code(event.access_code_id) else { continue };
+        let record = view.before(event.access_code_id).or_else(|| view.live(event.access_code_id));
+        if record.is_some_and(|record| record.is_offline_access_code) || view.history.is_touched(code) {
             continue;
         }
         found.armed("I-EVT-07");
-        if let Some(pin) = view.pins_in_memory(code).next() {
-            view.broken(found, "I-EVT-07", code, &format!("its removal is told, and {pin} is still in the lock"));
+        let mut own = view.history.entries(code).filter(|(_, stored)| !view.history.is_granted(code, stored, view.now));
+        if let Some((_, stored)) = own.next() {
+            let what = format!("its removal is told, and {} is still in the lock", stored.entry.pin);
+            view.broken(found, "I-EVT-07", event.access_code_id, &what);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keyway_core::rule::{self, INVARIANTS};
 use keyway_core::time::Timestamp;
 
 use crate::history::{CodeIx, History};
@@ -17,8 +18,11 @@ pub mod contract;
 pub mod events;
 pub mod harness;
 pub mod life;
+pub mod memory;
 pub mod problems;
+pub mod status;
 pub mod story;
+pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
 pub trait Invariant {
@@ -113,6 +117,39 @@ pub struct Row {
 }
 
 impl Row {
+    /// The row of an invariant of the rule table.
+    ///
+    /// # Panics
+    /// If the table has no such id; in a constant, when it is compiled.
+    #[must_use]
+    pub const fn of(id: &str) -> Self {
+        let mut at = 0;
+        while at < INVARIANTS.len() {
+            let rule = &INVARIANTS[at];
+            if is_same(rule.id, id) {
+                let class = match rule.class {
+                    rule::Class::Safety => Class::Safety,
+                    rule::Class::Liveness => Class::Liveness,
+                };
+                let scope = match rule.scope {
+                    rule::Scope::Code => Scope::Code,
+                    rule::Scope::Device => Scope::Device,
+                    rule::Scope::Group => Scope::Group,
+                    rule::Scope::Workspace => Scope::Workspace,
+                    rule::Scope::World => Scope::World,
+                };
+                let origin = match rule.origin {
+                    rule::Origin::Seed => Origin::Seed,
+                    rule::Origin::Docs => Origin::Docs,
+                    rule::Origin::Ours => Origin::Ours,
+                };
+                return Self { id: rule.id, statement: rule.statement, class, scope, origin };
+            }
+            at += 1;
+        }
+        panic!("the rule table has no such invariant")
+    }
+
     /// Whether a configuration may decline it.
     #[must_use]
     pub const fn is_waivable(&self) -> bool {
@@ -123,25 +160,38 @@ impl Row {
     }
 }
 
+/// Whether two texts are the same, in a constant.
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 /// One file of checkers.
 struct Family {
     rows: &'static [Row],
     checkers: fn() -> Vec<Box<dyn Invariant>>,
 }
 
-/// All families, in the order in which findings name them.
+/// All families; findings name ids in the order of the rule table, whatever the order here.
 const FAMILIES: &[Family] = &[
-    Family { rows: harness::ROWS, checkers: harness::checkers },
-    // The story carries the checks of the four families after it.
+    Family { rows: memory::ROWS, checkers: memory::checkers },
+    Family { rows: window::ROWS, checkers: window::checkers },
+    Family { rows: status::ROWS, checkers: status::checkers },
+    // The story carries the checks of the families that have none of their own.
     Family { rows: &[], checkers: story::checkers },
     Family { rows: problems::ROWS, checkers: Vec::new },
     Family { rows: events::ROWS, checkers: Vec::new },
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 
-/// Every invariant that is checked, in the order in which findings name them.
+/// Every invariant that is checked.
 pub fn registry() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().flat_map(|family| family.rows)
 }
@@ -152,12 +202,53 @@ pub fn row(id: &str) -> Option<&'static Row> {
     registry().find(|row| row.id == id)
 }
 
+/// The place of an id in the order in which findings name them: that of the rule table; the harness's own come last.
+#[must_use]
+pub fn rank(id: &str) -> usize {
+    INVARIANTS.iter().position(|rule| rule.id == id).unwrap_or(INVARIANTS.len())
+}
+
 /// A fresh checker of every invariant that `waivers` leaves in force.
 #[must_use]
 pub fn checkers(waivers: &[String]) -> Vec<Box<dyn Invariant>> {
     let is_waived = |id: &&str| row(id).is_some_and(Row::is_waivable) && waivers.iter().any(|waiver| waiver == id);
     let all = FAMILIES.iter().flat_map(|family| (family.checkers)());
     all.filter(|checker| !checker.ids().iter().all(is_waived)).collect()
+}
+
+/// A checker of a predicate that holds, or not, of each code at each settled instant.
+pub(crate) struct OfCode {
+    ids: &'static [&'static str],
+    check: fn(&History, CodeIx, Timestamp, &mut Found),
+}
+
+impl OfCode {
+    /// A checker that evaluates `check`.
+    pub(crate) fn boxed(ids: &'static [&'static str], check: fn(&History, CodeIx, Timestamp, &mut Found)) -> Box<dyn Invariant> {
+        Box::new(Self { ids, check })
+    }
+}
+
+impl Invariant for OfCode {
+    fn ids(&self) -> &'static [&'static str] {
+        self.ids
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::NONE
+    }
+
+    fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
+        for code in history.touched_codes() {
+            (self.check)(history, *code, now, found);
+        }
+    }
+
+    fn full(&self, history: &History, now: Timestamp, found: &mut Found) {
+        for (code, _) in history.codes() {
+            (self.check)(history, code, now, found);
+        }
+    }
 }
 
 /// What checkers report to.
@@ -167,6 +258,7 @@ pub struct Found {
     violations: Vec<(Violation, &'static str)>,
     waived: BTreeSet<String>,
     is_past_safety: bool,
+    is_recounting: bool,
     now: Timestamp,
 }
 
@@ -180,7 +272,7 @@ impl Found {
 
     /// Counts a true premise of this invariant. Nothing counts once the heal phase has begun.
     pub fn armed(&mut self, id: &'static str) {
-        if !self.is_past_safety {
+        if !self.is_past_safety && !self.is_recounting {
             *self.armed.entry(id).or_default() += 1;
         }
     }
@@ -191,7 +283,7 @@ impl Found {
     }
 
     /// Reports a violation by a code: its role and its last change of status are added.
-    pub fn broken_by(&mut self, id: &'static str, history: &History, code: CodeIx, what: &str) {
+    pub fn broken_by(&mut self, id: &'static str, history: &History, code: CodeIx, what: impl std::fmt::Display) {
         let what = format!("{}: {what}", history.code_name(code));
         self.push(id, what, history.role(code), history.code(code).last_transition());
     }
@@ -217,6 +309,11 @@ impl Found {
 
     pub(crate) fn set_now(&mut self, now: Timestamp) {
         self.now = now;
+    }
+
+    /// While everything is evaluated once more no premise counts.
+    pub(crate) fn set_recounting(&mut self, is_recounting: bool) {
+        self.is_recounting = is_recounting;
     }
 
     pub(crate) fn leave_safety(&mut self) {

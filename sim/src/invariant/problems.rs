@@ -8,42 +8,23 @@ use keyway_core::time::Timestamp;
 use keyway_core::vendor::Vendor;
 
 use super::story::{Check, CodeChange, Held, States, Steps, View};
-use super::{Class, Found, Origin, Row, Scope};
+use super::{Found, Row};
 use crate::occurrence::Lock;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    row("I-ERR-01", "Every error and warning shown is one of the seed's 39 and 12.", Scope::Code, Origin::Seed),
-    row("I-ERR-02", "A problem named after a vendor stands only on devices of that vendor.", Scope::Code, Origin::Seed),
-    row("I-ERR-03", "The thermostat's problem never stands on a lock or its codes.", Scope::Code, Origin::Ours),
-    row("I-ERR-04", "A problem stands once in a list, and never as error and as warning at once.", Scope::Code, Origin::Ours),
-    row(
-        "I-ERR-05",
-        "Problems of device and account are shown by the device, alike on all devices of an account, and no code keeps a copy.",
-        Scope::Code,
-        Origin::Docs,
-    ),
-    row(
-        "I-ERR-06",
-        "An external change is an error where changes are forbidden and a warning where they are allowed.",
-        Scope::Code,
-        Origin::Docs,
-    ),
-    row("I-ERR-07", "A code that is set, or is being removed, shows nothing that says it could not be set.", Scope::Code, Origin::Seed),
-    row("I-ERR-08", "Trouble with removing stands only on a code that is being removed.", Scope::Code, Origin::Ours),
-    row("I-ERR-10", "Delays and failures are not told before their time, unless a refusal is permanent.", Scope::Code, Origin::Ours),
-    row("I-ERR-11", "A problem dates from the past, and its date stays while it stands.", Scope::Code, Origin::Docs),
-    row(
-        "I-ERR-14",
-        "The pool counts as empty exactly while it is active and holds no backup that could be pulled.",
-        Scope::Device,
-        Origin::Seed,
-    ),
+    Row::of("I-ERR-01"),
+    Row::of("I-ERR-02"),
+    Row::of("I-ERR-03"),
+    Row::of("I-ERR-04"),
+    Row::of("I-ERR-05"),
+    Row::of("I-ERR-06"),
+    Row::of("I-ERR-07"),
+    Row::of("I-ERR-08"),
+    Row::of("I-ERR-10"),
+    Row::of("I-ERR-11"),
+    Row::of("I-ERR-14"),
 ];
-
-const fn row(id: &'static str, statement: &'static str, scope: Scope, origin: Origin) -> Row {
-    Row { id, statement, class: Class::Safety, scope, origin }
-}
 
 /// The checks of this family.
 #[must_use]

@@ -419,12 +419,6 @@ impl Seen {
         self.writes > 0 || self.was_stored
     }
 
-    /// Whether others changed its entry after the last write for it was sent.
-    #[must_use]
-    pub fn is_disturbed(&self) -> bool {
-        self.foreign.iter().any(|at| self.last_write.is_none_or(|write| *at >= write))
-    }
-
     /// The PIN that the record showed at this instant; the later one if it changed at it.
     #[must_use]
     pub fn pin_at(&self, at: Timestamp) -> Option<Pin> {
@@ -585,7 +579,8 @@ impl Story {
 /// What the world did.
 impl Story {
     fn truth(&mut self, history: &History, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
-        let by_others = cause == Cause::World;
+        // What lies in a lock at the beginning may have pushed aside what the prologue stored.
+        let by_others = !matches!(cause, Cause::Command(_));
         match change {
             Change::Stored { place, entry } => {
                 self.displaced(history, now, lock, *place, by_others);
@@ -598,7 +593,7 @@ impl Story {
                 self.displaced(history, now, lock, *place, by_others);
                 self.locks.entry(lock).or_default().places.remove(place);
             }
-            Change::Joined { .. } if by_others => {
+            Change::Joined { .. } if cause == Cause::World => {
                 self.locks.entry(lock).or_default().rejoined = true;
                 for (_, code) in history.codes().filter(|(_, code)| code.lock == Some(lock) && code.record.is_some()) {
                     self.codes.entry(code.id).or_default().foreign.push(now);
@@ -909,5 +904,17 @@ pub mod kit {
         let broken = story.broken();
         let family: Vec<&str> = broken.iter().map(String::as_str).filter(|one| one[..6] == id[..6]).collect();
         assert_eq!(family, [id], "{:#?}", story.judge.finding());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_has_its_check_and_each_check_its_row() {
+        let rows: Vec<&str> = [problems::ROWS, events::ROWS, backups::ROWS, api::ROWS].concat().iter().map(|row| row.id).collect();
+        let checks: Vec<&str> = all_checks().iter().map(|check| check.id()).collect();
+        assert_eq!(checks, rows);
     }
 }

@@ -1,0 +1,207 @@
+//! The terms of the invariants that speak of time: when a path is quiet, how wrong a lock's clock is, and how long a correct controller may take.
+
+use keyway_core::config::PolicyConstants;
+use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+
+use crate::history::{CodeIx, History};
+use crate::occurrence::Lock;
+
+/// A figure over time, which answers what it was at most since an instant.
+#[derive(Clone, Debug, Default)]
+pub struct Peak {
+    now: u32,
+    /// Older values that no later one reached, each with the instant until which it stood: values fall, instants rise.
+    past: Vec<(Timestamp, u32)>,
+}
+
+impl Peak {
+    /// The figure is this from `now` on.
+    pub fn set(&mut self, now: Timestamp, value: u32) {
+        if value == self.now {
+            return;
+        }
+        while self.past.last().is_some_and(|(_, older)| *older <= self.now) {
+            self.past.pop();
+        }
+        self.past.push((now, self.now));
+        self.now = value;
+    }
+
+    /// The figure now.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.now
+    }
+
+    /// The most it was at `since` or later.
+    #[must_use]
+    pub fn since(&self, since: Timestamp) -> u32 {
+        let first = self.past.partition_point(|(until, _)| *until < since);
+        self.past.get(first).map_or(self.now, |(_, value)| (*value).max(self.now))
+    }
+}
+
+/// The attempts for one code that `R-03` permits in `span_ms` without a change of cause: `A(t)`.
+#[must_use]
+pub fn attempts_allowed(policy: &PolicyConstants, span_ms: i64) -> u32 {
+    let (mut attempts, mut at, mut delay) = (1, 0, policy.retry_base_ms);
+    while at + delay <= span_ms.min(policy.retry_long_after_ms) {
+        at += delay;
+        attempts += 1;
+        delay = (2 * delay).min(policy.retry_cap_ms);
+    }
+    let beyond = span_ms - policy.retry_long_after_ms;
+    if beyond > 0 { attempts + 1 + (beyond / policy.retry_cap_long_ms.max(1)) as u32 } else { attempts }
+}
+
+impl History {
+    /// Since when nothing but the plain course happened on the way to the lock; none while it is disturbed or out of reach.
+    #[must_use]
+    pub fn quiet_since(&self, lock: Lock) -> Option<Timestamp> {
+        let state = self.lock(lock);
+        (self.is_up() && state.reach && state.faults == 0).then_some(state.disturbed_at)
+    }
+
+    /// The same for what shall be stored for a code: there was also room for it, and the lock would not have refused it.
+    #[must_use]
+    pub fn code_quiet_since(&self, code: CodeIx) -> Option<Timestamp> {
+        let state = self.code(code);
+        let quiet = self.quiet_since(state.lock?)?;
+        (!state.is_hindered).then(|| quiet.max(state.free_since))
+    }
+
+    /// `B_CMD`, by the longest backlog since `since`.
+    #[must_use]
+    pub fn b_cmd(&self, lock: Lock, since: Timestamp) -> i64 {
+        let path = self.path(lock);
+        (1 + i64::from(path.backlog.since(since))) * path.lat_max_ms + self.rate_wait(lock, since)
+    }
+
+    /// How long the calls of a busy account may have to wait: one minute for each quota that they fill.
+    fn rate_wait(&self, lock: Lock, since: Timestamp) -> i64 {
+        let Some(limit) = self.lock(lock).facts.profile.rate_per_minute else { return 0 };
+        let (limit, scope) = (limit.max(1), self.scope(lock));
+        let calls = 4 * scope.off_goal.since(since) + 2 * scope.devices;
+        if 2 * calls < limit { 0 } else { i64::from(calls.div_ceil(limit)) * MINUTE_MS }
+    }
+
+    /// `B_FIRST`.
+    #[must_use]
+    pub fn b_first(&self, lock: Lock, since: Timestamp) -> i64 {
+        self.lock(lock).facts.profile.read_lag_ms + 3 * self.b_cmd(lock, since)
+    }
+
+    /// `B_SET` and `B_REMOVE` of a code whose quiet time began at `since`.
+    #[must_use]
+    pub fn b_set(&self, code: CodeIx, since: Timestamp) -> i64 {
+        let first = self.code(code).lock.map_or(0, |lock| self.b_first(lock, since));
+        self.policy().sync_period_ms + self.wait(code, since) + first
+    }
+
+    /// `B_DETECT`.
+    #[must_use]
+    pub fn b_detect(&self, lock: Lock, since: Timestamp) -> i64 {
+        self.policy().sync_period_ms + self.lock(lock).facts.profile.read_lag_ms + 30 * SECOND_MS + 2 * self.b_cmd(lock, since)
+    }
+
+    /// `B_CONV` of a lock, with the longest back-off.
+    #[must_use]
+    pub fn b_conv(&self, lock: Lock, since: Timestamp) -> i64 {
+        let b_set = self.policy().sync_period_ms + self.with_jitter(self.policy().retry_cap_long_ms) + self.b_first(lock, since);
+        self.b_detect(lock, since) + 2 * b_set
+    }
+
+    /// `WAIT`: the longest back-off under which a code may stand when its quiet time begins. A failure that is still under way then counts as
+    /// old as it will be when its command times out.
+    #[must_use]
+    pub fn wait(&self, code: CodeIx, since: Timestamp) -> i64 {
+        let (work, policy) = (&self.code(code).work, self.policy());
+        if work.is_twin {
+            return self.with_jitter(policy.refused_retry_ms);
+        }
+        let timeout = self.profile(code).map_or(0, |profile| profile.command_timeout_ms);
+        let is_fighting = work.is_fighting(since, policy);
+        match work.failing_since {
+            Some(failing) if is_fighting || since + timeout >= failing + policy.retry_long_after_ms => {
+                self.with_jitter(policy.retry_cap_long_ms)
+            }
+            None if is_fighting => self.with_jitter(policy.retry_cap_long_ms),
+            Some(_) => self.with_jitter(policy.retry_cap_ms),
+            None => 0,
+        }
+    }
+
+    /// A delay with the most jitter that `R-03` adds.
+    #[must_use]
+    pub fn with_jitter(&self, delay_ms: i64) -> i64 {
+        delay_ms + delay_ms * self.policy().retry_jitter_percent / 100
+    }
+
+    /// `SKEW`: how far the lock misjudges a stored window. Past `CLOCK_TOL` it counts only until the controller could have mended it (`R-56`).
+    #[must_use]
+    pub fn skew(&self, lock: Lock, now: Timestamp) -> i64 {
+        let state = self.lock(lock);
+        let (off, tolerance) = (state.clock_off_ms.abs(), self.policy().clock_tolerance_ms);
+        let profile = &state.facts.profile;
+        if off <= tolerance || !profile.clock_readable || !profile.clock_settable {
+            return off;
+        }
+        let begun = state.clock_means_at.unwrap_or(state.clock_since + self.policy().clock_period_ms);
+        let since = self.quiet_since(lock).map(|quiet| quiet.max(begun));
+        let mended = since.is_some_and(|since| now > since + self.policy().sync_period_ms + self.b_first(lock, since));
+        if mended { tolerance } else { off }
+    }
+
+    /// `EARLY`: how long before its start a code may lawfully open.
+    #[must_use]
+    pub fn early(&self, code: CodeIx, now: Timestamp) -> i64 {
+        if self.is_native(code) { self.native_slack(code, now) } else { self.policy().just_in_time_lead_ms }
+    }
+
+    /// `LATE` of a code whose lock keeps its schedule; without one the end is kept by a removal.
+    #[must_use]
+    pub fn native_slack(&self, code: CodeIx, now: Timestamp) -> i64 {
+        let Some(lock) = self.code(code).lock else { return 0 };
+        self.skew(lock, now) + self.lock(lock).facts.profile.round_ms
+    }
+
+    /// The constants of the run.
+    #[must_use]
+    pub fn policy(&self) -> &PolicyConstants {
+        &self.facts().config.policy
+    }
+}
+
+/// The longest that a run of these locks may need to converge once all is healed, before anything has happened: see `History::b_conv`.
+#[must_use]
+pub fn convergence_ms(history: &History) -> i64 {
+    let since = history.now();
+    history.locks().map(|(lock, _)| history.b_conv(lock, since)).max().unwrap_or(HOUR_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyway_core::time::DAY_MS;
+
+    #[test]
+    fn a_peak_forgets_only_what_is_older() {
+        let mut peak = Peak::default();
+        for (at, value) in [(10, 3), (20, 1), (30, 2), (40, 0)] {
+            peak.set(Timestamp(at), value);
+        }
+        for (since, most) in [(0, 3), (20, 3), (21, 2), (40, 2), (41, 0)] {
+            assert_eq!(peak.since(Timestamp(since)), most, "since {since}");
+        }
+    }
+
+    #[test]
+    fn attempts_follow_the_table_of_the_defaults() {
+        let policy = PolicyConstants::default();
+        let table = [(0, 1), (15 * MINUTE_MS, 5), (HOUR_MS, 8), (2 * HOUR_MS, 12), (2 * HOUR_MS + 1, 13), (3 * HOUR_MS, 14)];
+        for (span, attempts) in table {
+            assert_eq!(attempts_allowed(&policy, span), attempts, "{span} ms");
+        }
+        assert_eq!(attempts_allowed(&policy, DAY_MS + 6 * HOUR_MS), 41);
+    }
+}

@@ -1,0 +1,484 @@
+//! The commands that were sent: how each was closed and settled (`P-01`, `P-05`), and the attempts for each code (`R-03`).
+
+use keyway_core::config::PolicyConstants;
+use keyway_core::id::{CommandId, Key};
+use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, Place, Reason, SlotContent};
+use keyway_core::time::Timestamp;
+use keyway_core::vendor::{Ack, DuplicatePolicy};
+
+use super::{CodeIx, History};
+use crate::occurrence::Lock;
+
+/// A command on its way, or closed and not yet forgotten.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The command.
+    pub command: Command,
+    /// The lock it means.
+    pub lock: Option<Lock>,
+    /// The code it is for.
+    pub code: Option<CodeIx>,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// The number of the code's wish that it serves.
+    pub version: u32,
+    /// When its first answer of any kind was delivered.
+    pub answered_at: Option<Timestamp>,
+    /// When its closing answer was delivered.
+    pub closed_at: Option<Timestamp>,
+    /// Whether its effect can't come any more (`P-05`).
+    pub is_settled: bool,
+    /// Where it stored something, by the truth, and when.
+    pub stored: Option<(Place, Timestamp)>,
+}
+
+impl Sent {
+    /// The place that the command names.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        target(&self.command.op)
+    }
+}
+
+/// The place that a mutating command names; a creation names none.
+#[must_use]
+pub fn target(op: &Op) -> Option<Place> {
+    match op {
+        Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle } => Some(Place::Handle(*handle)),
+        Op::ReadEntry { handle, .. } => Some(Place::Handle(*handle)),
+        Op::SetSlot { slot, .. } | Op::ClearSlot { slot } | Op::ReadSlot { slot, .. } => Some(Place::Slot(*slot)),
+        Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } => None,
+        Op::GetDevice | Op::ReadClock | Op::SetClock { .. } => None,
+    }
+}
+
+/// Whether a read passes every cache.
+#[must_use]
+pub fn is_fresh(op: &Op) -> bool {
+    matches!(op, Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. })
+}
+
+/// How the last mutating command for a code ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Not yet.
+    Open,
+    /// Applied, or nothing was there to erase.
+    Done,
+    /// Not applied, for this reason.
+    Refused(Reason),
+    /// Not applied, for a passing reason.
+    NotApplied,
+    /// Nobody can tell.
+    Ambiguous,
+    /// Added nothing; the cause is open.
+    MaybeDuplicate,
+}
+
+/// The last mutating command for a code.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// Its id.
+    pub id: CommandId,
+    /// Its key.
+    pub key: Key,
+    /// What it was to do.
+    pub op: Op,
+    /// The wish it served.
+    pub version: u32,
+    /// How it ended.
+    pub closing: Closing,
+    /// Whether it is settled.
+    pub is_settled: bool,
+}
+
+/// What was done and seen for one code.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Mutating commands that are not settled: `ambig`.
+    pub unsettled: u32,
+    /// The last mutating command.
+    pub last: Option<Last>,
+    /// Since when attempts at the present goal fail.
+    pub failing_since: Option<Timestamp>,
+    /// Whether the last failure named or hinted at a twin.
+    pub is_twin: bool,
+    /// Whether the last failure was a permanent refusal (`R-20`).
+    pub is_refused_for_good: bool,
+    /// The last definite change of cause.
+    pub cause_at: Timestamp,
+    /// Attempts since then.
+    pub attempts: u32,
+    /// When the present attempt made its first command, and the kinds it made.
+    kinds: [Option<OpKind>; 2],
+    /// When a twin was first named since the last change of cause, with nothing of the code unsettled.
+    pub twin_at: Option<Timestamp>,
+    /// Attempts since then.
+    pub attempts_at_twin: u32,
+    /// When a proof that the goal is in memory was last delivered.
+    pub confirmed_at: Option<Timestamp>,
+    /// When a proof that nothing is there was last delivered.
+    pub absent_at: Option<Timestamp>,
+    /// The last thing that gives reason to write for the code: asked, due, changed or faulty.
+    pub reason_at: Timestamp,
+    /// When last something was sent or closed for the code, or its goal or path changed.
+    pub active_at: Timestamp,
+    /// When external changes of it were reported.
+    pub reversals: Vec<Timestamp>,
+    /// When it was first written again after each of them.
+    pub resets: Vec<Timestamp>,
+    is_reset_pending: bool,
+}
+
+impl Work {
+    pub(super) fn new() -> Self {
+        Self {
+            unsettled: 0,
+            last: None,
+            failing_since: None,
+            is_twin: false,
+            is_refused_for_good: false,
+            cause_at: Timestamp::MIN,
+            attempts: 0,
+            kinds: [None; 2],
+            twin_at: None,
+            attempts_at_twin: 0,
+            confirmed_at: None,
+            absent_at: None,
+            reason_at: Timestamp::MIN,
+            active_at: Timestamp::MIN,
+            reversals: Vec::new(),
+            resets: Vec::new(),
+            is_reset_pending: false,
+        }
+    }
+
+    /// Another goal: what failed before does not count.
+    pub(super) fn begin_anew(&mut self, now: Timestamp) {
+        (self.failing_since, self.is_twin, self.is_refused_for_good) = (None, false, false);
+        (self.reversals, self.resets, self.is_reset_pending) = (Vec::new(), Vec::new(), false);
+        self.reason_at = self.reason_at.max(now);
+        self.change_cause(now);
+    }
+
+    /// Something definite changed: attempts count anew.
+    pub(super) fn change_cause(&mut self, now: Timestamp) {
+        (self.cause_at, self.attempts, self.kinds) = (now, 0, [None; 2]);
+        (self.twin_at, self.attempts_at_twin) = (None, 0);
+        self.active_at = self.active_at.max(now);
+    }
+
+    fn attempt(&mut self, now: Timestamp, op: &Op) {
+        let kind = Some(op.kind());
+        self.active_at = now;
+        if self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind {
+            self.kinds[1] = kind;
+        } else {
+            self.kinds = [kind, None];
+            self.attempts += 1;
+            self.attempts_at_twin += u32::from(self.twin_at.is_some());
+        }
+        if self.is_reset_pending && !op.is_erasing() {
+            self.is_reset_pending = false;
+            self.resets.push(now);
+        }
+    }
+
+    fn fail(&mut self, now: Timestamp, closing: Closing) {
+        self.failing_since = self.failing_since.or(Some(now));
+        self.is_twin = matches!(closing, Closing::Refused(Reason::PinTaken) | Closing::MaybeDuplicate);
+        self.is_refused_for_good = matches!(closing, Closing::Refused(reason) if reason.is_permanent());
+        if closing == Closing::Refused(Reason::PinTaken) && self.unsettled == 0 && self.twin_at.is_none() {
+            (self.twin_at, self.attempts_at_twin) = (Some(now), 0);
+        }
+    }
+
+    pub(super) fn succeed(&mut self, now: Timestamp) {
+        (self.failing_since, self.is_twin, self.is_refused_for_good) = (None, false, false);
+        self.change_cause(now);
+    }
+
+    /// The platform reported that somebody changed or removed the code.
+    pub(super) fn reverse(&mut self, now: Timestamp, calm_ms: i64) {
+        if self.reversals.last().is_some_and(|last| now - *last >= calm_ms) {
+            (self.reversals, self.resets) = (Vec::new(), Vec::new());
+        }
+        self.reversals.push(now);
+        self.is_reset_pending = true;
+        self.change_cause(now);
+    }
+
+    /// Whether `R-62` slows the re-sets of the code at `at`.
+    #[must_use]
+    pub fn is_fighting(&self, at: Timestamp, policy: &PolicyConstants) -> bool {
+        let is_calm = self.reversals.last().is_none_or(|last| at - *last >= policy.reversal_calm_ms);
+        !is_calm && self.reversals.windows(3).any(|three| three[2] - three[0] <= policy.reversal_period_ms)
+    }
+}
+
+impl History {
+    /// A command that was sent and is not forgotten.
+    #[must_use]
+    pub fn sent(&self, id: CommandId) -> Option<&Sent> {
+        self.commands.get(&id)
+    }
+
+    /// The mutating commands on this lock that are not closed, or not settled.
+    pub fn open_commands(&self, lock: Lock) -> impl Iterator<Item = &Sent> {
+        self.lock(lock).open.iter().filter_map(|id| self.commands.get(id))
+    }
+
+    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`).
+    #[must_use]
+    pub fn is_forgotten(&self, sent: &Sent, now: Timestamp) -> bool {
+        let timeout = sent.lock.map_or(0, |lock| self.lock(lock).facts.profile.command_timeout_ms);
+        self.restarts() > 0 && self.started_at.is_some_and(|started| sent.at < started && now >= started + timeout)
+    }
+
+    pub(super) fn send(&mut self, now: Timestamp, command: &Command, lock: Option<Lock>) {
+        let lock = lock.or_else(|| self.lock_by_vendor_id(command));
+        let code = command.for_code.map(|id| self.intern(id));
+        let is_mutating = command.op.is_mutating();
+        if let (true, Some(code)) = (is_mutating, code) {
+            self.end_window(code, now);
+        }
+        let version = code.map_or(0, |code| self.code(code).version);
+        let sent = Sent {
+            command: command.clone(),
+            lock,
+            code,
+            at: now,
+            version,
+            answered_at: None,
+            closed_at: None,
+            is_settled: false,
+            stored: None,
+        };
+        self.commands.insert(command.command_id, sent);
+        if !is_mutating {
+            return;
+        }
+        while self.fading.front().is_some_and(|(until, _)| *until < now) {
+            if let Some((_, id)) = self.fading.pop_front() {
+                self.commands.remove(&id);
+            }
+        }
+        if let Some(lock) = lock {
+            self.locks[lock.0 as usize].open.push(command.command_id);
+            self.count_backlog(lock, now, |path| path.open += 1);
+        }
+        if let Some(code) = code {
+            let state = &mut self.codes[code.0 as usize];
+            state.lock = state.lock.or(lock);
+            state.work.unsettled += 1;
+            state.work.attempt(now, &command.op);
+            let (id, key, op) = (command.command_id, command.key, command.op.clone());
+            state.before_last = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
+            self.touch_code(code);
+        }
+    }
+
+    pub(super) fn hear(&mut self, now: Timestamp, id: CommandId, answer: &Answer, snapshot_at: Option<Timestamp>) {
+        let Some(sent) = self.commands.get_mut(&id) else { return };
+        let was_closed = sent.closed_at.is_some();
+        sent.answered_at = sent.answered_at.or(Some(now));
+        if !sent.command.op.is_mutating() {
+            if answer.is_closing()
+                && let Some(sent) = self.commands.remove(&id)
+            {
+                self.read(now, &sent, answer, snapshot_at);
+            }
+            return;
+        }
+        if !answer.is_closing() {
+            return;
+        }
+        sent.closed_at = sent.closed_at.or(Some(now));
+        let sent = sent.clone();
+        if !was_closed && let Some(lock) = sent.lock {
+            self.count_backlog(lock, now, |path| path.open = path.open.saturating_sub(1));
+        }
+        if answer.class() == AnswerClass::Definitive {
+            self.settle_command(id);
+        }
+        self.draw_conclusions(now, &sent, closing_of(&sent.command.op, answer), answer);
+        self.forget_closed(sent.lock);
+    }
+
+    /// A lock whose acknowledgement means nothing closes a command by its own notice about the place (`P-01`).
+    pub(super) fn hear_notice(&mut self, now: Timestamp, notice: &Notice, snapshot_at: Timestamp, lock: Lock) {
+        let profile = &self.lock(lock).facts.profile;
+        let (place, closing) = match notice.news {
+            News::EntryAdded(place) | News::EntryChanged(place) | News::EntryRemoved(place) => (place, Closing::Ambiguous),
+            News::NotAdded { slot, duplicate: true } => (Place::Slot(slot), Closing::Refused(Reason::PinTaken)),
+            News::NotAdded { slot, duplicate: false } => (Place::Slot(slot), Closing::MaybeDuplicate),
+            _ => return,
+        };
+        if profile.ack != Ack::Nothing && profile.duplicate != DuplicatePolicy::Notify {
+            return;
+        }
+        let is_removal = matches!(notice.news, News::EntryRemoved(_));
+        let meant = |sent: &&Sent| {
+            let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
+            same && sent.closed_at.is_none() && snapshot_at >= sent.at
+        };
+        let Some(sent) = self.open_commands(lock).find(meant).cloned() else { return };
+        let id = sent.command.command_id;
+        if let Some(sent) = self.commands.get_mut(&id) {
+            (sent.closed_at, sent.answered_at) = (Some(now), sent.answered_at.or(Some(now)));
+        }
+        self.count_backlog(lock, now, |path| path.open = path.open.saturating_sub(1));
+        if matches!(closing, Closing::Refused(_)) {
+            self.settle_command(id);
+        }
+        if closing == Closing::Ambiguous {
+            self.note_closing(now, &sent, closing);
+        } else {
+            self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate);
+        }
+        self.forget_closed(Some(lock));
+    }
+
+    fn note_closing(&mut self, now: Timestamp, sent: &Sent, closing: Closing) {
+        let Some(code) = sent.code else { return };
+        let work = &mut self.codes[code.0 as usize].work;
+        work.active_at = now;
+        if let Some(last) = work.last.as_mut().filter(|last| last.id == sent.command.command_id) {
+            last.closing = closing;
+        }
+        self.touch_code(code);
+    }
+
+    /// What a closing answer to a mutating command says of memory, of other commands, and of the attempts for its code.
+    fn draw_conclusions(&mut self, now: Timestamp, sent: &Sent, closing: Closing, answer: &Answer) {
+        self.note_closing(now, sent, closing);
+        let Some(lock) = sent.lock else { return };
+        let is_locks_word = match closing {
+            Closing::Done => true,
+            Closing::Refused(reason) => self.lock(lock).facts.profile.ack == Ack::Applied && is_of_memory(reason),
+            Closing::Open | Closing::NotApplied | Closing::Ambiguous | Closing::MaybeDuplicate => false,
+        };
+        if is_locks_word {
+            self.settle_earlier(lock, sent.at, sent.command.command_id);
+        }
+        match closing {
+            Closing::Done => self.learn_done(now, lock, sent, answer),
+            Closing::Refused(reason) => self.learn_refusal(lock, sent, reason),
+            Closing::Open | Closing::NotApplied | Closing::Ambiguous | Closing::MaybeDuplicate => {}
+        }
+        let Some(code) = sent.code else { return };
+        if closing == Closing::Done {
+            self.codes[code.0 as usize].work.succeed(now);
+        } else if sent.version == self.code(code).version {
+            self.codes[code.0 as usize].work.fail(now, closing);
+        }
+    }
+
+    /// Commands accepted before one that the lock has answered for can't take effect any more (`P-02`, `P-05`).
+    pub(super) fn settle_earlier(&mut self, lock: Lock, before: Timestamp, except: CommandId) {
+        let members = self.path(lock).locks.clone();
+        for member in members {
+            let is_earlier = |sent: &Sent| sent.answered_at.is_some_and(|at| at <= before) && sent.command.command_id != except;
+            let settled: Vec<CommandId> = self
+                .open_commands(member)
+                .filter(|sent| !sent.is_settled && is_earlier(sent))
+                .map(|sent| sent.command.command_id)
+                .collect();
+            for id in settled {
+                self.settle_command(id);
+            }
+            self.forget_closed(Some(member));
+        }
+    }
+
+    pub(super) fn settle_command(&mut self, id: CommandId) {
+        let Some(sent) = self.commands.get_mut(&id) else { return };
+        if std::mem::replace(&mut sent.is_settled, true) {
+            return;
+        }
+        let Some(code) = sent.code else { return };
+        let work = &mut self.codes[code.0 as usize].work;
+        work.unsettled = work.unsettled.saturating_sub(1);
+        if let Some(last) = work.last.as_mut().filter(|last| last.id == id) {
+            last.is_settled = true;
+        }
+        self.touch_code(code);
+    }
+
+    /// Takes what is closed and settled from the lock's list, and forgets commands whose answers can't come any more.
+    pub(super) fn forget_closed(&mut self, lock: Option<Lock>) {
+        let Some(lock) = lock else { return };
+        let ttl = self.lock(lock).facts.profile.command_ttl_ms + super::LATE_ANSWER_MS;
+        let (commands, fading) = (&self.commands, &mut self.fading);
+        self.locks[lock.0 as usize].open.retain(|id| {
+            let Some(sent) = commands.get(id) else { return false };
+            let is_open = sent.closed_at.is_none() || !sent.is_settled;
+            if !is_open {
+                // The truth may still name it for as long as a late run is possible.
+                fading.push_back((sent.at + ttl, *id));
+            }
+            is_open
+        });
+    }
+
+    fn lock_by_vendor_id(&self, command: &Command) -> Option<Lock> {
+        self.vendor_ids.get(&(command.account, command.device?)).copied()
+    }
+
+    /// Whether a read shows an entry, for the settlement of the command that stored it.
+    pub(super) fn settle_shown(&mut self, lock: Lock, snapshot_at: Timestamp, answer: &Answer) {
+        let shown: Vec<CommandId> = self
+            .open_commands(lock)
+            .filter(|sent| {
+                !sent.is_settled && sent.stored.is_some_and(|(place, at)| at <= snapshot_at && shows(answer, place, &sent.command.op))
+            })
+            .map(|sent| sent.command.command_id)
+            .collect();
+        for id in shown {
+            self.settle_command(id);
+        }
+        self.forget_closed(Some(lock));
+    }
+}
+
+/// Whether a read's answer shows at this place what the command wrote, and tells it from the work of others (`P-05` c).
+fn shows(answer: &Answer, place: Place, op: &Op) -> bool {
+    let (pin, name) = match op {
+        Op::CreateEntry { pin, name, .. } | Op::ReplaceEntry { pin, name, .. } | Op::SetSlot { pin, name, .. } => (*pin, name),
+        _ => return false,
+    };
+    let is_it = |item: &keyway_core::port::Item| {
+        let shown = item.pin == keyway_core::port::ShownPin::Shown(pin);
+        let named = item.name.as_ref() == Some(name) && !matches!(item.pin, keyway_core::port::ShownPin::Shown(_));
+        item.place == place && item.on_lock == keyway_core::port::OnLock::Yes && (shown || named)
+    };
+    match answer {
+        Answer::Entries { items, .. } => items.iter().any(is_it),
+        Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => is_it(item),
+        _ => false,
+    }
+}
+
+/// Refusals that come from the lock's memory, not from the vendor's cloud.
+fn is_of_memory(reason: Reason) -> bool {
+    match reason {
+        Reason::BadLength | Reason::BadPin | Reason::PinTaken | Reason::Full | Reason::SlotOccupied | Reason::SlotOutOfRange => true,
+        Reason::BadName | Reason::NameTaken | Reason::StartInPast | Reason::NoKeypad | Reason::NotSupported | Reason::NoRights => false,
+        Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => false,
+    }
+}
+
+fn closing_of(op: &Op, answer: &Answer) -> Closing {
+    match answer {
+        Answer::Accepted => Closing::Open,
+        Answer::Done { .. } => Closing::Done,
+        Answer::NotFound if op.is_erasing() => Closing::Done,
+        Answer::Refused(reason) => Closing::Refused(*reason),
+        Answer::MaybeDuplicate => Closing::MaybeDuplicate,
+        Answer::ServerError { .. } | Answer::TimedOut => Closing::Ambiguous,
+        Answer::NotFound | Answer::Busy | Answer::QueueFull | Answer::RateLimited { .. } => Closing::NotApplied,
+        Answer::Unreachable(_) | Answer::Unauthorized | Answer::Gone => Closing::NotApplied,
+        Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } => Closing::NotApplied,
+        Answer::Device(_) | Answer::Clock { .. } => Closing::NotApplied,
+    }
+}

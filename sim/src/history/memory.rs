@@ -1,0 +1,828 @@
+//! What lies in each lock, whose it is (`P-09`), what of it the controller was shown, and what others changed unseen.
+
+use std::sync::Arc;
+
+use keyway_core::id::{Epoch, VendorDevice};
+use keyway_core::pin::Pin;
+use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
+use keyway_core::time::{SECOND_MS, Timestamp, Window};
+use keyway_core::vendor::{DuplicatePolicy, Profile, ReadBack};
+
+use super::commands::{Sent, is_fresh, target};
+use super::{CodeIx, Goal, History};
+use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
+
+/// Two complete fresh listings this far apart show an absence (`P-12`).
+const LISTINGS_APART_MS: i64 = 30 * SECOND_MS;
+
+/// An entry in a lock's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// As the world told it.
+    pub entry: TrueEntry,
+    /// The code it belongs to (`P-09`); none for what is not the controller's, or can't be proven to be after a join.
+    pub code: Option<CodeIx>,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// Who did it.
+    pub cause: Cause,
+    /// When others changed it, as far as the controller was not shown it.
+    pub touched: Option<Touch>,
+    /// From when on the time runs for the controller to clear it away: it came back by itself, or is a twin that the world made.
+    pub granted_at: Option<Timestamp>,
+}
+
+/// A change by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// When.
+    pub at: Timestamp,
+    /// Whether the entry came.
+    pub came: bool,
+    /// Whether its PIN changed.
+    pub pin: bool,
+    /// Whether its window changed.
+    pub window: bool,
+    /// Whether it was switched on or off.
+    pub enabled: bool,
+    /// Whether its name changed.
+    pub name: bool,
+}
+
+/// An entry of a code that others took away, as far as the controller was not shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Where it was.
+    pub place: Place,
+    /// When it went.
+    pub at: Timestamp,
+    /// Its PIN.
+    pub pin: Pin,
+    /// Its name.
+    pub name: Name,
+    /// Its window.
+    pub window: Option<Window>,
+    /// When the first complete fresh listing without it was sent for.
+    listed_without: Option<Timestamp>,
+    /// When a notice said that it is gone.
+    noticed_at: Option<Timestamp>,
+    is_in_listing: bool,
+}
+
+/// What the controller was told of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The PIN, if it was shown or written by the controller itself.
+    pub pin: Option<Pin>,
+    /// Whose it is.
+    pub whose: Whose,
+}
+
+/// Whose an entry is, as far as the controller can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of this code.
+    Code(CodeIx),
+    /// Somebody else's.
+    Foreign,
+    /// It can't tell.
+    Unsure,
+    /// The place is free.
+    Free,
+}
+
+/// What was cleared of touches since the last save; a crash brings it back.
+#[derive(Clone, Debug)]
+pub(super) enum Cleared {
+    Entry(Lock, Place, Touch),
+    Lost(CodeIx, Lost),
+}
+
+/// What the controller was told of a lock.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// The newest incarnation it was told of.
+    pub epoch: Option<Epoch>,
+    /// Each place it was told of in that incarnation.
+    pub places: std::collections::BTreeMap<Place, Known>,
+    /// Whether it was shown a complete listing in that incarnation.
+    pub is_inventoried: bool,
+    /// Positions that a refusal taught it, if any.
+    pub limit: Option<u32>,
+    /// When the last complete listing was delivered, and its snapshot.
+    pub listed: Option<(Timestamp, Timestamp)>,
+    pages: Vec<Arc<[Item]>>,
+    listing_began: Option<Timestamp>,
+    listing_snapshot: Timestamp,
+    is_stale: bool,
+}
+
+impl Picture {
+    /// Places known to hold something.
+    #[must_use]
+    pub fn occupied(&self) -> u32 {
+        self.places.values().filter(|known| known.whose != Whose::Free).count() as u32
+    }
+}
+
+impl History {
+    /// Entries of a code.
+    pub fn entries(&self, code: CodeIx) -> impl Iterator<Item = (Place, &Stored)> {
+        let state = self.code(code);
+        let memory = state.lock.map(|lock| &self.lock(lock).memory);
+        state.places.iter().filter_map(move |place| Some((*place, memory?.get(place)?)))
+    }
+
+    /// `resident(c)`.
+    #[must_use]
+    pub fn is_resident(&self, code: CodeIx) -> bool {
+        !self.code(code).places.is_empty()
+    }
+
+    /// `touched(c)`: others changed something of the code that the controller was not shown.
+    #[must_use]
+    pub fn is_touched(&self, code: CodeIx) -> bool {
+        !self.code(code).lost.is_empty() || self.entries(code).any(|(_, stored)| stored.touched.is_some())
+    }
+
+    /// Whether the controller still has time to clear an entry away that the world made, or brought back.
+    #[must_use]
+    pub fn is_granted(&self, code: CodeIx, stored: &Stored, now: Timestamp) -> bool {
+        let (Some(granted_at), Some(lock)) = (stored.granted_at, self.code(code).lock) else { return false };
+        self.quiet_since(lock).is_none_or(|quiet| {
+            let since = quiet.max(granted_at);
+            now <= since + self.b_set(code, since)
+        })
+    }
+
+    /// `match(c)`: an enabled entry of the code has the record's PIN and fits its window.
+    #[must_use]
+    pub fn is_matching(&self, code: CodeIx) -> bool {
+        let state = self.code(code);
+        let Some(record) = state.record.as_deref() else { return false };
+        self.entries(code).any(|(_, stored)| {
+            let same = stored.entry.enabled && Some(stored.entry.pin) == record.code;
+            same && self.fits(code, stored, record.window())
+        })
+    }
+
+    /// `fit`: whether a stored window is what a code with this window should have in its lock. A lock without schedules stores none; where
+    /// `prefer_native_scheduling` was changed both ways are right (`R-23`); of a pulled backup only the PIN counts.
+    #[must_use]
+    pub fn fits(&self, code: CodeIx, stored: &Stored, declared: Option<Window>) -> bool {
+        let state = self.code(code);
+        let Some(profile) = self.profile(code) else { return false };
+        if state.pulled_at.is_some() {
+            return true;
+        }
+        let is_native = profile.schedules && state.prefers_native && declared.is_some();
+        match (stored.entry.window, declared) {
+            (None, None) => true,
+            (Some(_), None) => false,
+            (None, Some(_)) => !is_native || state.was_switched,
+            (Some(stored_window), Some(declared)) => {
+                let sent_at = match stored.cause {
+                    Cause::Command(id) => self.sent(id).map_or(stored.since, |sent| sent.at.min(stored.since)),
+                    Cause::World | Cause::Beginning => stored.since,
+                };
+                (is_native || state.was_switched) && fits_window(profile, stored_window, declared, sent_at)
+            }
+        }
+    }
+
+    /// Whether reads of this lock can prove an entry to be the controller's after a join: its PIN is shown (`R-57`).
+    fn proves_by_pin(profile: &Profile) -> bool {
+        matches!(profile.read_back, ReadBack::Exact | ReadBack::ExactLoaded)
+    }
+
+    pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
+        match change {
+            Change::Stored { place, entry } => self.put(now, lock, *place, entry, cause),
+            Change::Erased { place } => self.take(now, lock, *place, cause),
+            Change::Clock { off_ms } => {
+                let state = &mut self.locks[lock.0 as usize];
+                (state.clock_off_ms, state.clock_since, state.clock_means_at) = (*off_ms, now, None);
+            }
+            Change::Works(works) => self.locks[lock.0 as usize].works = *works,
+            Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
+            Change::Left => self.locks[lock.0 as usize].is_present = false,
+            Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
+        }
+        let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
+        if !is_of_memory {
+            self.touch_codes_of(lock);
+        }
+        if cause == Cause::World {
+            self.locks[lock.0 as usize].disturbed_at = now;
+            if !is_of_memory {
+                self.give_reason(lock, now);
+            }
+        }
+        self.weigh_hindrances(now, lock, is_of_memory);
+        self.touch_lock(lock);
+    }
+
+    fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
+        let before = self.locks[lock.0 as usize].memory.remove(&place);
+        self.unlink(lock, place, before.as_ref());
+        let code = self.attribute(now, lock, entry, before.as_ref(), cause);
+        let touched = match cause {
+            Cause::World => {
+                Some(touch(now, before.as_ref().filter(|before| before.code == code).map(|before| &before.entry), entry, before.as_ref()))
+            }
+            Cause::Command(id) => before.as_ref().filter(|before| before.code == code).and_then(|before| self.left_of_touch(id, before)),
+            Cause::Beginning => None,
+        };
+        if let (Cause::World, Some(before)) = (cause, &before)
+            && let Some(owner) = before.code.filter(|owner| Some(*owner) != code)
+        {
+            self.lose(now, owner, place, before);
+        }
+        let granted_at = code.and_then(|code| self.grant(now, code, cause));
+        let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
+        let stored = Stored { entry: entry.clone(), code, since: now, cause, touched, granted_at };
+        self.locks[lock.0 as usize].memory.insert(place, stored);
+        self.locks[lock.0 as usize].picture.is_stale = true;
+        if let Cause::Command(id) = cause
+            && let Some(sent) = self.commands.get_mut(&id)
+        {
+            sent.stored = Some((place, now));
+        }
+        let Some(code) = code else { return };
+        let state = &mut self.codes[code.0 as usize];
+        state.lock = state.lock.or(Some(lock));
+        state.places.push(place);
+        state.lost.clear();
+        if cause == Cause::World {
+            state.work.reason_at = now;
+            state.work.change_cause(now);
+        }
+        self.touch_code(code);
+    }
+
+    fn take(&mut self, now: Timestamp, lock: Lock, place: Place, cause: Cause) {
+        let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
+        self.unlink(lock, place, Some(&before));
+        self.locks[lock.0 as usize].picture.is_stale = true;
+        if let Some(owner) = before.code
+            && cause == Cause::World
+        {
+            self.lose(now, owner, place, &before);
+        }
+    }
+
+    fn unlink(&mut self, _lock: Lock, place: Place, before: Option<&Stored>) {
+        if let Some(owner) = before.and_then(|before| before.code) {
+            self.codes[owner.0 as usize].places.retain(|known| *known != place);
+            self.touch_code(owner);
+        }
+    }
+
+    fn lose(&mut self, now: Timestamp, owner: CodeIx, place: Place, before: &Stored) {
+        let (pin, name, window) = (before.entry.pin, before.entry.name.clone(), before.entry.window);
+        let lost = Lost { place, at: now, pin, name, window, listed_without: None, noticed_at: None, is_in_listing: false };
+        let state = &mut self.codes[owner.0 as usize];
+        state.lost.push(lost);
+        state.work.reason_at = now;
+        state.work.change_cause(now);
+        self.touch_code(owner);
+    }
+
+    /// The origin by `P-09`: the code of the command that stored it; an equal unsettled creation, whoever stored it; and for what was left behind
+    /// or renamed by a join, the code it was of, where its PIN can be read.
+    fn attribute(&mut self, now: Timestamp, lock: Lock, entry: &TrueEntry, before: Option<&Stored>, cause: Cause) -> Option<CodeIx> {
+        if let Origin::Code(id) = entry.origin {
+            return Some(self.intern(id));
+        }
+        if entry.origin == Origin::Reserved || cause == Cause::Beginning {
+            return None;
+        }
+        let equals = |op: &Op| match op {
+            Op::CreateEntry { pin, name, window } => (*pin, name, *window) == (entry.pin, &entry.name, entry.window),
+            Op::SetSlot { pin, name, .. } => (*pin, name) == (entry.pin, &entry.name),
+            _ => false,
+        };
+        let unsettled = self.open_commands(lock).find(|sent| !sent.is_settled && sent.code.is_some() && equals(&sent.command.op));
+        if let Some(sent) = unsettled {
+            return sent.code;
+        }
+        if cause != Cause::World || !Self::proves_by_pin(&self.lock(lock).facts.profile) {
+            return None;
+        }
+        let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
+        let here = before.filter(|before| same(before.entry.pin, before.entry.window)).and_then(|before| before.code);
+        here.or_else(|| {
+            let is_it = |code: &CodeIx| self.code(*code).lost.iter().any(|lost| lost.at == now && same(lost.pin, lost.window));
+            self.lock(lock).codes.iter().copied().find(is_it)
+        })
+    }
+
+    /// What stays unseen of a change by others after a command rewrote a part of the entry.
+    fn left_of_touch(&self, id: keyway_core::id::CommandId, before: &Stored) -> Option<Touch> {
+        let op = &self.sent(id)?.command.op;
+        match op {
+            Op::SetSchedule { .. } => {
+                before.touched.filter(|touch| touch.pin).map(|touch| Touch { window: false, enabled: false, ..touch })
+            }
+            _ => None,
+        }
+    }
+
+    /// Time to clear away what the world made: what came back by itself, and a twin of a late or doubled command.
+    fn grant(&self, now: Timestamp, code: CodeIx, cause: Cause) -> Option<Timestamp> {
+        let is_gone = self.code(code).record.is_none() && self.code(code).gone_at.is_some();
+        match cause {
+            Cause::World => (is_gone || self.is_resident(code)).then_some(now),
+            Cause::Beginning => None,
+            Cause::Command(id) => {
+                let is_late = self.sent(id).is_none_or(|sent| sent.closed_at.is_some());
+                let is_doubled = self.entries(code).any(|(_, stored)| stored.cause == cause);
+                (self.is_resident(code) && (is_late || is_doubled)).then_some(now)
+            }
+        }
+    }
+
+    fn join(&mut self, now: Timestamp, lock: Lock, device: VendorDevice, epoch: Epoch, cause: Cause) {
+        let state = &mut self.locks[lock.0 as usize];
+        (state.is_present, state.epoch) = (true, epoch);
+        self.vendor_ids.insert((state.facts.account, device), lock);
+        if cause == Cause::Beginning {
+            state.picture.epoch = Some(epoch);
+            return;
+        }
+        state.picture.is_stale = true;
+        if Self::proves_by_pin(&state.facts.profile) {
+            return;
+        }
+        // Nothing proves what is left to be ours: it counts as somebody's, and our codes as missing (`R-57`).
+        let places: Vec<Place> = state.memory.iter().filter(|(_, stored)| stored.code.is_some()).map(|(place, _)| *place).collect();
+        for place in places {
+            let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) else { continue };
+            let before = stored.clone();
+            stored.code = None;
+            self.unlink(lock, place, Some(&before));
+            if let Some(owner) = before.code {
+                self.lose(now, owner, place, &before);
+            }
+        }
+    }
+
+    /// Recomputes for each code of the lock that is not at its goal whether the lock would refuse it or has no room for it.
+    fn weigh_hindrances(&mut self, now: Timestamp, lock: Lock, is_of_memory: bool) {
+        for at in 0..self.lock(lock).codes.len() {
+            let code = self.lock(lock).codes[at];
+            if is_of_memory && self.code(code).work.failing_since.is_some() && self.code(code).work.twin_at.is_some() {
+                // Anything that changed in memory permits a new try (`R-54`).
+                self.codes[code.0 as usize].work.change_cause(now);
+            }
+            if self.code(code).is_off_goal || self.code(code).is_hindered {
+                self.weigh_hindrance(now, code);
+            }
+        }
+    }
+
+    pub(super) fn weigh_hindrance(&mut self, now: Timestamp, code: CodeIx) {
+        let is_hindered = self.is_refused(code) || !self.has_room(code);
+        let state = &mut self.codes[code.0 as usize];
+        if state.is_hindered && !is_hindered {
+            state.free_since = now;
+            state.work.change_cause(now);
+        }
+        if state.is_hindered != is_hindered {
+            state.is_hindered = is_hindered;
+            self.touch_code(code);
+        }
+    }
+
+    /// Whether the lock has room for the code: it is there, or a usable place is free.
+    #[must_use]
+    pub fn has_room(&self, code: CodeIx) -> bool {
+        let Some(lock) = self.code(code).lock else { return true };
+        let state = self.lock(lock);
+        self.is_resident(code) || state.used() < state.facts.usable_slots
+    }
+
+    /// `refused(c)`: the lock would refuse the code's PIN for a lasting reason.
+    #[must_use]
+    pub fn is_refused(&self, code: CodeIx) -> bool {
+        let (Some(lock), Some(intent)) = (self.code(code).lock, self.goal(code)) else { return false };
+        let Goal::Present { pin: Some(pin), .. } = intent.goal else { return false };
+        let state = self.lock(lock);
+        let profile = &state.facts.profile;
+        let breaks = !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
+        breaks || self.has_twin(lock, code, pin)
+    }
+
+    /// Whether an entry that is not the code's own has its PIN, on a lock that minds.
+    #[must_use]
+    pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
+        let state = self.lock(lock);
+        let minds = state.facts.profile.duplicate != DuplicatePolicy::Accept;
+        minds && state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code))
+    }
+
+    /// What the controller learns from a write or an erasure that was done.
+    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
+        let place = match answer {
+            Answer::Done { handle: Some(handle) } => Some(Place::Handle(*handle)),
+            _ => target(&sent.command.op),
+        };
+        let Some(place) = place else { return };
+        let pin = match &sent.command.op {
+            Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
+            _ => None,
+        };
+        let state = &mut self.locks[lock.0 as usize];
+        if state.clock_means_at.is_none() {
+            state.clock_means_at = Some(now);
+        }
+        if sent.command.op.is_erasing() {
+            state.picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+            return self.learn_absence(now, lock, place, sent.at, sent.code);
+        }
+        let whose = sent.code.map_or(Whose::Unsure, Whose::Code);
+        let known = state.picture.places.get(&place).and_then(|known| known.pin);
+        state.picture.places.insert(place, Known { pin: pin.or(known), whose });
+        if let Some(code) = sent.code
+            && self.is_at_goal(code)
+        {
+            self.codes[code.0 as usize].work.confirmed_at = Some(now);
+        }
+    }
+
+    /// Absence of what was at this place is proven (`P-12`): by an erasure or by a fresh read that was sent for at `since`.
+    fn learn_absence(&mut self, now: Timestamp, lock: Lock, place: Place, since: Timestamp, erased_for: Option<CodeIx>) {
+        for at in 0..self.lock(lock).codes.len() {
+            let code = self.lock(lock).codes[at];
+            self.find_lost(code, |lost| lost.place == place && since >= lost.at);
+        }
+        if let Some(code) = erased_for
+            && !self.is_resident(code)
+            && self.code(code).work.unsettled == 0
+        {
+            self.codes[code.0 as usize].work.absent_at = Some(now);
+        }
+    }
+
+    /// The controller was shown these losses.
+    fn find_lost(&mut self, code: CodeIx, shown: impl Fn(&Lost) -> bool) {
+        if self.code(code).lost.is_empty() {
+            return;
+        }
+        let state = &mut self.codes[code.0 as usize];
+        let (found, left): (Vec<Lost>, Vec<Lost>) = state.lost.drain(..).partition(|lost| shown(lost));
+        state.lost = left;
+        if !found.is_empty() {
+            self.cleared.extend(found.into_iter().map(|lost| Cleared::Lost(code, lost)));
+            self.touch_code(code);
+        }
+    }
+
+    pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        let taught = match (reason, target(&sent.command.op)) {
+            (Reason::Full, _) => Some(picture.occupied()),
+            (Reason::SlotOutOfRange, Some(Place::Slot(slot))) => Some(u32::from(slot.0.saturating_sub(1))),
+            _ => None,
+        };
+        if let Some(taught) = taught {
+            picture.limit = Some(picture.limit.map_or(taught, |limit| limit.min(taught)));
+        }
+    }
+
+    /// A read's answer was delivered.
+    pub(super) fn read(&mut self, now: Timestamp, sent: &Sent, answer: &Answer, snapshot_at: Option<Timestamp>) {
+        match answer {
+            Answer::Devices { items, .. } => {
+                for info in items.iter() {
+                    self.meet(sent, info);
+                }
+            }
+            Answer::Device(info) => self.meet(sent, info),
+            _ => {}
+        }
+        let (Some(lock), Some(snapshot_at)) = (sent.lock, snapshot_at) else { return };
+        if is_fresh(&sent.command.op) && sent.command.epoch == self.lock(lock).epoch {
+            self.settle_earlier(lock, sent.at, sent.command.command_id);
+        }
+        if !self.lock(lock).open.is_empty() {
+            self.settle_shown(lock, snapshot_at, answer);
+        }
+        self.locks[lock.0 as usize].read_at = Some(now);
+        match answer {
+            Answer::Entries { items, next_page } => self.read_page(now, lock, sent, items, next_page.is_none(), snapshot_at),
+            Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => self.read_item(lock, sent, item, snapshot_at),
+            Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
+                let Some(place) = target(&sent.command.op) else { return };
+                self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+                if is_fresh(&sent.command.op) {
+                    self.learn_absence(now, lock, place, sent.at, None);
+                }
+            }
+            Answer::Slot(SlotContent::Reserved) => {
+                let Some(place) = target(&sent.command.op) else { return };
+                self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Foreign });
+            }
+            _ => {}
+        }
+    }
+
+    /// One page of a listing. A page that shows what it showed last time, of a lock where nothing is unseen or open, costs a comparison.
+    fn read_page(&mut self, now: Timestamp, lock: Lock, sent: &Sent, items: &Arc<[Item]>, is_last: bool, snapshot_at: Timestamp) {
+        let Op::ListEntries { page, fresh } = sent.command.op else { return };
+        let state = &mut self.locks[lock.0 as usize];
+        if page == 0 {
+            (state.picture.listing_began, state.picture.listing_snapshot) = (Some(sent.at), snapshot_at);
+        }
+        state.picture.listing_snapshot = state.picture.listing_snapshot.min(snapshot_at);
+        let at = page as usize;
+        let is_known = state.picture.pages.get(at).is_some_and(|known| Arc::ptr_eq(known, items) || **known == **items);
+        let is_same_end = !is_last || state.picture.pages.len() == at + 1;
+        let is_quick = is_known && is_same_end && !state.picture.is_stale;
+        if !is_quick {
+            self.read_page_anew(lock, sent, items, at, is_last, fresh, snapshot_at);
+        }
+        if is_last && self.lock(lock).picture.listing_began.is_some() {
+            let picture = &mut self.locks[lock.0 as usize].picture;
+            picture.is_inventoried = true;
+            picture.listed = Some((now, picture.listing_snapshot));
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // The parts of one page.
+    fn read_page_anew(
+        &mut self,
+        lock: Lock,
+        sent: &Sent,
+        items: &Arc<[Item]>,
+        at: usize,
+        is_last: bool,
+        fresh: bool,
+        snapshot_at: Timestamp,
+    ) {
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        picture.pages.truncate(if is_last { at + 1 } else { picture.pages.len() });
+        if picture.pages.len() <= at {
+            picture.pages.resize(at + 1, Arc::from([]));
+        }
+        picture.pages[at] = items.clone();
+        for item in items.iter() {
+            self.read_item(lock, sent, item, snapshot_at);
+        }
+        if fresh {
+            self.seek_lost_in_page(lock, items, at == 0);
+        }
+        if is_last {
+            let state = &mut self.locks[lock.0 as usize];
+            let pages = std::mem::take(&mut state.picture.pages);
+            state
+                .picture
+                .places
+                .retain(|place, known| known.whose == Whose::Free || pages.iter().any(|page| page.iter().any(|item| item.place == *place)));
+            state.picture.pages = pages;
+            if fresh && let Some(began) = state.picture.listing_began {
+                self.end_fresh_listing(lock, began);
+            }
+            self.refresh_staleness(lock, snapshot_at);
+        }
+    }
+
+    /// A listing must be read with care again while something in the lock is unseen or open, or newer than what was read.
+    fn refresh_staleness(&mut self, lock: Lock, snapshot_at: Timestamp) {
+        let state = self.lock(lock);
+        let is_unseen = state.memory.values().any(|stored| stored.touched.is_some() || stored.since > snapshot_at);
+        let is_lost = state.codes.iter().any(|code| !self.code(*code).lost.is_empty());
+        let is_stale = is_unseen || is_lost || !state.open.is_empty();
+        self.locks[lock.0 as usize].picture.is_stale = is_stale;
+    }
+
+    fn seek_lost_in_page(&mut self, lock: Lock, items: &Arc<[Item]>, is_first: bool) {
+        for code in self.lock(lock).codes.clone() {
+            for lost in &mut self.codes[code.0 as usize].lost {
+                let is_here = items.iter().any(|item| item.place == lost.place);
+                lost.is_in_listing = is_here || (lost.is_in_listing && !is_first);
+            }
+        }
+    }
+
+    /// A complete fresh listing ended: two of them, or one after a notice, show an absence.
+    fn end_fresh_listing(&mut self, lock: Lock, began: Timestamp) {
+        for code in self.lock(lock).codes.clone() {
+            let shown = |lost: &Lost| {
+                let is_absent = began >= lost.at && !lost.is_in_listing;
+                let again = lost.listed_without.is_some_and(|first| began - first >= LISTINGS_APART_MS);
+                is_absent && (again || lost.noticed_at.is_some_and(|noticed| began >= noticed))
+            };
+            self.find_lost(code, shown);
+            for lost in &mut self.codes[code.0 as usize].lost {
+                if lost.is_in_listing {
+                    lost.listed_without = None;
+                } else if began >= lost.at {
+                    lost.listed_without = lost.listed_without.or(Some(began));
+                }
+            }
+        }
+    }
+
+    /// A read shows an entry.
+    fn read_item(&mut self, lock: Lock, sent: &Sent, item: &Item, snapshot_at: Timestamp) {
+        let shown = match item.pin {
+            ShownPin::Shown(pin) => Some(pin),
+            ShownPin::Masked | ShownPin::Blank => None,
+        };
+        let state = self.lock(lock);
+        let before = state.picture.places.get(&item.place).copied();
+        let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
+            Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
+            Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
+            Some(_) => Whose::Foreign,
+            None => Whose::Unsure,
+        };
+        if item.on_lock != keyway_core::port::OnLock::No {
+            self.locks[lock.0 as usize].picture.places.insert(item.place, Known { pin: shown, whose });
+        }
+        if self.may_be_outdated(lock, sent, item.place) {
+            return;
+        }
+        self.see_entry(lock, item, snapshot_at);
+        for code in self.lock(lock).codes.clone() {
+            let differs =
+                |lost: &Lost| shown.is_some_and(|pin| pin != lost.pin) || item.name.as_ref().is_some_and(|name| *name != lost.name);
+            self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
+        }
+    }
+
+    /// Whether an item looks like what the controller put at a place itself.
+    fn looks_like(&self, known: Known, item: &Item) -> bool {
+        let Whose::Code(code) = known.whose else { return false };
+        let shows_other_pin = matches!((item.pin, known.pin), (ShownPin::Shown(pin), Some(own)) if pin != own);
+        let last = self.code(code).work.last.as_ref().map(|last| &last.op);
+        let other_name = match (last, &item.name) {
+            (Some(Op::SetSlot { name, .. } | Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. }), Some(shown)) => name != shown,
+            _ => false,
+        };
+        !shows_other_pin && !other_name
+    }
+
+    /// A plain read may be older than what the controller did itself at the place: it proves nothing against that (`R-04`, F-03).
+    fn may_be_outdated(&self, lock: Lock, sent: &Sent, place: Place) -> bool {
+        if is_fresh(&sent.command.op) {
+            return false;
+        }
+        let state = self.lock(lock);
+        let owner = state.memory.get(&place).and_then(|stored| stored.code);
+        let last_own = owner.map_or(Timestamp::MIN, |code| self.code(code).work.active_at);
+        let is_open = owner.is_some_and(|code| self.code(code).work.unsettled > 0);
+        is_open || sent.at < last_own + state.facts.profile.read_lag_ms
+    }
+
+    fn see_entry(&mut self, lock: Lock, item: &Item, snapshot_at: Timestamp) {
+        let state = &mut self.locks[lock.0 as usize];
+        let schedules = state.facts.profile.schedules;
+        let Some(stored) = state.memory.get_mut(&item.place) else { return };
+        let Some(touch) = stored.touched.filter(|touch| snapshot_at >= touch.at) else { return };
+        let entry = &stored.entry;
+        let shows = touch.came
+            || touch.pin && item.pin == ShownPin::Shown(entry.pin)
+            || touch.window && schedules && item.window == entry.window
+            || touch.enabled && item.enabled == entry.enabled
+            || touch.name && item.name.as_ref() == Some(&entry.name);
+        if !shows {
+            return;
+        }
+        stored.touched = None;
+        let code = stored.code;
+        if let Some(granted_at) = stored.granted_at.as_mut() {
+            *granted_at = self.now;
+        }
+        self.cleared.push(Cleared::Entry(lock, item.place, touch));
+        if let Some(code) = code {
+            self.touch_code(code);
+        }
+    }
+
+    /// A notice was delivered.
+    pub(super) fn hear_news(&mut self, now: Timestamp, notice: &Notice, snapshot_at: Timestamp, lock: Lock) {
+        self.learn_epoch(lock, notice.epoch);
+        if let News::EntryAdded(place) = notice.news {
+            let known = self.locks[lock.0 as usize].picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
+            if known.whose == Whose::Free {
+                known.whose = Whose::Unsure;
+            }
+        }
+        let is_all = notice.news == News::AllRemoved;
+        let place = match notice.news {
+            News::EntryRemoved(place) => Some(place),
+            _ => None,
+        };
+        if !is_all && place.is_none() {
+            return;
+        }
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        picture.places.retain(|known, _| !is_all && Some(*known) != place);
+        if is_all {
+            picture.is_inventoried = true;
+        } else if let Some(place) = place {
+            picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+        }
+        picture.is_stale = true;
+        for code in self.lock(lock).codes.clone() {
+            for lost in &mut self.codes[code.0 as usize].lost {
+                if (is_all || Some(lost.place) == place) && snapshot_at >= lost.at {
+                    lost.noticed_at = lost.noticed_at.or(Some(now));
+                }
+            }
+        }
+    }
+
+    fn meet(&mut self, sent: &Sent, info: &DeviceInfo) {
+        if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
+            self.learn_epoch(lock, info.epoch);
+            self.locks[lock.0 as usize].positions = info.positions;
+        }
+    }
+
+    /// The controller is told of an incarnation: a new one voids all it knew of the lock, and all that was on its way (`P-10`).
+    fn learn_epoch(&mut self, lock: Lock, epoch: Epoch) {
+        let state = &mut self.locks[lock.0 as usize];
+        let known = state.picture.epoch.unwrap_or_default();
+        if epoch <= known {
+            return;
+        }
+        let is_first = state.picture.epoch.is_none();
+        state.picture = Picture { epoch: Some(epoch), is_stale: true, ..Picture::default() };
+        if is_first {
+            return;
+        }
+        let void: Vec<_> = self.open_commands(lock).filter(|sent| sent.command.epoch < epoch).map(|sent| sent.command.command_id).collect();
+        for id in void {
+            self.settle_command(id);
+        }
+        self.forget_closed(Some(lock));
+        let proves = Self::proves_by_pin(&self.lock(lock).facts.profile);
+        for code in self.lock(lock).codes.clone() {
+            if !proves {
+                self.find_lost(code, |_| true);
+            }
+        }
+    }
+
+    /// Since the last save nothing that the controller was shown is lost to a crash any more.
+    pub(super) fn keep_cleared(&mut self) {
+        self.cleared.clear();
+    }
+
+    /// The controller died: what it was shown since its last save, and listings it had only begun to compare, count as unseen again.
+    pub(super) fn forget_cleared(&mut self) {
+        for cleared in std::mem::take(&mut self.cleared) {
+            match cleared {
+                Cleared::Entry(lock, place, touch) => {
+                    if let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place)
+                        && stored.since <= touch.at
+                    {
+                        stored.touched = Some(touch);
+                    }
+                }
+                Cleared::Lost(code, lost) => {
+                    if self.code(code).places.is_empty() {
+                        self.codes[code.0 as usize].lost.push(lost);
+                    }
+                }
+            }
+        }
+        for code in &mut self.codes {
+            for lost in &mut code.lost {
+                (lost.listed_without, lost.noticed_at) = (None, None);
+            }
+        }
+        for lock in &mut self.locks {
+            lock.picture.is_stale = true;
+        }
+    }
+}
+
+/// Whether a stored window is the declared one, rounded outward, or with a start moved by the margin that the vendor demands.
+fn fits_window(profile: &Profile, stored: Window, declared: Window, sent_at: Timestamp) -> bool {
+    let early = declared.starts_at - stored.starts_at;
+    let late = stored.ends_at - declared.ends_at;
+    let margin = profile.start_margin_ms;
+    let is_moved = margin > 0 && early < 0 && stored.starts_at <= sent_at + 2 * margin + profile.round_ms;
+    ((0..=profile.round_ms).contains(&early) || is_moved) && (0..=profile.round_ms).contains(&late)
+}
+
+/// What others changed: all of it if the entry is not the one that was here.
+fn touch(now: Timestamp, before: Option<&TrueEntry>, after: &TrueEntry, stored: Option<&Stored>) -> Touch {
+    let earlier = stored.and_then(|stored| stored.touched);
+    let Some(before) = before else {
+        return Touch { at: now, came: true, pin: false, window: false, enabled: false, name: false };
+    };
+    let had = |aspect: fn(&Touch) -> bool| earlier.as_ref().is_some_and(aspect);
+    Touch {
+        at: now,
+        came: had(|touch| touch.came),
+        pin: before.pin != after.pin || had(|touch| touch.pin),
+        window: before.window != after.window || had(|touch| touch.window),
+        enabled: before.enabled != after.enabled || had(|touch| touch.enabled),
+        name: before.name != after.name || had(|touch| touch.name),
+    }
+}

@@ -1,0 +1,756 @@
+//! What a record may show: `I-STA-01` to `I-STA-12`, and `I-STA-14`.
+//!
+//! While the controller is down there are no records to judge, and at the instant of a restart none that time alone would have changed.
+
+use keyway_core::access_code::{Record, Status, Type};
+use keyway_core::event::EventType;
+use keyway_core::id::CodeId;
+use keyway_core::problem::ErrorCode;
+use keyway_core::request::{Request, Response};
+use keyway_core::time::Timestamp;
+use keyway_core::vendor::ReadBack;
+
+use super::{Found, Interests, Invariant, OfCode, Row};
+use crate::history::{CodeIx, Goal, History, Input, Intent, Stored};
+use crate::occurrence::Occurrence;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[
+    Row::of("I-STA-01"),
+    Row::of("I-STA-02"),
+    Row::of("I-STA-03"),
+    Row::of("I-STA-04"),
+    Row::of("I-STA-05"),
+    Row::of("I-STA-06"),
+    Row::of("I-STA-07"),
+    Row::of("I-STA-08"),
+    Row::of("I-STA-09"),
+    Row::of("I-STA-10"),
+    Row::of("I-STA-11"),
+    Row::of("I-STA-12"),
+    Row::of("I-STA-14"),
+];
+
+/// Its checkers.
+#[must_use]
+pub fn checkers() -> Vec<Box<dyn Invariant>> {
+    vec![
+        OfCode::boxed(&["I-STA-01"], set_is_true),
+        OfCode::boxed(&["I-STA-02"], unset_is_true),
+        OfCode::boxed(&["I-STA-03"], scheduled_is_true),
+        OfCode::boxed(&["I-STA-04"], unknown_while_lost),
+        Box::new(UnknownTransitions),
+        OfCode::boxed(&["I-STA-05"], kind_and_bounds),
+        OfCode::boxed(&["I-STA-06"], set_in_its_window),
+        OfCode::boxed(&["I-STA-07"], native_setting),
+        Box::new(Transitions),
+        OfCode::boxed(&["I-STA-09"], assignment),
+        Box::new(Fixed),
+        Box::new(Resurrection),
+        Box::new(OngoingLeavesSet),
+        OfCode::boxed(&["I-STA-14"], unmanaged),
+        Box::new(UnmanagedCommands),
+    ]
+}
+
+/// The record of a code that the controller manages, with the lock online codes are written to.
+fn managed(history: &History, code: CodeIx) -> Option<&Record> {
+    let record = history.code(code).record.as_deref()?;
+    (history.is_up() && record.is_managed && !record.is_offline_access_code).then_some(record)
+}
+
+/// `I-STA-01`.
+fn set_is_true(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
+    if managed(history, code).is_none_or(|record| record.status != Status::Set) {
+        return;
+    }
+    found.armed("I-STA-01");
+    if !history.is_matching(code) && !history.is_touched(code) {
+        found.broken_by("I-STA-01", history, code, format!("is shown as set, and the lock has {}", memory_of(history, code)));
+    }
+}
+
+/// What lies in the lock for a code, for a reader.
+fn memory_of(history: &History, code: CodeIx) -> String {
+    let what = |stored: &Stored| match (stored.entry.window, stored.entry.enabled) {
+        (_, false) => format!("{}, disabled", stored.entry.pin),
+        (None, true) => format!("{} without a window", stored.entry.pin),
+        (Some(window), true) => format!("{} from {} to {}", stored.entry.pin, window.starts_at, window.ends_at),
+    };
+    let all: Vec<String> = history.entries(code).map(|(_, stored)| what(stored)).collect();
+    if all.is_empty() { "nothing of it".to_owned() } else { all.join("; ") }
+}
+
+/// `I-STA-02`.
+fn unset_is_true(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let Some(record) = managed(history, code) else { return };
+    let state = history.code(code);
+    let is_meant = record.status == Status::Unset && !record.is_scheduled_on_device && state.work.unsettled == 0;
+    if !is_meant || history.is_touched(code) || history.is_catching_up() {
+        return;
+    }
+    found.armed("I-STA-02");
+    let is_lawful = |stored: &Stored| {
+        let asked = |intent: &Intent| match intent.goal {
+            Goal::Present { pin, window } => pin.is_none_or(|pin| pin == stored.entry.pin) && history.fits(code, stored, window),
+            Goal::Absent => false,
+        };
+        history.is_granted(code, stored, now) || history.lawful(code, now).any(asked)
+    };
+    let is_empty_and_must_not = !history.is_resident(code) && !history.is_absence_lawful(code, now);
+    if is_empty_and_must_not || history.entries(code).any(|(_, stored)| !is_lawful(stored)) {
+        let what = format!("is shown as unset, and the lock has {}, which is not lawful now", memory_of(history, code));
+        found.broken_by("I-STA-02", history, code, what);
+    }
+}
+
+/// `I-STA-03`, save for codes that are being erased and for those that nobody can tell of: their flag says what was.
+fn scheduled_is_true(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
+    let Some(record) = history.code(code).record.as_deref() else { return };
+    let is_meant = record.is_scheduled_on_device && record.is_managed && history.is_up();
+    if !is_meant || matches!(record.status, Status::Removing | Status::Unknown) {
+        return;
+    }
+    found.armed("I-STA-03");
+    let schedules = history.profile(code).is_some_and(|profile| profile.schedules);
+    if !schedules || record.kind != Type::TimeBound || record.is_offline_access_code {
+        found.broken_by("I-STA-03", history, code, "is shown as scheduled, and no schedule of it can be in the lock");
+    } else if !history.is_matching(code) && !history.is_touched(code) {
+        found.broken_by("I-STA-03", history, code, format!("is shown as scheduled, and the lock has {}", memory_of(history, code)));
+    }
+}
+
+/// Whether the device was removed, and whether its account is lost.
+fn losses(history: &History, code: CodeIx) -> (bool, bool) {
+    let device = history.code(code).lock.and_then(|lock| history.lock(lock).device.as_deref());
+    let is_removed = History::device_shows(device, |error| error == ErrorCode::DeviceRemoved);
+    (is_removed, History::device_shows(device, is_account_loss))
+}
+
+const fn is_account_loss(error: ErrorCode) -> bool {
+    matches!(error, ErrorCode::AccountDisconnected | ErrorCode::InvalidCredentials | ErrorCode::BridgeDisconnected)
+}
+
+/// `I-STA-04`, from the loss to the status.
+fn unknown_while_lost(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let Some(record) = history.code(code).record.as_deref().filter(|record| record.is_managed) else { return };
+    let (is_removed, is_lost) = losses(history, code);
+    if history.is_catching_up() || record.is_offline_access_code || !(is_removed || is_lost) {
+        return;
+    }
+    found.armed("I-STA-04");
+    let is_due = matches!(history.goal(code), Some(Intent { goal: Goal::Present { .. }, due_at, .. }) if *due_at < now);
+    let must_be_unknown = is_removed
+        || match record.status {
+            Status::Set | Status::Setting | Status::Removing => true,
+            Status::Unset => is_due || record.is_scheduled_on_device,
+            Status::Unknown => return,
+        };
+    if must_be_unknown && record.status != Status::Unknown {
+        let lost = if is_removed { "device" } else { "account" };
+        found.broken_by("I-STA-04", history, code, format!("is shown as {} while its {lost} is lost", record.status));
+    }
+}
+
+/// `I-STA-04`, from the status to the loss: how `unknown` begins and ends. It may last beyond the loss until it is read, which has a bound of its own.
+struct UnknownTransitions;
+
+impl Invariant for UnknownTransitions {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-STA-04"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STEP_ENDED
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+        for (code, before, after) in changes(history) {
+            let Some(after) = after else { continue };
+            let was = before.map(|record| record.status);
+            let (is_removed, is_lost) = losses(history, code);
+            if after.status == Status::Unknown && was != Some(Status::Unknown) {
+                found.armed("I-STA-04");
+                let lock = history.code(code).lock;
+                let before = lock.and_then(|lock| history.previous_device(lock));
+                let was_lost = History::device_shows(before, |error| error == ErrorCode::DeviceRemoved || is_account_loss(error));
+                if !after.is_managed || !(is_removed || is_lost || was_lost) {
+                    found.broken_by("I-STA-04", history, code, "becomes unknown, and neither its device nor its account is lost");
+                }
+            }
+            if was == Some(Status::Unknown) && after.status != Status::Unknown && after.is_managed && !after.is_offline_access_code {
+                let is_read = was_read_since_unknown(history, code);
+                if is_removed || is_lost || !is_read {
+                    found.broken_by("I-STA-04", history, code, format!("leaves unknown for {} before it was read again", after.status));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a read of the code's lock was delivered since the code became unknown.
+fn was_read_since_unknown(history: &History, code: CodeIx) -> bool {
+    let state = history.code(code);
+    let Some(lock) = state.lock.map(|lock| history.lock(lock)) else { return true };
+    let is_readable = lock.facts.profile.read_back != ReadBack::None;
+    !is_readable || matches!((lock.read_at, state.was_unknown_since), (Some(read), Some(since)) if read >= since)
+}
+
+/// The records that changed in the step, as transitions.
+fn changes(history: &History) -> impl Iterator<Item = (CodeIx, Option<&Record>, Option<&Record>)> {
+    let changed = if history.is_transition() { history.changed_codes() } else { &[] };
+    changed.iter().map(|code| (*code, history.previous(*code), history.code(*code).record.as_deref()))
+}
+
+/// `I-STA-05`.
+fn kind_and_bounds(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
+    let Some(record) = history.code(code).record.as_deref() else { return };
+    found.armed("I-STA-05");
+    let is_right = match (record.kind, record.starts_at, record.ends_at) {
+        (Type::TimeBound, Some(starts_at), Some(ends_at)) => starts_at < ends_at,
+        (Type::Ongoing, None, None) => true,
+        _ => false,
+    };
+    if !is_right {
+        let what = format!("is {:?} from {:?} to {:?}", record.kind, record.starts_at, record.ends_at);
+        found.broken_by("I-STA-05", history, code, what);
+    }
+}
+
+/// `I-STA-06`.
+fn set_in_its_window(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let Some(record) = managed(history, code).filter(|record| record.status == Status::Set) else { return };
+    let Some(window) = record.window() else { return };
+    if history.is_catching_up() {
+        return;
+    }
+    found.armed("I-STA-06");
+    let is_native = history.is_native(code) && !history.code(code).was_switched;
+    let early = if is_native { 0 } else { history.policy().just_in_time_lead_ms };
+    if now < window.starts_at - early || now > window.ends_at {
+        let what = format!("is shown as set at {now}, its window being {} to {}", window.starts_at, window.ends_at);
+        found.broken_by("I-STA-06", history, code, what);
+    }
+}
+
+/// `I-STA-07`.
+fn native_setting(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let Some(record) = managed(history, code).filter(|record| record.status == Status::Setting) else { return };
+    let is_native = history.is_native(code) && !history.code(code).was_switched;
+    let (true, Some(starts_at)) = (is_native, record.starts_at) else { return };
+    found.armed("I-STA-07");
+    if now < starts_at {
+        found.broken_by("I-STA-07", history, code, format!("is shown as setting before its start at {starts_at}"));
+    }
+}
+
+/// `I-STA-08`. Rows that follow each other at one instant may show as one change: an erasure for an update that is due by then, a native code confirmed at its
+/// very start.
+struct Transitions;
+
+impl Transitions {
+    /// Why a change of status is no row of the transition table; none if it is one.
+    fn fault(history: &History, code: CodeIx, before: Option<&Record>, after: Option<&Record>, now: Timestamp) -> Option<&'static str> {
+        let (is_managed_before, is_managed_after) = (before.map(|record| record.is_managed), after.map(|record| record.is_managed));
+        if is_managed_before == Some(false) || (is_managed_after == Some(false)) {
+            return Self::unmanaged_fault(before, after);
+        }
+        let is_wanted = matches!(history.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+        let is_started = |record: &Record| record.starts_at.is_some_and(|starts_at| now >= starts_at);
+        let (from, to) = (before.map(|record| record.status), after.map(|record| record.status));
+        let is_offline = before.or(after).is_some_and(|record| record.is_offline_access_code);
+        if is_offline || from == to {
+            return None;
+        }
+        match (from, to) {
+            (None, Some(Status::Unset | Status::Setting | Status::Unknown)) => None,
+            (None, _) => Some("T01 creates a code as unset, setting or unknown"),
+            (Some(Status::Unset), Some(Status::Set)) if after.is_some_and(|record| !is_started(record)) => {
+                Some("T05 needs the start to have come")
+            }
+            (Some(Status::Unset), _) => None,
+            (Some(Status::Setting), Some(Status::Unset))
+                if before.is_some_and(|r| r.kind == Type::Ongoing) && after.is_some_and(|r| r.kind == Type::Ongoing) =>
+            {
+                Some("an ongoing code does not fall back to unset")
+            }
+            (Some(Status::Setting), _) => None,
+            (Some(Status::Set), Some(Status::Unset)) if !after.is_some_and(|record| record.is_external_modification_allowed) => {
+                Some("only T26 leads from set to unset, where external changes are allowed")
+            }
+            (Some(Status::Set), None) => Some("a code that is set goes through removing"),
+            (Some(Status::Set), _) => None,
+            (Some(Status::Removing), Some(Status::Set)) => Some("removing never becomes set"),
+            (Some(Status::Removing), Some(Status::Setting)) if !is_wanted => Some("a code that shall go does not become setting"),
+            (Some(Status::Removing), _) => None,
+            (Some(Status::Unknown), _) => None,
+        }
+    }
+
+    fn unmanaged_fault(before: Option<&Record>, after: Option<&Record>) -> Option<&'static str> {
+        match (before.map(|record| record.is_managed), after) {
+            (_, None) => None,
+            (Some(false), Some(after)) if after.is_managed && !matches!(after.status, Status::Set | Status::Unset) => {
+                Some("T31 leaves the status as it was")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Invariant for Transitions {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-STA-08"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STEP_ENDED
+    }
+
+    fn observe(&mut self, history: &History, now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+        for (code, before, after) in changes(history) {
+            if before.map(|record| record.status) != after.map(|record| record.status) {
+                found.armed("I-STA-08");
+            }
+            if let Some(fault) = Self::fault(history, code, before, after, now) {
+                found.broken_by("I-STA-08", history, code, format!("{}: {fault}", history.code(code).last_transition()));
+            }
+        }
+    }
+}
+
+/// `I-STA-09`.
+fn assignment(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
+    let Some(record) = history.code(code).record.as_deref() else { return };
+    let is_failed = record.errors.iter().any(|error| {
+        let of = error.error_code;
+        matches!(of, ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable | ErrorCode::DormakabaOracodeNoValidUserLevel)
+    });
+    found.armed("I-STA-09");
+    let what = match record.code {
+        Some(_) if record.is_waiting_for_code_assignment => "waits for a PIN and has one",
+        None if record.is_managed && record.status == Status::Set => "is shown as set without a PIN",
+        None if record.is_managed && !record.is_waiting_for_code_assignment && !is_failed => "has no PIN and waits for none",
+        Some(_) | None => return,
+    };
+    found.broken_by("I-STA-09", history, code, what);
+}
+
+/// `I-STA-10`. What is fixed stays so over a restart too; what is written once may be unwritten by one, if it was not saved.
+struct Fixed;
+
+impl Fixed {
+    fn changed(before: &Record, after: &Record, is_transition: bool) -> Option<&'static str> {
+        let was_pulled = before.pulled_backup_access_code_id.is_some();
+        let fixed = [
+            ("device_id", before.device_id == after.device_id),
+            ("created_at", before.created_at == after.created_at),
+            ("common_code_key", before.common_code_key == after.common_code_key),
+            ("is_backup", before.is_backup == after.is_backup),
+            ("is_offline_access_code", before.is_offline_access_code == after.is_offline_access_code),
+            ("is_one_time_use", before.is_one_time_use == after.is_one_time_use),
+            (
+                "pulled_backup_access_code_id",
+                !is_transition || !was_pulled || before.pulled_backup_access_code_id == after.pulled_backup_access_code_id,
+            ),
+        ];
+        fixed.iter().find(|(_, is_same)| !is_same).map(|(name, _)| *name)
+    }
+}
+
+impl Invariant for Fixed {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-STA-10"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::RECORDED
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        let Occurrence::Recorded { code, after: Some(after) } = occurrence else { return };
+        let Some(ix) = history.find_code(*code) else { return };
+        let Some(before) = history.previous(ix) else { return };
+        found.armed("I-STA-10");
+        if let Some(name) = Self::changed(before, after, history.is_transition()) {
+            found.broken_by("I-STA-10", history, ix, format!("its {name} changed"));
+        }
+    }
+}
+
+/// `I-STA-11`. A record whose end was not saved may come back with a restart.
+struct Resurrection;
+
+impl Invariant for Resurrection {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-STA-11"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::RECORDED.and(Interests::COMMANDED)
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        let (id, what): (Option<CodeId>, _) = match occurrence {
+            Occurrence::Recorded { code, after: Some(_) } => (Some(*code), "has a record again"),
+            Occurrence::Commanded { command, .. } if command.op.is_mutating() && !command.op.is_erasing() => {
+                (command.for_code, "is written to a lock again")
+            }
+            _ => return,
+        };
+        let Some(code) = id.and_then(|id| history.find_code(id)) else { return };
+        if history.code(code).is_gone_for_good {
+            found.broken_by("I-STA-11", history, code, format!("{what} after it was gone"));
+        }
+    }
+
+    fn settled(&mut self, history: &History, _now: Timestamp, found: &mut Found) {
+        let is_gone = |code: &&CodeIx| history.code(**code).is_gone_for_good;
+        for _ in history.touched_codes().iter().filter(is_gone) {
+            found.armed("I-STA-11");
+        }
+    }
+}
+
+/// `I-STA-12`. A pooled backup, which is ongoing, may also be ended or given another PIN by its pool (`R-25`, `R-59`).
+struct OngoingLeavesSet;
+
+impl OngoingLeavesSet {
+    fn is_called(history: &History, record: &Record) -> bool {
+        let Some(Input::Call(call_id)) = &history.step().input else { return false };
+        let is_ok =
+            history.step().replies.iter().any(|(id, result)| {
+                id == call_id && matches!(result, Ok(Response::Done | Response::AccessCode(_) | Response::AccessCodes(_)))
+            });
+        let Some(call) = history.call(*call_id).filter(|_| is_ok) else { return false };
+        let names = |id: CodeId| {
+            let original = history.find_code(id).and_then(|code| history.previous(code));
+            id == record.access_code_id
+                || original.is_some_and(|original| original.pulled_backup_access_code_id == Some(record.access_code_id))
+        };
+        match &call.request {
+            Request::Update(update) => names(update.access_code_id),
+            Request::Delete(delete) => names(delete.access_code_id),
+            Request::UpdateMultiple(update) => record.common_code_key.as_deref() == Some(update.common_code_key.as_str()),
+            Request::PullBackupAccessCode(_) => record.is_backup,
+            Request::Create(_) | Request::CreateMultiple(_) | Request::Get(_) | Request::List(_) => false,
+        }
+    }
+
+    fn is_lawful(history: &History, code: CodeIx, before: &Record, after: Option<&Record>) -> bool {
+        let emitted =
+            |kind| history.step().events.iter().any(|event| event.access_code_id == before.access_code_id && event.event_type == kind);
+        let is_external = emitted(EventType::ModifiedExternalToSeam) || emitted(EventType::DeletedExternalToSeam);
+        let is_pooled = before.is_backup && history.code(code).pulled_at.is_none();
+        let (is_removed, is_lost) = losses(history, code);
+        let is_unknown = after.is_some_and(|after| after.status == Status::Unknown) && (is_removed || is_lost);
+        let is_released = after.is_some_and(|after| !after.is_managed);
+        is_external || is_pooled || is_unknown || is_released || Self::is_called(history, before)
+    }
+}
+
+impl Invariant for OngoingLeavesSet {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-STA-12"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STEP_ENDED
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+        for (code, before, after) in changes(history) {
+            let Some(before) = before.filter(|record| record.is_managed && record.kind == Type::Ongoing && record.status == Status::Set)
+            else {
+                continue;
+            };
+            if after.is_some_and(|after| after.status == Status::Set) {
+                continue;
+            }
+            found.armed("I-STA-12");
+            if !Self::is_lawful(history, code, before, after) {
+                found.broken_by("I-STA-12", history, code, format!("{} without a cause of its own", history.code(code).last_transition()));
+            }
+        }
+    }
+}
+
+/// `I-STA-14`, the status.
+fn unmanaged(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
+    let Some(record) = history.code(code).record.as_deref().filter(|record| !record.is_managed) else { return };
+    found.armed("I-STA-14");
+    if !matches!(record.status, Status::Set | Status::Unset) {
+        found.broken_by("I-STA-14", history, code, format!("is not managed and shown as {}", record.status));
+    }
+}
+
+/// `I-STA-14`, the commands: no call of this API deletes an unmanaged code, so none is lawful.
+struct UnmanagedCommands;
+
+impl Invariant for UnmanagedCommands {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-STA-14"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::COMMANDED
+    }
+
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        let Occurrence::Commanded { command, .. } = occurrence else { return };
+        let Some(code) = command.for_code.filter(|_| command.op.is_mutating()).and_then(|id| history.find_code(id)) else { return };
+        if history.code(code).record.as_ref().is_some_and(|record| !record.is_managed) {
+            found.broken_by("I-STA-14", history, code, format!("{:?} is sent for a code that is not managed", command.op.kind()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::id::Slot;
+    use keyway_core::port::{Op, Place};
+    use keyway_core::problem::ErrorEntry;
+    use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+
+    use super::*;
+    use crate::judge::testing::{CLOUD, SLOT, Story, pin};
+    use crate::occurrence::{Cause, Change, TrueEntry};
+
+    const ONE: Place = Place::Slot(Slot(1));
+
+    fn story() -> Story {
+        Story::judged_by(checkers())
+    }
+
+    #[test]
+    fn set_needs_the_entry() {
+        let mut story = story();
+        story.code(SLOT, "1234", None, Status::Setting);
+        let id = story.code(SLOT, "4321", None, Status::Setting);
+        story.must_hold();
+        story.change(id, |record| record.status = Status::Set);
+        story.must_break("I-STA-01");
+    }
+
+    #[test]
+    fn set_must_go_when_the_change_of_another_was_shown() {
+        let mut story = story();
+        story.confirmed(SLOT, "1234", None);
+        let changed = TrueEntry { pin: pin("9876"), ..story.history().lock(SLOT).memory[&ONE].entry.clone() };
+        story.world_stores(SLOT, ONE, changed);
+        story.wait(DAY_MS);
+        story.must_hold();
+        story.list(SLOT);
+        story.must_break("I-STA-01");
+    }
+
+    #[test]
+    fn one_listing_shows_no_absence_and_two_do() {
+        let mut story = story();
+        story.confirmed(SLOT, "1234", None);
+        story.world_erases(SLOT, ONE);
+        story.wait(MINUTE_MS);
+        story.list(SLOT);
+        story.list_with(SLOT, true, Vec::new());
+        story.must_hold();
+        story.wait(30 * SECOND_MS);
+        story.list_with(SLOT, true, Vec::new());
+        story.must_break("I-STA-01");
+    }
+
+    #[test]
+    fn what_a_crash_made_the_controller_forget_was_not_shown() {
+        let mut story = story();
+        story.confirmed(SLOT, "1234", None);
+        story.world_erases(SLOT, ONE);
+        story.wait(MINUTE_MS);
+        story.list_with(SLOT, true, Vec::new());
+        story.crash(MINUTE_MS, |_| {});
+        story.list_with(SLOT, true, Vec::new());
+        story.must_hold();
+        story.read(SLOT, ONE);
+        story.must_break("I-STA-01");
+    }
+
+    #[test]
+    fn unset_needs_the_absence() {
+        let mut story = story();
+        let id = story.confirmed(CLOUD, "1234", Some(story.window(-HOUR_MS, 9 * DAY_MS)));
+        story.update(id, None, Some(story.window(6 * DAY_MS, 9 * DAY_MS)), Status::Removing);
+        story.wait(MINUTE_MS);
+        story.change(id, |record| record.status = Status::Unset);
+        story.must_hold();
+        story.wait(2 * HOUR_MS);
+        story.must_break("I-STA-02");
+    }
+
+    #[test]
+    fn a_due_code_does_not_stay_unset_for_ever() {
+        let mut story = story();
+        let id = story.code(CLOUD, "1234", Some(story.window(DAY_MS, 2 * DAY_MS)), Status::Unset);
+        assert!(story.history().find_code(id).is_some());
+        story.wait(10 * MINUTE_MS);
+        story.must_hold();
+        story.wait(5 * HOUR_MS);
+        story.must_break("I-STA-02");
+    }
+
+    #[test]
+    fn scheduled_needs_the_schedule_in_the_lock() {
+        let mut story = story();
+        let window = story.window(DAY_MS, 2 * DAY_MS);
+        let id = story.code(CLOUD, "1234", Some(window), Status::Unset);
+        story.change(id, |record| record.is_scheduled_on_device = true);
+        story.must_break("I-STA-03");
+    }
+
+    fn lost(story: &Story, error_code: ErrorCode) -> ErrorEntry {
+        ErrorEntry { error_code, created_at: story.now() }
+    }
+
+    #[test]
+    fn the_codes_of_a_removed_device_are_unknown() {
+        let mut story = story();
+        story.confirmed(SLOT, "1234", None);
+        let error = lost(&story, ErrorCode::DeviceRemoved);
+        story.device_shows(SLOT, |device| device.errors.push(error));
+        story.must_break("I-STA-04");
+    }
+
+    #[test]
+    fn nothing_becomes_unknown_without_a_loss() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", Some(story.window(-HOUR_MS, DAY_MS)));
+        story.change(id, |record| record.status = Status::Unknown);
+        story.must_break("I-STA-04");
+    }
+
+    #[test]
+    fn unknown_ends_with_a_read() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let error = lost(&story, ErrorCode::AccountDisconnected);
+        let mut record = story.record(id).clone();
+        record.status = Status::Unknown;
+        let device = story.device_view(SLOT, |device| device.account_errors.push(error));
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![Occurrence::Saved, shows, device]);
+        story.wait(HOUR_MS);
+        story.device_shows(SLOT, |device| device.account_errors.clear());
+        story.must_hold();
+        story.change(id, |record| record.status = Status::Set);
+        story.must_break("I-STA-04");
+    }
+
+    #[test]
+    fn bounds_come_in_pairs() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.change(id, |record| record.ends_at = Some(record.created_at + DAY_MS));
+        story.must_break("I-STA-05");
+    }
+
+    #[test]
+    fn set_ends_with_its_window() {
+        let mut story = story();
+        let window = story.window(-HOUR_MS, 4 * HOUR_MS);
+        story.confirmed(SLOT, "1234", Some(window));
+        story.wait_until(window.ends_at);
+        story.must_hold();
+        story.wait(1);
+        story.must_break("I-STA-06");
+    }
+
+    #[test]
+    fn a_native_code_is_not_setting_before_its_start() {
+        let mut story = story();
+        let window = story.window(DAY_MS, 2 * DAY_MS);
+        story.code(CLOUD, "1234", Some(window), Status::Setting);
+        story.must_break("I-STA-07");
+    }
+
+    #[test]
+    fn removing_does_not_become_set() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.delete(id);
+        story.change(id, |record| record.status = Status::Set);
+        story.must_break("I-STA-08");
+    }
+
+    #[test]
+    fn a_code_without_a_pin_waits_for_one() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.change(id, |record| record.code = None);
+        story.must_break("I-STA-09");
+    }
+
+    #[test]
+    fn what_is_fixed_stays() {
+        let mut story = story();
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.change(id, |record| record.is_backup = true);
+        story.must_break("I-STA-10");
+    }
+
+    #[test]
+    fn nobody_rises() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.delete(id);
+        story.erase(id, ONE);
+        let mut record = story.record(id).clone();
+        story.drop_record(id);
+        story.must_hold();
+        record.status = Status::Setting;
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![Occurrence::Saved, shows]);
+        story.must_break("I-STA-11");
+    }
+
+    #[test]
+    fn an_ongoing_code_does_not_leave_set_by_itself() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        story.change(id, |record| record.status = Status::Setting);
+        story.must_break("I-STA-12");
+    }
+
+    #[test]
+    fn an_unmanaged_code_is_set_or_unset_and_left_alone() {
+        let mut story = story();
+        let mut record = story.draft(SLOT, "1234", None);
+        (record.is_managed, record.status) = (false, Status::Set);
+        let id = record.access_code_id;
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![Occurrence::Saved, shows]);
+        story.must_hold();
+        story.command(SLOT, Some(id), Op::ClearSlot { slot: Slot(1) });
+        story.must_break("I-STA-14");
+    }
+
+    #[test]
+    fn a_whole_life_breaks_nothing() {
+        let mut story = story();
+        let window = story.window(DAY_MS, 2 * DAY_MS);
+        let id = story.confirmed(CLOUD, "1234", Some(window));
+        story.wait_until(window.starts_at);
+        story.change(id, |record| record.status = Status::Set);
+        let ongoing = story.confirmed(SLOT, "5555", None);
+        story.update(ongoing, Some("6666"), None, Status::Setting);
+        let command = story.command(SLOT, Some(ongoing), Op::SetSlot { slot: Slot(1), pin: pin("6666"), name: "code".into() });
+        story.store(SLOT, Some(ongoing), command);
+        story.answer(command, keyway_core::port::Answer::Done { handle: None });
+        story.change(ongoing, |record| record.status = Status::Set);
+        story.crash(HOUR_MS, |_| {});
+        story.wait_until(window.ends_at);
+        story.change(id, |record| record.status = Status::Removing);
+        let place = story.place_of(id);
+        story.erase(id, place);
+        story.drop_record(id);
+        story.truth(SLOT, Change::Works(false), Cause::World);
+        story.wait(DAY_MS);
+        story.must_hold();
+    }
+}
