@@ -16,7 +16,7 @@ use crate::scenario;
 use crate::verdict::{Finding, Verdict};
 
 /// Where the plans of failed seeds are kept.
-const FINDINGS: &str = "keyway-findings";
+pub const FINDINGS: &str = "keyway-findings";
 
 /// A story and where it comes from.
 struct Story {
