@@ -2,6 +2,11 @@
 
 pub mod agenda;
 pub mod bounds;
+pub mod cli;
+pub mod expect;
+pub mod generate;
+#[cfg(test)]
+mod handwritten;
 pub mod history;
 pub mod invariant;
 pub mod judge;
@@ -10,9 +15,14 @@ pub mod occurrence;
 pub mod plan;
 pub mod plan_text;
 pub mod quirk;
+pub mod report;
 pub mod request;
 pub mod run;
+pub mod scenario;
 pub mod setup;
 pub mod simulation;
+pub mod sweep;
 pub mod trace;
 pub mod verdict;
+pub mod view;
+pub mod words;

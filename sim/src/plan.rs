@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
+use crate::words;
 
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +48,7 @@ pub struct Plan {
     pub policy: PolicyOverrides,
     /// What becomes of expired records (`R-15`).
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(with = "String")]
+    #[schemars(with = "words::ExpiredRecords")]
     pub expired_record_policy: ExpiredRecordPolicy,
     /// Vendor logins. A device may name a vendor instead; each vendor then gets an account of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +83,7 @@ pub struct Account {
     /// Its name in this plan.
     pub name: String,
     /// The vendor.
-    #[schemars(with = "String")]
+    #[schemars(with = "words::Vendors")]
     pub vendor: Vendor,
     /// The IANA zone configured for its devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,7 +109,7 @@ pub struct Device {
     pub name: String,
     /// The vendor; may be absent where `account` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<words::Vendors>")]
     pub vendor: Option<Vendor>,
     /// The account it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,15 +125,15 @@ pub struct Device {
     pub pin_lengths: Option<Vec<u8>>,
     /// What it does with a PIN it already holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<words::Duplicates>")]
     pub duplicate: Option<DuplicatePolicy>,
     /// What the first positive answer stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<words::Acks>")]
     pub ack: Option<Ack>,
     /// What a read shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<words::ReadBacks>")]
     pub read_back: Option<ReadBack>,
     /// Whether reads show stored names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -326,7 +327,7 @@ pub struct UpdateCode {
     pub ends: Option<Offset>,
     /// `ongoing` drops the window.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<words::Types>")]
     pub kind: Option<Type>,
     /// `is_external_modification_allowed`
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -452,7 +453,7 @@ pub struct Fault {
     pub until: Option<Offset>,
     /// Noise: only these kinds of command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<words::Commands>")]
     pub commands: Vec<OpKind>,
     /// Noise: only commands on behalf of this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -466,6 +467,9 @@ pub struct Fault {
     /// How late, how long, or how often, where the quirk has such a figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
+    /// Noise that answers with a server error: its HTTP status; absent: 502.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// Noise on notices: when further copies come, counted from the notice's fact; each at most 2 min.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<Span>,
@@ -510,7 +514,7 @@ pub enum CrashPoint {
         /// The lock.
         on: String,
         /// The kind of command.
-        #[schemars(with = "String")]
+        #[schemars(with = "words::Commands")]
         command: OpKind,
         /// Which one, from 0.
         nth: u32,
@@ -532,6 +536,7 @@ pub enum CrashPoint {
 pub struct Expectations {
     /// The verdict: the id of the invariant that must be broken. Absent: the run must pass.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<words::Invariants>")]
     pub verdict: Option<String>,
     /// States at given times.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -541,18 +546,23 @@ pub struct Expectations {
     pub end: State,
     /// Calls that must be refused: the index into `steps` is given by the code's name and the kind of call it failed in.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, String>")]
+    #[schemars(with = "BTreeMap<String, words::Refusals>")]
     pub refused: BTreeMap<String, Refusal>,
     /// The events of each code from `+0` on, in order, by their names without `access_code.`. A name with `?` may be missing, with `*`
     /// may come any number of times; `*` alone stands for any events.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<words::Events>>")]
     pub events: BTreeMap<String, Vec<String>>,
     /// The events of unmanaged entries on each device, in the same notation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<words::UnmanagedEvents>>")]
     pub unmanaged_events: BTreeMap<String, Vec<String>>,
     /// Limits on the commands sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<Bound>,
+    /// What must not be seen at any instant from `+0` on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub never: Vec<Never>,
     /// Marks that the run must hit; a run that does not is vacuous.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<String>,
@@ -578,15 +588,20 @@ pub struct State {
     /// The status of each code named, or `gone`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub codes: BTreeMap<String, ExpectedStatus>,
-    /// The exact own errors of each code, or errors of each device, named.
+    /// The exact own errors of each code, or errors of each device or account, named. A name with `?` may be missing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<words::Errors>>")]
     pub errors: BTreeMap<String, Vec<String>>,
-    /// The exact own warnings of each code, or warnings of each device, named.
+    /// The exact own warnings of each code, or warnings of each device, named. A name with `?` may be missing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<words::Warnings>>")]
     pub warnings: BTreeMap<String, Vec<String>>,
     /// Free slots of each lock named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub free_slots: BTreeMap<String, u32>,
+    /// How far the clock of each lock named is off, at most.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clock_error_at_most: BTreeMap<String, Span>,
 }
 
 /// An entry that must be in a lock's memory. What is absent is free.
@@ -602,7 +617,7 @@ pub struct ExpectedEntry {
     /// Its PIN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinText>,
-    /// The code it belongs to, or `none` for nobody's.
+    /// The code it belongs to, `none` for nobody's, or `backup` for a backup that was not pulled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
@@ -633,11 +648,75 @@ impl From<Status> for ExpectedStatus {
     }
 }
 
+/// What must not be seen, looked for after each step of the controller and each change of a lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Never {
+    /// A code shows this status (while its PIN is not in the memory of its lock, if so said).
+    Status(NeverStatus),
+    /// A code, device or account shows a problem.
+    Problem(NeverProblem),
+    /// A lock holds this PIN in two places.
+    Twice(NeverTwice),
+    /// No enabled entry of this code is in its lock.
+    Absent(NeverAbsent),
+}
+
+/// A status that must not be seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NeverStatus {
+    /// The code.
+    pub code: String,
+    /// The status.
+    #[schemars(with = "words::Statuses")]
+    pub is: Status,
+    /// Only while no entry of its lock holds this PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_pin: Option<PinText>,
+}
+
+/// Problems that must not be seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NeverProblem {
+    /// The code, device or account.
+    pub of: String,
+    /// Names of errors and warnings; absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<words::Problems>")]
+    pub names: Vec<String>,
+}
+
+/// A PIN that must not be stored twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NeverTwice {
+    /// The lock.
+    pub on: String,
+    /// The PIN.
+    pub pin: PinText,
+}
+
+/// A code that must not be missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NeverAbsent {
+    /// The code.
+    pub code: String,
+    /// From when; absent: `+0`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: Offset,
+    /// Until when; absent: the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Offset>,
+}
+
 /// A limit on the commands sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bound {
-    /// Only to this device.
+    /// Only to this device, or through this account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// Only on behalf of this code.
@@ -645,6 +724,10 @@ pub struct Bound {
     pub code: Option<String>,
     /// Which commands count.
     pub count: Counted,
+    /// Of these only the ones of these kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<words::Commands>")]
+    pub commands: Vec<OpKind>,
     /// Only commands to slots from and to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<(u16, u16)>,
@@ -674,6 +757,8 @@ pub enum Counted {
     Mutating,
     /// Those that read.
     Reads,
+    /// All.
+    All,
 }
 
 /// Constants of the controller's policy that differ from the defaults (lifecycle 1).

@@ -268,7 +268,7 @@ impl<'a> Builder<'a> {
 }
 
 /// A profile with what a plan writes on the device.
-fn overridden(mut profile: Profile, device: &Device) -> Profile {
+pub(crate) fn overridden(mut profile: Profile, device: &Device) -> Profile {
     fn put<T>(field: &mut T, value: Option<T>) {
         if let Some(value) = value {
             *field = value;

@@ -1,1 +1,262 @@
-//! The reference controller.
+//! The reference controller: it turns what was asked into commands, and what vendors say into records and events.
+//!
+//! For each code four things stay apart: what was asked, what was last sent, what was last confirmed, and what the last reads show. Inputs
+//! only change these; one function, `pursue`, then brings each touched code to where it belongs.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use crate::access_code::{AccessCodeView, DeviceView};
+use crate::config::Config;
+use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
+use crate::id::{CodeId, CommandId, DeviceId};
+use crate::port::Answer;
+use crate::time::Timestamp;
+
+mod account;
+mod answers;
+mod backup;
+mod choose;
+mod condition;
+mod external;
+mod intake;
+mod lifecycle;
+mod likeness;
+mod listing;
+mod naming;
+mod notice;
+mod obstacle;
+mod outage;
+mod pace;
+mod policy;
+mod programming;
+mod reading;
+mod scouting;
+mod settling;
+mod state;
+mod step;
+mod stranger;
+#[cfg(test)]
+mod tests;
+mod vendor;
+
+pub use policy::{Honest, Policy};
+
+use account::Watch;
+use listing::Memory;
+use pace::Pace;
+use reading::Read;
+use state::{Account, Durable};
+use step::{Agenda, At, Step, Who};
+
+/// The factory of the reference controller.
+#[derive(Clone, Copy)]
+pub struct Reference {
+    /// What it decides by.
+    pub policy: &'static dyn Policy,
+}
+
+impl Reference {
+    /// The reference with its own decisions.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { policy: &Honest }
+    }
+}
+
+impl Default for Reference {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Controllers for Reference {
+    fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
+        Box::new(Platform::start(self.policy, now, config, durable))
+    }
+}
+
+/// The reference controller.
+pub struct Platform {
+    policy: &'static dyn Policy,
+    config: Config,
+    /// The instant of the current step.
+    now: Timestamp,
+    state: Durable,
+    /// Why it can't go on; from its start on.
+    broken: Option<Broken>,
+    /// The live records by id.
+    index: BTreeMap<CodeId, At>,
+    /// Mutating commands that are not settled.
+    writes: BTreeMap<CommandId, At>,
+    /// Reads under way.
+    reads: BTreeMap<CommandId, Read>,
+    reads_sent: u64,
+    /// As the accounts.
+    watches: Vec<Watch>,
+    paces: Vec<Pace>,
+    /// As the devices.
+    caches: Vec<Memory>,
+    agenda: Agenda,
+    /// Who is to be looked at before the step ends.
+    todo: BTreeSet<Who>,
+    todo_queues: BTreeSet<u32>,
+    step: Step,
+}
+
+impl Platform {
+    fn start(policy: &'static dyn Policy, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Self {
+        let (state, broken) = match durable.map(serde_json::from_slice::<Durable>) {
+            None => (Durable::default(), None),
+            Some(Ok(state)) => (state, None),
+            Some(Err(error)) => (Durable::default(), Some(Broken(error.to_string()))),
+        };
+        let paces = config.accounts.iter().map(|account| Pace::new(account.vendor.profile().rate_per_minute)).collect();
+        let mut platform = Self {
+            policy,
+            config: config.clone(),
+            now,
+            caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
+            state,
+            broken,
+            index: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            reads_sent: 0,
+            watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
+            paces,
+            agenda: Agenda::default(),
+            todo: BTreeSet::new(),
+            todo_queues: BTreeSet::new(),
+            step: Step::default(),
+        };
+        platform.resume();
+        platform
+    }
+
+    /// Takes up the durable state: indexes, intents without a settled outcome (`R-60`), and a look at everything.
+    fn resume(&mut self) {
+        self.state.boots += 1;
+        self.note_change();
+        self.state.accounts.resize_with(self.config.accounts.len(), Account::default);
+        for device in 0..self.state.devices.len() as u32 {
+            self.learn_rate(device);
+            let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
+            for n in numbers {
+                self.resume_code(At { device, n });
+            }
+            self.caches[device as usize].recover_from = Some(self.now);
+            self.wake_device(device, Some(self.now));
+        }
+        for account in 0..self.state.accounts.len() as u32 {
+            self.wake_account(account, Some(self.now));
+        }
+    }
+
+    fn resume_code(&mut self, at: At) {
+        let deadline = self.now + self.profile(at.device).command_timeout_ms;
+        let trusts = self.policy.trusts_confirmations_after_restart();
+        let now = self.now;
+        let code = self.code_quiet(at);
+        let id = code.record.access_code_id;
+        let is_gone = code.is_gone;
+        if !trusts && !is_gone && code.record.is_managed {
+            code.held = None;
+            code.record.status = crate::access_code::Status::Setting;
+        }
+        let open = code.write.as_ref().filter(|write| write.closed.is_none()).map(|write| write.command);
+        if open.or(code.unanswered).is_some() {
+            code.passing.restart_deadline = Some(deadline);
+        }
+        let commands = [code.write.as_ref().map(|write| write.command), code.unanswered];
+        self.writes.extend(commands.into_iter().flatten().map(|command| (command, at)));
+        if !is_gone {
+            self.index.insert(id, at);
+        }
+        self.wake_code(at, Some(now));
+    }
+
+    fn take(&mut self, input: Input) {
+        // Whatever comes, what is due now is due; what the input does must not make anybody miss it.
+        self.todo.extend(self.agenda.due(self.now));
+        match input {
+            Input::Call { call_id, workspace, request } => {
+                let result = self.serve(workspace, request);
+                self.reply(call_id, result);
+            }
+            Input::Answer { command_id, answer } => self.take_answer(command_id, answer),
+            Input::Notice(notice) => self.on_notice(&notice),
+            Input::Wake => {}
+        }
+        self.settle_down();
+    }
+
+    fn take_answer(&mut self, command_id: CommandId, answer: Answer) {
+        if let Some(read) = self.reads.get(&command_id).copied() {
+            if answer.is_closing() {
+                self.reads.remove(&command_id);
+                self.on_read_answer(read, answer);
+            }
+            return;
+        }
+        // An answer to a command that is settled or was never sent is ignored (P-01).
+        let Some(at) = self.writes.get(&command_id).copied() else { return };
+        let Some(code) = self.find(at) else { return };
+        if code.write.as_ref().is_some_and(|write| write.command == command_id) {
+            self.on_write_answer(at, &answer);
+        } else if code.unanswered == Some(command_id) {
+            self.on_answered(at);
+        }
+    }
+
+    /// Looks at everybody that has a reason, until nobody has.
+    fn settle_down(&mut self) {
+        loop {
+            while let Some(who) = self.todo.pop_first() {
+                match who {
+                    Who::Account(account) => {
+                        self.tend_account(account);
+                        self.todo_queues.insert(account);
+                    }
+                    Who::Lock(At { device, n: 0 }) => self.tend(device),
+                    Who::Lock(at) => self.pursue(at),
+                }
+            }
+            let Some(account) = self.todo_queues.pop_first() else { return };
+            self.serve_queue(account);
+        }
+    }
+}
+
+impl Controller for Platform {
+    fn handle(&mut self, now: Timestamp, input: Input, out: &mut Outputs) -> Result<(), Broken> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        self.now = now;
+        self.take(input);
+        self.flush(out);
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.agenda.next()
+    }
+
+    fn access_codes(&self, each: &mut dyn FnMut(CodeId)) {
+        let devices = self.state.devices.iter();
+        devices.flat_map(state::Device::live).for_each(|code| each(code.record.access_code_id));
+    }
+
+    fn access_code(&self, id: CodeId) -> Option<AccessCodeView<'_>> {
+        let at = self.index.get(&id)?;
+        self.find(*at).map(|code| code.record.view())
+    }
+
+    fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
+        let device = self.state.devices.iter().position(|device| device.id == id)?;
+        Some(self.device_view(device as u32))
+    }
+}

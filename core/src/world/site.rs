@@ -47,10 +47,10 @@ pub struct Fate {
     pub apply_ms: i64,
     /// How old a plain read is.
     pub staleness_ms: i64,
-    /// The cloud answers with a server error and does nothing.
-    pub fails_before: bool,
-    /// The cloud answers with a server error after doing it.
-    pub fails_after: bool,
+    /// The cloud answers with a server error of this HTTP status and does nothing.
+    pub fails_before: Option<u16>,
+    /// The cloud answers with a server error of this HTTP status after doing it.
+    pub fails_after: Option<u16>,
     /// Acknowledged, not done (`ack: nothing` only).
     pub ignored: bool,
     /// A plain listing comes back empty.
@@ -387,7 +387,7 @@ impl Site {
     /// What the cloud answers of itself; none: the command goes to the lock.
     fn lock_answer(&mut self, now: Timestamp, lock: usize, order: &Order, fate: Fate) -> Option<(Answer, Option<Timestamp>)> {
         let refused = |reason| Some((Answer::Refused(reason), None));
-        let server_error = |text: &str| Some((Answer::ServerError { status: 502, text: text.to_string() }, None));
+        let server_error = |status, text: &str| Some((Answer::ServerError { status, text: text.to_string() }, None));
         let site = &self.locks[lock];
         let profile = &site.lock.profile;
         if !is_in_family(&order.op, site) {
@@ -409,10 +409,10 @@ impl Site {
         if matches!(order.op, Op::CreateEntry { .. }) && self.holds(CloudCondition::CreateDown)
             || matches!(order.op, Op::DeleteEntry { .. }) && self.holds(CloudCondition::DeleteDown)
         {
-            return server_error("bad gateway");
+            return server_error(502, "bad gateway");
         }
-        if fate.fails_before && order.op.is_mutating() {
-            return server_error("invalid schedule");
+        if let Some(status) = fate.fails_before.filter(|_| order.op.is_mutating()) {
+            return server_error(status, "invalid schedule");
         }
         if let Some(part) = self.known_down(now, lock) {
             return Some((Answer::Unreachable(part), None));
@@ -440,7 +440,7 @@ impl Site {
                 None => drop(site.keys.insert(order.key, Keyed::Pending(command_id, Vec::new()))),
             }
         }
-        if queued && !fate.fails_after {
+        if queued && fate.fails_after.is_none() {
             out.push(answered(command_id, Answer::Accepted));
         }
         let place = matches!(order.op, Op::CreateEntry { .. }).then(|| Place::Handle(site.lock.new_handle()));
@@ -519,8 +519,10 @@ impl Site {
             site.keys.remove(&job.order.key);
             return;
         };
-        let shown =
-            if job.fate.fails_after { Answer::ServerError { status: 502, text: "invalid schedule".to_string() } } else { answer.clone() };
+        let shown = match job.fate.fails_after {
+            Some(status) => Answer::ServerError { status, text: "invalid schedule".to_string() },
+            None => answer.clone(),
+        };
         out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
         if site.lock.profile.key_honoured
             && let Some(Keyed::Pending(_, others)) = site.keys.insert(job.order.key, Keyed::Answered(answer.clone()))
@@ -1266,7 +1268,7 @@ mod tests {
     #[test]
     fn a_failure_after_storing_has_stored() {
         let mut kit = Kit::new(Vendor::GenericCloud, &[]);
-        let command = kit.send_with(create("1234"), Fate { apply_ms: 1_000, fails_after: true, ..Fate::default() }, None);
+        let command = kit.send_with(create("1234"), Fate { apply_ms: 1_000, fails_after: Some(502), ..Fate::default() }, None);
         kit.run_until(1_000);
         assert!(matches!(kit.answers(command)[..], [Answer::ServerError { .. }]));
         assert_eq!(kit.site.locks[0].lock.entries.len(), 1);

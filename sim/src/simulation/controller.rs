@@ -41,7 +41,7 @@ impl Simulation<'_> {
 
     pub(super) fn wake(&mut self) {
         let nth = self.wakes;
-        self.wakes += 1;
+        self.wakes += u32::from(self.phase == Phase::Safety);
         let cut = self.crash_where(|point| match point {
             CrashPoint::InWake { nth: of, outputs } if *of == nth => Some(*outputs),
             _ => None,
@@ -102,8 +102,9 @@ impl Simulation<'_> {
         }
         let (lock, op) = (sent.lock.unwrap_or(usize::MAX), sent.op);
         let nth = self.answer_counts.entry((lock, op)).or_default();
-        *nth += 1;
-        let nth = *nth - 1;
+        let counted = *nth;
+        *nth += u32::from(self.phase == Phase::Safety);
+        let nth = counted;
         let cut = self.crash_where(|point| match point {
             CrashPoint::InAnswer { on, command, nth: of, outputs } => {
                 let here = self.setup.lock(on).is_some_and(|on| on.0 as usize == lock);
@@ -243,6 +244,9 @@ impl Simulation<'_> {
             return false;
         }
         let after = view.map(|view| view.to_record());
+        if let Some(pin) = after.as_ref().and_then(|record| record.code) {
+            self.pins.insert(code, pin);
+        }
         match &after {
             Some(record) => drop(self.records.insert(code, record.clone())),
             None => drop(self.records.remove(&code)),
@@ -319,7 +323,7 @@ impl Simulation<'_> {
         }
         let until = self.now + self.plan.crashes[index].down.0;
         self.down_until = Some(until);
-        self.agenda.add(until, Class::Fault, u32::MAX / 2, Item::Restart);
+        self.agenda.add(until, Class::Fault, self.crash_entity(), Item::Restart);
     }
 
     pub(super) fn restart(&mut self) {

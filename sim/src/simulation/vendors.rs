@@ -151,8 +151,13 @@ impl<'a> Simulation<'a> {
 
     /// Whether noise of this quirk strikes this command, answer or notice; counts it if so.
     pub(super) fn strike(&mut self, quirk: Quirk, lock: Option<Lock>, op: Option<OpKind>, code: Option<CodeId>, nth: u64) -> bool {
-        for index in 0..self.plan.faults.len() {
-            let fault = &self.plan.faults[index];
+        self.striking(quirk, lock, op, code, nth).is_some()
+    }
+
+    /// The noise of this quirk that strikes; counts it.
+    fn striking(&mut self, quirk: Quirk, lock: Option<Lock>, op: Option<OpKind>, code: Option<CodeId>, nth: u64) -> Option<&'a Fault> {
+        let plan = self.plan;
+        for (index, fault) in plan.faults.iter().enumerate() {
             if fault.quirk.0 != quirk || !self.active[index] || !self.matches(fault, lock, op, code) {
                 continue;
             }
@@ -162,16 +167,16 @@ impl<'a> Simulation<'a> {
             let one_in = u64::from(fault.one_in.unwrap_or(1).max(1));
             let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
             let kind = quirk as u64 * 64 + op.map_or(63, |op| op as u64);
-            if self.noise.draw(Stream::Strike, entity, kind, nth) % one_in == 0 {
+            if self.noise.draw(Stream::Strike, entity, kind, nth).is_multiple_of(one_in) {
                 self.struck[index] += 1;
                 self.mark(quirk.name());
                 if let Some(lock) = lock {
                     self.disturb(lock);
                 }
-                return true;
+                return Some(fault);
             }
         }
-        false
+        None
     }
 
     pub(super) fn matches(&self, fault: &Fault, lock: Option<Lock>, op: Option<OpKind>, code: Option<CodeId>) -> bool {
@@ -236,16 +241,22 @@ impl<'a> Simulation<'a> {
     pub(super) fn fate(&mut self, op: &Op, lock: Option<Lock>, code: Option<CodeId>, nth: u64, profile: &Profile) -> Fate {
         let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
         let kind = op.kind();
-        let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, profile.apply_latency_ms);
+        // To look takes the lock no longer than to answer; only a write takes its time to move in.
+        let range = if op.is_mutating() { profile.apply_latency_ms } else { profile.ack_latency_ms };
+        let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, range);
         let staleness_ms = self.noise.within(Stream::Staleness, entity, kind as u64, nth, (0, profile.read_lag_ms));
-        let mut strike = |quirk| self.strike(quirk, lock, Some(kind), code, nth);
+        let mut striking = |quirk| self.striking(quirk, lock, Some(kind), code, nth);
+        let status = |fault: &Fault| fault.status.unwrap_or(502);
+        let fails_before = if op.is_mutating() { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
+        let fails_after = if op.is_mutating() { striking(Quirk::CloudFailsAfterStoring).map(status) } else { None };
+        let mut strike = |quirk| striking(quirk).is_some();
         let plain_listing = matches!(op, Op::ListEntries { fresh: false, .. });
         let silent = profile.ack == Ack::Nothing;
         let fate = Fate {
             apply_ms: 0,
             staleness_ms,
-            fails_before: op.is_mutating() && strike(Quirk::CloudFailsBeforeStoring),
-            fails_after: op.is_mutating() && strike(Quirk::CloudFailsAfterStoring),
+            fails_before,
+            fails_after,
             ignored: silent
                 && (op.is_erasing() && strike(Quirk::ClearAckedNotDone)
                     || op.is_mutating() && !op.is_erasing() && strike(Quirk::WriteAckedNotStored)),

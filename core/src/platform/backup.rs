@@ -1,0 +1,186 @@
+//! The pool of backup codes on a device: filling it, pulling from it, and giving way to owners (lifecycle 7).
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::Platform;
+use super::choose::free_pin;
+use super::state::{Code, Goal, blank_record, new_code};
+use super::step::At;
+use crate::access_code::Status;
+use crate::draw::{Purpose, draw, draw_uuid};
+use crate::event::EventType;
+use crate::id::CodeId;
+use crate::pin::Pin;
+use crate::request::Refusal;
+use crate::time::Window;
+
+/// Not pulled, and not on its way out.
+fn is_pooled(code: &Code) -> bool {
+    code.record.is_backup && !code.is_pulled && !code.is_gone && code.goal == Goal::Hold
+}
+
+impl Platform {
+    /// `R-34`: makes the backups that the pool lacks, as far as there is room that no owner waits for (`R-39`).
+    pub(super) fn refill(&mut self, device: u32) {
+        let state = self.device(device);
+        let is_ready = state.is_pool_active && !state.is_refill_blocked && self.is_writable(device);
+        if !is_ready || !self.caches[device as usize].has_inventory {
+            return;
+        }
+        let target = self.config.policy.backup_pool_target.clamp(1, 5);
+        let pooled = state.codes.iter().filter(|code| is_pooled(code)).count() as u32;
+        let room = self.room_beside_owners(device);
+        for _ in 0..target.saturating_sub(pooled).min(room) {
+            let Some(pin) = self.backup_pin(device, 0) else { return };
+            self.make_backup(device, pin);
+        }
+    }
+
+    /// Places left when all that is due or on its way has got one.
+    fn room_beside_owners(&self, device: u32) -> u32 {
+        let state = self.device(device);
+        let is_coming = |code: &&Code| {
+            let is_absent = code.held.is_none() && code.write.is_none();
+            is_absent && code.record.is_managed && !code.is_gone && self.is_due(code, self.now)
+        };
+        let leaves_room = self.policy.refill_leaves_room_for_owners();
+        let coming = state.codes.iter().filter(is_coming).filter(|code| code.record.is_backup || leaves_room).count();
+        self.capacity(device).saturating_sub(self.entries_known(device) + coming as u32)
+    }
+
+    fn make_backup(&mut self, device: u32, pin: Pin) {
+        let now = self.now;
+        let state = self.device_mut(device);
+        state.codes_made += 1;
+        let (n, device_id) = (state.codes_made, state.id);
+        let workspace = self.config.accounts[self.device(device).account as usize].workspace;
+        let id = CodeId(draw_uuid(self.config.entropy, Purpose::CodeId, device_id.0, n));
+        let mut record = blank_record(id, workspace, device_id, now);
+        record.is_managed = true;
+        record.is_backup = true;
+        record.code = Some(pin);
+        record.name = Some(format!("Backup {id} (Seam)"));
+        record.status = Status::Unset;
+        let at = self.insert_code(device, new_code(n, record, "".into()));
+        self.renew_display(at);
+        // T01.
+        self.emit(at, EventType::Created);
+        self.again(at);
+    }
+
+    /// A PIN that nothing on the device has or will have (`I-BAK-07`).
+    fn backup_pin(&self, device: u32, again: u64) -> Option<Pin> {
+        let state = self.device(device);
+        let length = state.info.lengths.shortest()?;
+        let draw = draw(self.config.entropy, Purpose::Pin, state.id.0, (state.codes_made + 1) | (again << 32));
+        free_pin(length, &state.info.constraints, &self.pins_known(device), draw)
+    }
+
+    /// Every PIN that is, or is due to be, in the lock's memory, as far as it is shown (lifecycle 5, 5).
+    pub(super) fn pins_known(&self, device: u32) -> BTreeSet<Pin> {
+        let state = self.device(device);
+        let declared = state.live().filter_map(|code| code.record.code);
+        let resident = state.codes.iter().flat_map(Code::resident_pins);
+        declared.chain(resident).collect()
+    }
+
+    /// A backup that the lock will not take: its PIN is secret until the pull, so it gets another one (`R-25`); without room it ends.
+    /// False if it is no pooled backup any more, and bears its problems like any code.
+    pub(super) fn replace_backup(&mut self, at: At, is_full: bool) -> bool {
+        let code = self.code(at);
+        if !is_pooled(code) || code.held.is_some() || code.write.is_some() {
+            return false;
+        }
+        if is_full {
+            self.device_mut(at.device).is_refill_blocked = true;
+            self.begin_removal(at, Goal::End);
+            return true;
+        }
+        let tries = u64::from(code.version) + 1;
+        let Some(pin) = self.backup_pin(at.device, (at.n << 8) + tries).filter(|_| tries < 100) else { return false };
+        let code = self.code_mut(at);
+        code.record.code = Some(pin);
+        code.block = None;
+        self.renew_display(at);
+        let floor = self.config.policy.retry_base_ms;
+        self.attempt_failed(at, self.now, floor);
+        true
+    }
+
+    /// `R-59`: owners' codes that are due and find the lock full get the places of pooled backups, the newest first.
+    pub(super) fn make_room(&mut self, device: u32) {
+        if !self.policy.guests_outrank_backups() {
+            return;
+        }
+        let now = self.now;
+        let state = self.device(device);
+        let waiting = state.live().filter(|code| code.is_owners() && self.is_due(code, now) && !code.may_be_on_lock()).count();
+        let leaving = state.codes.iter().filter(|code| code.goal == Goal::End && code.may_be_on_lock()).count();
+        let victims: Vec<u64> =
+            state.codes.iter().rev().filter(|code| is_pooled(code)).take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();
+        for n in victims {
+            // T15, T16.
+            self.device_mut(device).is_refill_blocked = true;
+            self.begin_removal(At { device, n }, Goal::End);
+        }
+    }
+
+    /// Brings availability and the error of the empty pool in line with the backups (`R-35`, `I-ERR-14`).
+    pub(super) fn refresh_pool(&mut self, device: u32) {
+        let is_available = self.available(device).is_some();
+        if self.device(device).is_backup_available != is_available {
+            self.device_mut(device).is_backup_available = is_available;
+        }
+        self.refresh_conditions(device);
+        if self.device(device).is_pool_active {
+            self.again_device(device);
+        }
+    }
+
+    /// The oldest backup that can be pulled.
+    fn available(&self, device: u32) -> Option<At> {
+        let sets_only = self.policy.backup_pull_picks_set_only();
+        let once = self.policy.backup_is_single_use();
+        let is_available = |code: &&Code| {
+            let is_free = is_pooled(code) || (!once && code.record.is_backup && !code.is_gone && code.goal == Goal::Hold);
+            is_free && (code.record.status == Status::Set || !sets_only)
+        };
+        self.device(device).codes.iter().find(is_available).map(|code| At { device, n: code.n })
+    }
+
+    /// Activates the pool of a device, for good (`R-32`).
+    pub(super) fn activate_pool(&mut self, device: u32) {
+        if !self.device(device).is_pool_active {
+            self.device_mut(device).is_pool_active = true;
+            self.refresh_pool(device);
+        }
+    }
+
+    /// Hands out a backup for a code; later pulls return the same one.
+    pub(super) fn pull(&mut self, at: At) -> Result<CodeId, Refusal> {
+        let now = self.now;
+        let record = &self.code(at).record;
+        if record.is_backup {
+            return Err(Refusal::AccessCodeIsBackup);
+        }
+        let window = record.window().ok_or(Refusal::AccessCodeNotTimeBound)?;
+        if let Some(pulled) = record.pulled_backup_access_code_id {
+            return if self.index.contains_key(&pulled) { Ok(pulled) } else { Err(Refusal::BackupAccessCodeNotFound) };
+        }
+        if now >= window.ends_at || self.code(at).goal == Goal::End || !self.device(at.device).is_pool_active {
+            return Err(Refusal::NoBackupAccessCodeAvailable);
+        }
+        let backup = self.available(at.device).ok_or(Refusal::NoBackupAccessCodeAvailable)?;
+        let code = self.code_mut(backup);
+        code.is_pulled = true;
+        code.set_window(Some(Window { starts_at: now, ends_at: window.ends_at }));
+        let id = code.record.access_code_id;
+        self.code_mut(at).record.pulled_backup_access_code_id = Some(id);
+        self.emit_naming(at, EventType::BackupAccessCodePulled, Some(id));
+        self.again(backup);
+        self.refresh_pool(at.device);
+        Ok(id)
+    }
+}

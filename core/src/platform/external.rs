@@ -1,0 +1,190 @@
+//! What others do to our entries (lifecycle 6), and fights with another writer (`R-62`).
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::Platform;
+use super::likeness::hides_pin;
+use super::listing::remember;
+use super::state::{Code, Goal, Held, Retry, Told};
+use super::step::At;
+use crate::access_code::Status;
+use crate::event::EventType;
+use crate::port::{Item, OnLock, ShownPin};
+use crate::problem::{ErrorCode, WarningCode, WarningEntry};
+use crate::time::Timestamp;
+
+impl Platform {
+    /// A read that may be believed shows a confirmed entry changed or gone.
+    pub(super) fn overturn(&mut self, at: At, found: Option<&Item>) {
+        let ours = found.filter(|item| self.is_still_ours(at, item)).cloned();
+        let is_hidden = hides_pin(self.profile(at.device));
+        let now = self.now;
+        let code = self.code_mut(at);
+        let before = code.held.take();
+        code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), is_hidden, now));
+        let was_told_removed = core::mem::take(&mut code.passing.was_told_removed);
+        if let (None, Some(before)) = (&code.held, before) {
+            remember(&mut code.past, before);
+        }
+        if ours.is_none() {
+            self.on_entry_left(at.device);
+        }
+        // The vendor's copy alone is no entry: the lock has lost it.
+        let is_loaded = found.is_some_and(|item| item.on_lock != OnLock::No);
+        let has_other_writer = is_loaded || was_told_removed;
+        self.take_reversal(at, is_loaded, has_other_writer);
+        if let Some(stranger) = found.filter(|_| ours.is_none()).cloned() {
+            self.on_stranger(at.device, &stranger);
+        }
+        self.again(at);
+    }
+
+    /// What a loss or change means for the code, by where it stands. Its `held` is up to date.
+    fn take_reversal(&mut self, at: At, is_changed: bool, has_other_writer: bool) {
+        let code = self.code(at);
+        if code.is_gone || code.goal != Goal::Hold {
+            if code.before_outage.is_some() {
+                self.resolve(at);
+            }
+            return;
+        }
+        match code.record.status {
+            Status::Unknown => {
+                let was_confirmed = code.told.set || code.told.scheduled;
+                let is_asked_otherwise = !was_confirmed;
+                self.leave_outage(at, is_changed, has_other_writer, is_asked_otherwise);
+            }
+            Status::Set => self.on_reversal(at, is_changed, has_other_writer),
+            Status::Unset if code.record.is_scheduled_on_device => self.on_reversal(at, is_changed, has_other_writer),
+            Status::Setting | Status::Unset | Status::Removing => {}
+        }
+    }
+
+    /// T23 to T27: somebody else changed or removed a confirmed code.
+    pub(super) fn on_reversal(&mut self, at: At, is_changed: bool, has_other_writer: bool) {
+        let event = if is_changed { EventType::ModifiedExternalToSeam } else { EventType::DeletedExternalToSeam };
+        self.emit(at, event);
+        let code = self.code(at);
+        let is_honoured = code.record.is_external_modification_allowed && !self.policy.repairs_allowed_changes();
+        if is_honoured && self.honour(at) {
+            return;
+        }
+        let now = self.now;
+        let code = self.code_mut(at);
+        if code.record.is_external_modification_allowed {
+            code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
+        } else {
+            code.raise_error(ErrorCode::CodeModifiedExternalToSeam, now);
+        }
+        self.count_reversal(at, has_other_writer);
+        self.restart_setting(at);
+        self.refresh_pool(at.device);
+    }
+
+    /// T25, T26: the owner allows others to change the code. False where a linked code must keep its PIN (IN-01).
+    fn honour(&mut self, at: At) -> bool {
+        let now = self.now;
+        let code = self.code(at);
+        let held = code.held.clone();
+        let has_other_pin = held.as_ref().is_some_and(|held| held.pin != code.record.code);
+        if code.record.common_code_key.is_some() && has_other_pin {
+            return false;
+        }
+        let code = self.code_mut(at);
+        code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
+        if let Some(held) = held.filter(|held| held.is_enabled) {
+            adopt_values(code, &held, now);
+        } else {
+            code.goal = Goal::Rest;
+            code.record.status = Status::Unset;
+            code.record.is_scheduled_on_device = false;
+            code.told = Told::default();
+            code.episode = None;
+            code.has_trace = code.held.is_some();
+        }
+        self.refresh_pool(at.device);
+        true
+    }
+
+    /// `R-62`: three in an hour are a fight, and slow the re-sets down.
+    fn count_reversal(&mut self, at: At, has_other_writer: bool) {
+        let now = self.now;
+        let constants = &self.config.policy;
+        let (period, cap_long) = (constants.reversal_period_ms, constants.retry_cap_long_ms);
+        let code = self.code_mut(at);
+        code.reversals.retain(|reversal| now - *reversal < period);
+        code.reversals.push(now);
+        let count = code.reversals.len();
+        let is_fight = code.is_in_fight || self.policy.is_fight(count);
+        if is_fight {
+            let jitter = (self.draw_jitter(at) % (cap_long / 10).max(1) as u64) as i64;
+            let code = self.code_mut(at);
+            code.is_in_fight = true;
+            code.retry = Retry { failures: 0, since: None, not_before: Some(now + cap_long + jitter), absences: 0 };
+        }
+        let device = self.device_mut(at.device);
+        device.last_reversal = Some(now);
+        device.saw_other_writer |= has_other_writer;
+        let is_shown = device.warnings.iter().any(|entry| entry.warning_code == WarningCode::ThirdPartyIntegrationDetected);
+        if is_fight && device.saw_other_writer && !is_shown {
+            device.warnings.push(WarningEntry { warning_code: WarningCode::ThirdPartyIntegrationDetected, created_at: now });
+        }
+        self.again_device(at.device);
+    }
+
+    /// `R-62`: long enough without a reversal, the device is at peace.
+    pub(super) fn calm_down(&mut self, device: u32) {
+        let calm_ms = self.config.policy.reversal_calm_ms;
+        if self.device(device).last_reversal.is_none_or(|last| self.now < last + calm_ms) {
+            return;
+        }
+        let state = self.device_mut(device);
+        state.last_reversal = None;
+        state.saw_other_writer = false;
+        state.warnings.clear();
+        let fighters: Vec<u64> =
+            self.device(device).codes.iter().filter(|code| code.is_in_fight || !code.reversals.is_empty()).map(|code| code.n).collect();
+        for n in fighters {
+            let at = At { device, n };
+            let code = self.code_mut(at);
+            code.is_in_fight = false;
+            code.reversals.clear();
+            self.again(at);
+        }
+    }
+}
+
+/// `R-30`: what others stored becomes the record's own, as far as it is shown.
+fn adopt_values(code: &mut Code, held: &Held, now: Timestamp) {
+    if let Some(pin) = held.pin {
+        code.record.code = Some(pin);
+    }
+    if code.is_native {
+        code.set_window(held.window);
+        code.moved_window = None;
+    }
+    if let Some(name) = held.name.as_ref().filter(|name| **name != code.display) {
+        code.record.name = Some(name.to_string());
+        code.display = name.clone();
+    }
+    let is_early = code.is_before_native_start(now) || code.record.status == Status::Unset;
+    code.record.status = if is_early { Status::Unset } else { Status::Set };
+}
+
+/// An entry of ours as it now is. What the read hides stays as it was; a name that differs by itself is mended with the next write.
+fn as_held(item: &Item, before: Option<&Held>, is_hidden: bool, now: Timestamp) -> Held {
+    let pin = match item.pin {
+        ShownPin::Shown(pin) => Some(pin),
+        ShownPin::Masked | ShownPin::Blank if is_hidden => None,
+        ShownPin::Masked | ShownPin::Blank => before.and_then(|before| before.pin),
+    };
+    Held {
+        place: item.place,
+        pin,
+        window: item.window,
+        name: item.name.clone(),
+        is_enabled: item.enabled && item.on_lock != OnLock::No,
+        confirmed_at: now,
+    }
+}

@@ -1,0 +1,130 @@
+//! How often an account is called: below the vendor's rate, in the order of urgency, and not at all while it throttles (`P-11`, `F-09`).
+
+use alloc::collections::BTreeSet;
+
+use super::Platform;
+use super::step::Who;
+use crate::time::{MINUTE_MS, Timestamp};
+
+/// What comes first when calls are scarce; the smaller the earlier. Codes then go by the instant they are wanted at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Urgency {
+    /// Login and list of devices: everything else hangs on them.
+    Account,
+    /// Writes.
+    Write(Timestamp),
+    /// Reads that settle or verify something.
+    Proof,
+    /// Reads of a device's conditions.
+    Condition,
+    /// Periodic reads.
+    Sync,
+}
+
+/// The calls of one account. Free to lose.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pub wake: Option<Timestamp>,
+    /// The lowest rate of the devices met, in calls per minute.
+    pub rate_per_minute: Option<u32>,
+    /// When the calls made so far are paid off.
+    paid_at: Timestamp,
+    quiet_until: Timestamp,
+    /// The own rate is halved this many times, since the vendor throttled.
+    halvings: u32,
+    throttled_at: Timestamp,
+    queue: BTreeSet<(Urgency, Who)>,
+}
+
+impl Pace {
+    pub fn new(rate_per_minute: Option<u32>) -> Self {
+        Self {
+            wake: None,
+            rate_per_minute,
+            paid_at: Timestamp::MIN,
+            quiet_until: Timestamp::MIN,
+            halvings: 0,
+            throttled_at: Timestamp::MIN,
+            queue: BTreeSet::new(),
+        }
+    }
+}
+
+impl Platform {
+    /// Whether `who` may call now; then the call is counted. Else it is woken when its turn comes.
+    pub(super) fn may_call(&mut self, account: u32, urgency: Urgency, who: Who) -> bool {
+        let ready_at = self.ready_at(account);
+        let entry = (urgency, who);
+        let now = self.now;
+        let pace = &mut self.paces[account as usize];
+        if ready_at <= now && pace.queue.first().is_none_or(|first| entry <= *first) {
+            pace.queue.remove(&entry);
+            self.count_call(account);
+            return true;
+        }
+        pace.queue.insert(entry);
+        self.wake_for_queue(account);
+        false
+    }
+
+    /// Lets those go who wait for a call, as far as calls are left.
+    pub(super) fn serve_queue(&mut self, account: u32) {
+        if self.ready_at(account) <= self.now
+            && let Some((_, who)) = self.paces[account as usize].queue.pop_first()
+        {
+            self.todo.insert(who);
+            self.todo_queues.insert(account);
+        } else {
+            self.wake_for_queue(account);
+        }
+    }
+
+    /// The vendor called for a pause: it concerns the account, and no lock (`P-11`).
+    pub(super) fn throttle(&mut self, account: u32, retry_after_ms: i64, sent_at: Timestamp) {
+        let now = self.now;
+        let pause = self.policy.retry_after_floor_ms(retry_after_ms);
+        let pace = &mut self.paces[account as usize];
+        // Answers to calls made before the first refusal say nothing new about the rate.
+        if sent_at >= pace.throttled_at {
+            pace.halvings = (pace.halvings + 1).min(4);
+            pace.throttled_at = now;
+        }
+        pace.quiet_until = pace.quiet_until.max(now + pause);
+        // No burst after the pause: one call finds out whether it is over.
+        pace.paid_at = pace.quiet_until + MINUTE_MS;
+        self.wake_for_queue(account);
+    }
+
+    fn ready_at(&self, account: u32) -> Timestamp {
+        let pace = &self.paces[account as usize];
+        let burst = if pace.rate_per_minute.is_some() { MINUTE_MS } else { 0 };
+        pace.quiet_until.max(pace.paid_at - burst)
+    }
+
+    fn count_call(&mut self, account: u32) {
+        let now = self.now;
+        let pace = &self.paces[account as usize];
+        let Some(rate) = pace.rate_per_minute else { return };
+        let calm = now - pace.throttled_at > 10 * MINUTE_MS;
+        let halvings = if calm { pace.halvings.saturating_sub(1) } else { pace.halvings };
+        let paced = (self.policy.paced_rate_per_minute(rate) >> halvings).max(1);
+        let pace = &mut self.paces[account as usize];
+        if calm && halvings < pace.halvings {
+            pace.halvings = halvings;
+            pace.throttled_at = now;
+        }
+        pace.paid_at = pace.paid_at.max(now) + MINUTE_MS / i64::from(paced);
+    }
+
+    /// When the first in the queue may call.
+    pub(super) fn queue_ready_at(&self, account: u32) -> Option<Timestamp> {
+        (!self.paces[account as usize].queue.is_empty()).then(|| self.ready_at(account))
+    }
+
+    fn wake_for_queue(&mut self, account: u32) {
+        if self.queue_ready_at(account).is_some_and(|at| at <= self.now) {
+            self.todo_queues.insert(account);
+        }
+        self.schedule_account(account);
+    }
+}

@@ -1,0 +1,257 @@
+//! The decisions at which real platforms go wrong, as small functions over plain values.
+//!
+//! The default methods *are* the reference. A broken controller overrides one of them.
+
+use crate::access_code::Status;
+use crate::config::PolicyConstants;
+use crate::draw::below;
+use crate::port::Reason;
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+use crate::vendor::Ack;
+
+/// What the reference decides. Every method may be overridden by itself; durations are milliseconds.
+pub trait Policy: Sync {
+    /// Delay before attempt `failures + 1`, counted from the closing input of the attempt before (`R-03`). `is_long`: the same failure
+    /// has lasted too long, a fight goes on (`R-62`), or a twin is suspected (`R-54`). `jitter` is a raw draw (`R-55`).
+    fn retry_delay_ms(&self, failures: u32, is_long: bool, jitter: u64, constants: &PolicyConstants) -> i64 {
+        let doubled = constants.retry_base_ms.saturating_mul(1_i64 << failures.saturating_sub(1).min(20));
+        let capped = if is_long { constants.retry_cap_long_ms } else { doubled.min(constants.retry_cap_ms) };
+        let spread = capped * constants.retry_jitter_percent / 100;
+        capped + below(jitter, spread as u64 + 1) as i64
+    }
+
+    /// Whether the first positive answer proves that the entry is in lock memory (port.md 5).
+    fn is_ack_proof(&self, _ack: Ack) -> bool {
+        false
+    }
+
+    /// Whether a server error counts as a definite refusal. It never does: it means *unknown* (`F-01`).
+    fn server_error_is_refusal(&self) -> bool {
+        false
+    }
+
+    /// Whether a write that timed out counts as not done. It never does (`P-03`).
+    fn timeout_is_refusal(&self) -> bool {
+        false
+    }
+
+    /// Whether an entry found after an ambiguous write, equal in all that the vendor shows, is adopted as our own (`P-05` c).
+    fn adopts_own_entry_after_ambiguity(&self) -> bool {
+        true
+    }
+
+    /// Whether the end of a removal waits for proof of absence (`P-12`).
+    fn requires_absence_proof_before_removed(&self) -> bool {
+        true
+    }
+
+    /// Whether something being in the planned slot proves our write (`F-04`).
+    fn occupied_slot_is_proof(&self) -> bool {
+        false
+    }
+
+    /// Whether a removal waits until every write of the code is settled (`R-19`).
+    fn removal_needs_settled_writes(&self) -> bool {
+        true
+    }
+
+    /// Whether a read begun at `read_started_at` may overturn what was confirmed at `confirmed_at` (`F-03`).
+    fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
+        is_fresh && read_started_at >= confirmed_at + read_lag_ms
+    }
+
+    /// Whether one listing without an entry proves that it is gone (`P-12`).
+    fn one_listing_proves_absence(&self) -> bool {
+        false
+    }
+
+    /// How far apart two complete fresh listings must begin to prove an absence together (`P-12`).
+    fn absence_spacing_ms(&self) -> i64 {
+        30 * SECOND_MS
+    }
+
+    /// Whether a device that a listing of the account lacks counts as removed without asking for it (`F-08`).
+    fn one_listing_proves_removal(&self) -> bool {
+        false
+    }
+
+    /// Whether the same request is sent again by the clock after this refusal (`R-20`).
+    fn keeps_trying_after_refusal(&self, reason: Reason) -> bool {
+        !reason.is_permanent()
+    }
+
+    /// When a write that was refused as a twin is tried again though nothing visible changed (`R-54`).
+    fn twin_refusal_retry_ms(&self, constants: &PolicyConstants) -> i64 {
+        constants.refused_retry_ms
+    }
+
+    /// After how many writes that were acknowledged and then read back absent a hidden twin is suspected (`R-54`).
+    fn absences_that_suspect_a_twin(&self) -> u32 {
+        2
+    }
+
+    /// Whether a new incarnation voids all that was known of places and handles (`R-57`).
+    fn reset_voids_places(&self) -> bool {
+        true
+    }
+
+    /// Whether mutating commands are sent while the device carries a path error (`I-DEV-10`).
+    fn writes_while_path_error(&self) -> bool {
+        false
+    }
+
+    /// Whether throttling says something about a lock. It does not (`P-11`, `F-09`).
+    fn rate_limit_is_offline(&self) -> bool {
+        false
+    }
+
+    /// The floor that a vendor's `retry_after` puts under the next call of the account (`R-03`).
+    fn retry_after_floor_ms(&self, retry_after_ms: i64) -> i64 {
+        retry_after_ms.clamp(0, DAY_MS)
+    }
+
+    /// Whether a PIN that is known to be in the lock under another entry is sent all the same (`R-46`).
+    fn sends_duplicate_pin(&self) -> bool {
+        false
+    }
+
+    /// Whether the choice of a slot leaves out what was not seen free (`I-DEV-07`).
+    fn lowest_free_slot_excludes_unknown(&self) -> bool {
+        true
+    }
+
+    /// Whether a write goes out although all known places are taken (`I-DEV-03`).
+    fn writes_beyond_capacity(&self) -> bool {
+        false
+    }
+
+    /// Whether what a gone code left in memory is remembered, so that a returning entry is cleared and not listed as a stranger's (`F-06`).
+    fn retains_tombstone_until_absent(&self) -> bool {
+        true
+    }
+
+    /// Whether an ok answer comes after the save that holds its promise (`R-60`).
+    fn saves_before_reply(&self) -> bool {
+        true
+    }
+
+    /// Whether a mutating command comes after the save that holds its intent (`R-60`).
+    fn saves_before_command(&self) -> bool {
+        true
+    }
+
+    /// Whether what was confirmed is believed after a restart, so that nothing is written again (`F-18`).
+    fn trusts_confirmations_after_restart(&self) -> bool {
+        true
+    }
+
+    /// Whether a pull hands out only a backup that is `set` (`I-BAK-02`).
+    fn backup_pull_picks_set_only(&self) -> bool {
+        true
+    }
+
+    /// Whether a backup is handed out once (`I-BAK-01`).
+    fn backup_is_single_use(&self) -> bool {
+        true
+    }
+
+    /// Whether a refill leaves the room that due codes of owners wait for (`R-39`).
+    fn refill_leaves_room_for_owners(&self) -> bool {
+        true
+    }
+
+    /// Whether a due code of an owner takes the place of a backup on a full lock (`R-59`).
+    fn guests_outrank_backups(&self) -> bool {
+        true
+    }
+
+    /// Whether a later change of the original's end moves the end of its pulled backup (`R-37`).
+    fn forwards_end_to_pulled_backup(&self) -> bool {
+        true
+    }
+
+    /// How long before its start a code is written: the preload of native schedules, else the just-in-time lead (lifecycle 1).
+    fn programming_lead_ms(&self, is_native: bool, constants: &PolicyConstants) -> i64 {
+        if is_native { constants.native_preload_ms } else { constants.just_in_time_lead_ms }
+    }
+
+    /// Whether a code is erased at its end although the lock stops honouring it by its own schedule (`R-16`).
+    fn erases_at_end_on_native(&self) -> bool {
+        true
+    }
+
+    /// Whether a confirmation clears the warning of delay (lifecycle 9).
+    fn clears_delay_warning_on_confirm(&self) -> bool {
+        true
+    }
+
+    /// Whether a failure replaces the transient warnings by their errors (T10, `R-11`).
+    fn warning_becomes_error_at_failure(&self) -> bool {
+        true
+    }
+
+    /// Whether the timers of an episode run; an unreadable account stops them (`EO-17`).
+    fn episode_timers_run(&self, status: Status) -> bool {
+        !matches!(status, Status::Unknown)
+    }
+
+    /// Whether `removed_from_device` comes before `deleted` (`EO-08`).
+    fn emits_removed_before_deleted(&self) -> bool {
+        true
+    }
+
+    /// Whether an entry that is there but switched off counts as modified (lifecycle 6).
+    fn detects_disabled_as_modified(&self) -> bool {
+        true
+    }
+
+    /// Whether a displayed name that differs by itself counts as modified (`R-64` a).
+    fn name_difference_is_modification(&self) -> bool {
+        false
+    }
+
+    /// Whether recovery from `unknown` waits for a read of the lock (`R-21`).
+    fn recovers_by_read_only(&self) -> bool {
+        true
+    }
+
+    /// Whether an external loss is repaired although the owner allows external changes (T26).
+    fn repairs_allowed_changes(&self) -> bool {
+        false
+    }
+
+    /// Whether so many reversals within the period make a fight of it (`R-62`).
+    fn is_fight(&self, reversals: usize) -> bool {
+        reversals >= 3
+    }
+
+    /// Refused calls after which an account counts as disconnected too (`V-17`).
+    fn refusals_that_disconnect(&self) -> u32 {
+        3
+    }
+
+    /// The part of the vendor's rate that the controller allows itself, in calls per minute.
+    fn paced_rate_per_minute(&self, rate_per_minute: u32) -> u32 {
+        (rate_per_minute / 2).max(1)
+    }
+
+    /// The window that goes to the lock: the start is moved as far ahead as the vendor demands (`F-22`).
+    fn window_to_store(&self, window: Window, now: Timestamp, start_margin_ms: i64) -> Window {
+        let earliest = (now + start_margin_ms + MINUTE_MS / 2).ceil_to(MINUTE_MS);
+        if start_margin_ms > 0 && window.starts_at < earliest && earliest < window.ends_at {
+            return Window { starts_at: earliest, ..window };
+        }
+        window
+    }
+
+    /// How often the conditions of a device that answers nothing are asked for again, after so many failures.
+    fn probe_delay_ms(&self, failures: u32) -> i64 {
+        ((30 * SECOND_MS) << failures.min(5)).min(HOUR_MS / 4)
+    }
+}
+
+/// The reference: every decision as it should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Honest;
+
+impl Policy for Honest {}

@@ -1,0 +1,272 @@
+//! Bringing a lock's memory to what is wanted: the next command for each code, one mutating command at a time (`I-DEV-09`).
+
+use super::Platform;
+use super::likeness::Content;
+use super::pace::Urgency;
+use super::state::{Block, Code, Doubt, Goal, Held};
+use super::step::{At, Who};
+use crate::access_code::Status;
+use crate::port::{Op, Place};
+use crate::time::{Timestamp, Window};
+use crate::vendor::{Family, ReadBack};
+
+impl Platform {
+    /// What the lock shall hold of the code now; none: nothing.
+    pub(super) fn wanted(&self, code: &Code) -> Option<Content> {
+        let is_wanted = !code.is_gone && code.record.is_managed && self.is_due(code, self.now) && !code.is_expired(self.now);
+        let pin = code.record.code.filter(|_| is_wanted)?;
+        Some(Content { pin, window: code.stored_window(), name: code.display.clone() })
+    }
+
+    /// Whether an entry serves as what is wanted (`fit`).
+    pub(super) fn fits(&self, code: &Code, held: &Held) -> bool {
+        let Some(pin) = code.record.code else { return false };
+        let is_same_name = held.name.as_ref().is_none_or(|name| *name == code.display);
+        let is_enabled = held.is_enabled || !self.policy.detects_disabled_as_modified();
+        held.pin == Some(pin) && is_same_name && is_enabled && held.window == code.stored_window()
+    }
+
+    /// Sends or reads what the code needs next. Returns when it is to be looked at again.
+    pub(super) fn work(&mut self, at: At) -> Option<Timestamp> {
+        let code = self.find(at)?;
+        if !self.is_askable(at.device) {
+            return None;
+        }
+        if code.write.is_some() {
+            return self.await_write(at);
+        }
+        if code.passing.verify_at.is_some() && code.held.is_some() {
+            return self.verify(at);
+        }
+        if code.before_outage.is_some() {
+            self.want_recovery_listing(at.device);
+            return None;
+        }
+        if !code.record.is_managed && !code.is_gone {
+            return None;
+        }
+        if let Some(extra) = code.surplus.first() {
+            let place = extra.place;
+            return self.erase(at, place);
+        }
+        match (self.wanted(code), &code.held) {
+            (Some(_), Some(held)) if self.fits(code, held) => {
+                self.confirm_if_new(at);
+                None
+            }
+            (Some(wanted), _) => self.store(at, &wanted),
+            (None, Some(held)) if self.lets_expire(code) => {
+                let held = held.clone();
+                self.forget_entry(at, held.place);
+                self.finish_if_absent(at);
+                None
+            }
+            (None, Some(held)) => {
+                let place = held.place;
+                self.erase(at, place)
+            }
+            (None, None) => {
+                self.finish_if_absent(at);
+                None
+            }
+        }
+    }
+
+    /// A controller that leaves the end to the lock's own schedule (`R-16` says no).
+    fn lets_expire(&self, code: &Code) -> bool {
+        !self.policy.erases_at_end_on_native() && code.is_native && code.is_expired(self.now)
+    }
+
+    fn confirm_if_new(&mut self, at: At) {
+        let code = self.code(at);
+        let is_new = match code.record.status {
+            Status::Setting => true,
+            Status::Unset => code.is_before_native_start(self.now) && !code.record.is_scheduled_on_device,
+            Status::Set | Status::Removing | Status::Unknown => false,
+        };
+        if is_new {
+            self.confirm(at);
+        }
+    }
+
+    fn finish_if_absent(&mut self, at: At) {
+        let code = self.code(at);
+        if code.record.status == Status::Removing && !code.is_gone {
+            self.finish_removal(at);
+        } else if code.goal == Goal::Hold && code.has_trace && code.record.status == Status::Unset {
+            // T13 with a start far ahead: an erasure without a word.
+            self.code_mut(at).has_trace = false;
+        }
+    }
+
+    /// A write is open or in doubt: nothing else is sent until it is settled (`P-05`).
+    fn await_write(&mut self, at: At) -> Option<Timestamp> {
+        let now = self.now;
+        let code = self.code(at);
+        let write = code.write.as_ref()?;
+        if write.closed.is_none() && code.passing.restart_deadline.is_some_and(|deadline| deadline <= now) {
+            self.close_write(at, Doubt::Lost);
+        }
+        let code = self.code(at);
+        let write = code.write.as_ref()?;
+        if write.is_without_effect && self.wanted(code).is_none() {
+            // A newer intent needs no closing answer to the step before (I-DEV-09).
+            self.drop_write(at);
+            self.again(at);
+            return None;
+        }
+        let waits = write.closed.is_none() && (code.passing.verify_at.is_none() || write.is_without_effect);
+        if waits {
+            return code.passing.restart_deadline;
+        }
+        if self.profile(at.device).read_back == ReadBack::None {
+            return self.repeat_unread(at);
+        }
+        if write.place().is_some() {
+            return self.verify(at);
+        }
+        self.want_proof_listing(at);
+        None
+    }
+
+    /// Without reads the same step is repeated under its own key until it is answered for certain (`P-04`).
+    fn repeat_unread(&mut self, at: At) -> Option<Timestamp> {
+        let write = self.code(at).write.clone()?;
+        let closing = write.closed?;
+        if self.code(at).retry.not_before.is_none() {
+            self.attempt_failed(at, closing.at, 0);
+        }
+        let not_before = self.code(at).retry.not_before?;
+        if not_before > self.now || !self.is_writable(at.device) {
+            return Some(not_before);
+        }
+        if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
+            self.code_mut(at).retry.not_before = None;
+            self.send_write(at, write.op);
+        }
+        None
+    }
+
+    /// Stores what is wanted: in place where an entry of ours is, else anew.
+    fn store(&mut self, at: At, wanted: &Content) -> Option<Timestamp> {
+        let is_due_now = self.code(at).record.status != Status::Removing;
+        if !is_due_now {
+            return None;
+        }
+        if let Some(obstacle) = self.obstacle(at, wanted) {
+            self.meet_obstacle(at, obstacle);
+            return None;
+        }
+        self.clear_obstacle(at);
+        if let Err(wait) = self.may_write(at) {
+            return wait;
+        }
+        let (family, in_place) = (self.profile(at.device).family, self.profile(at.device).update_in_place);
+        let held = self.code(at).held.clone();
+        let op = match (family, held) {
+            (Family::ById, Some(held)) if !in_place => return self.erase(at, held.place),
+            (Family::ById, Some(held)) => self.replace_op(at, wanted, &held)?,
+            (Family::ById, None) => self.create_op(at, wanted),
+            (Family::BySlot, held) => {
+                let slot = match held.map(|held| held.place) {
+                    Some(Place::Slot(slot)) => slot,
+                    Some(Place::Handle(_)) | None => self.scouted_slot(at)?,
+                };
+                Op::SetSlot { slot, pin: wanted.pin, name: wanted.name.clone() }
+            }
+        };
+        self.send_when_called(at, op)
+    }
+
+    fn create_op(&mut self, at: At, wanted: &Content) -> Op {
+        let window = self.window_for_now(at, wanted.window);
+        Op::CreateEntry { pin: wanted.pin, name: wanted.name.clone(), window }
+    }
+
+    /// The window as it goes out; a start that the vendor's margin moves is remembered (`F-22`).
+    fn window_for_now(&mut self, at: At, window: Option<Window>) -> Option<Window> {
+        let margin = self.profile(at.device).start_margin_ms;
+        let declared = self.code(at).window().filter(|_| window.is_some())?;
+        let moved = self.policy.window_to_store(declared, self.now, margin);
+        if moved != declared {
+            self.code_mut(at).moved_window = Some(moved);
+        }
+        Some(moved)
+    }
+
+    fn replace_op(&mut self, at: At, wanted: &Content, held: &Held) -> Option<Op> {
+        let Place::Handle(handle) = held.place else { return None };
+        let window = self.window_for_now(at, wanted.window);
+        let is_schedule_only = held.pin == Some(wanted.pin) && held.name.as_ref() == Some(&wanted.name) && held.is_enabled;
+        Some(if is_schedule_only && self.profile(at.device).schedules {
+            Op::SetSchedule { handle, window }
+        } else {
+            Op::ReplaceEntry { handle, pin: wanted.pin, name: wanted.name.clone(), window }
+        })
+    }
+
+    /// Erases one place that is ours.
+    fn erase(&mut self, at: At, place: Place) -> Option<Timestamp> {
+        if let Err(wait) = self.may_write(at) {
+            return wait;
+        }
+        let op = match place {
+            Place::Handle(handle) => Op::DeleteEntry { handle },
+            Place::Slot(slot) => Op::ClearSlot { slot },
+        };
+        self.send_when_called(at, op)
+    }
+
+    fn send_when_called(&mut self, at: At, op: Op) -> Option<Timestamp> {
+        let account = self.device(at.device).account;
+        if self.may_call(account, self.urgency(at), Who::Lock(at)) {
+            self.send_write(at, op);
+        }
+        None
+    }
+
+    /// Codes that are wanted sooner go first.
+    pub(super) fn urgency(&self, at: At) -> Urgency {
+        let record = &self.code(at).record;
+        Urgency::Write(record.starts_at.unwrap_or(record.created_at))
+    }
+
+    /// Whether a write may go out now. If not: when to look again, where the clock can tell.
+    fn may_write(&mut self, at: At) -> Result<(), Option<Timestamp>> {
+        let code = self.code(at);
+        if !self.is_writable(at.device) || !self.caches[at.device as usize].has_inventory {
+            return Err(None);
+        }
+        match code.block {
+            Some(Block::Refused(_)) if code.goal == Goal::Hold => return Err(None),
+            Some(Block::Twin(until)) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
+            Some(Block::Refused(_) | Block::Twin(_)) | None => {}
+        }
+        if code.unanswered.is_some() {
+            let deadline = code.passing.restart_deadline;
+            if deadline.is_none_or(|deadline| deadline > self.now) {
+                return Err(deadline);
+            }
+            self.on_answered(at);
+        }
+        if let Some(not_before) = self.code(at).retry.not_before.filter(|not_before| *not_before > self.now) {
+            return Err(Some(not_before));
+        }
+        if let Some(free_at) = self.lock_busy_until(at) {
+            self.caches[at.device as usize].waiting.insert(at.n);
+            return Err(Some(free_at));
+        }
+        Ok(())
+    }
+
+    /// A hub takes one write for a lock at a time (`hub_radio_collides`); a lost one does not hold up the others for long.
+    fn lock_busy_until(&self, at: At) -> Option<Timestamp> {
+        let profile = self.profile(at.device);
+        if profile.family == Family::ById {
+            return None;
+        }
+        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        let open = others.filter_map(|code| code.write.as_ref()).filter(|write| write.closed.is_none() && !write.is_without_effect);
+        open.map(|write| write.sent_at + profile.lat_max_ms).filter(|until| *until > self.now).min()
+    }
+}

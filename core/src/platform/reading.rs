@@ -1,0 +1,228 @@
+//! Direct reads of one place, and what they show of the code whose place it is (port.md 5).
+
+use super::Platform;
+use super::likeness::{Likeness, like_held};
+use super::pace::Urgency;
+use super::state::Write;
+use super::step::{At, Who};
+use crate::id::{Epoch, Slot};
+use crate::port::{Answer, Item, OnLock, Op, Place, SlotContent};
+use crate::time::Timestamp;
+use crate::vendor::ReadBack;
+
+/// A read under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub sent_at: Timestamp,
+    pub kind: ReadKind,
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReadKind {
+    /// The devices of an account.
+    Devices { account: u32 },
+    /// The description of one device.
+    Device { device: u32, epoch: Epoch },
+    /// All entries of a lock.
+    Entries { device: u32, epoch: Epoch },
+    /// One place, for the code that is or may be there.
+    Place { at: At, place: Place, epoch: Epoch },
+    /// One slot, to see whether it is free.
+    Scout { at: At, slot: Slot, epoch: Epoch },
+}
+
+/// How far a read may be relied on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Evidence {
+    pub sent_at: Timestamp,
+    pub is_fresh: bool,
+}
+
+impl Platform {
+    /// An answer to any read.
+    pub(super) fn on_read_answer(&mut self, read: Read, answer: Answer) {
+        match read.kind {
+            ReadKind::Devices { account } => self.on_devices(account, &read, answer),
+            ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
+            ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
+            ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
+            ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
+            // Read in an incarnation that is over.
+            ReadKind::Device { .. } | ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
+        }
+    }
+
+    /// Wants a direct fresh read of the code's place.
+    pub(super) fn want_verify(&mut self, at: At, not_before: Timestamp) {
+        let passing = &mut self.code_quiet(at).passing;
+        passing.verify_at = Some(passing.verify_at.map_or(not_before, |wanted| wanted.min(not_before)));
+        self.again(at);
+    }
+
+    /// Reads the place of the code's write or entry directly, when it is time to.
+    pub(super) fn verify(&mut self, at: At) -> Option<Timestamp> {
+        let code = self.code(at);
+        let place = code.write.as_ref().and_then(Write::place).or(code.held.as_ref().map(|held| held.place))?;
+        if code.passing.read.is_some() || self.device(at.device).has_path_error() {
+            return None;
+        }
+        let wait = earliest_of_both(code.passing.verify_at, code.passing.read_not_before);
+        if wait.is_some_and(|wait| wait > self.now) {
+            return wait;
+        }
+        if self.profile(at.device).read_back == ReadBack::None {
+            self.code_quiet(at).passing.verify_at = None;
+            return None;
+        }
+        let account = self.device(at.device).account;
+        if self.may_call(account, Urgency::Proof, Who::Lock(at)) {
+            let op = match place {
+                Place::Handle(handle) => Op::ReadEntry { handle, fresh: true },
+                Place::Slot(slot) => Op::ReadSlot { slot, fresh: true },
+            };
+            let epoch = self.device(at.device).epoch();
+            self.ask_for_code(at, op, ReadKind::Place { at, place, epoch });
+        }
+        None
+    }
+
+    pub(super) fn ask_for_code(&mut self, at: At, op: Op, kind: ReadKind) {
+        let account = self.device(at.device).account;
+        let id = self.code(at).record.access_code_id;
+        let command = self.send_read(account, Some(at.device), Some(id), op);
+        self.reads.insert(command, Read { sent_at: self.now, kind });
+        self.code_quiet(at).passing.read = Some(command);
+    }
+
+    /// A direct read has answered, or failed to.
+    fn on_place(&mut self, at: At, place: Place, read: &Read, answer: &Answer) {
+        if self.find(at).is_none() {
+            return;
+        }
+        self.code_quiet(at).passing.read = None;
+        self.again(at);
+        let shown = match look(answer) {
+            Some(Look::Entry(item)) => Some(item),
+            Some(Look::Nothing | Look::Reserved | Look::NoPlace) => None,
+            None => {
+                self.on_read_failure(at, read, answer);
+                return;
+            }
+        };
+        let passing = &mut self.code_quiet(at).passing;
+        passing.read_failures = 0;
+        passing.read_not_before = None;
+        self.on_contact(at.device, read.sent_at);
+        let places = &mut self.caches[at.device as usize].places;
+        match shown {
+            Some(item) => places.insert(place, Item { place, ..item.clone() }),
+            None => places.remove(&place),
+        };
+        self.on_shown(at, place, shown, Evidence { sent_at: read.sent_at, is_fresh: true });
+    }
+
+    pub(super) fn on_read_failure(&mut self, at: At, read: &Read, answer: &Answer) {
+        let account = self.device(at.device).account;
+        self.take_condition(account, Some(at.device), read.sent_at, answer);
+        let (now, policy) = (self.now, self.policy);
+        let passing = &mut self.code_quiet(at).passing;
+        passing.read_not_before = Some(now + policy.probe_delay_ms(passing.read_failures));
+        passing.read_failures = passing.read_failures.saturating_add(1);
+    }
+
+    /// What a read shows in a place of the code.
+    pub(super) fn on_shown(&mut self, at: At, place: Place, item: Option<&Item>, evidence: Evidence) {
+        let code = self.code(at);
+        if code.write.as_ref().is_some_and(|write| write.place() == Some(place)) {
+            self.judge_write(at, item, evidence);
+            return;
+        }
+        if code.write.is_some() {
+            return;
+        }
+        let Some(held) = code.held.as_ref().filter(|held| held.place == place) else {
+            if item.is_none() && evidence.is_fresh {
+                self.on_erased(at, Some(place));
+            }
+            return;
+        };
+        if !code.record.is_managed && !code.is_gone {
+            self.on_stranger_shown(at, item, evidence);
+            return;
+        }
+        let likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
+        let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
+        let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
+        let is_disabled = held.is_enabled && (is_off || is_unloaded);
+        let is_renamed = item
+            .is_some_and(|item| self.policy.name_difference_is_modification() && item.name != code.record.name.as_deref().map(Into::into));
+        if likeness != Likeness::Different && !is_disabled && !is_renamed {
+            self.on_still_there(at, evidence);
+            return;
+        }
+        let confirmed_at = held.confirmed_at;
+        let lag = self.profile(at.device).read_lag_ms;
+        if self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag, evidence.is_fresh) {
+            self.code_quiet(at).passing.verify_at = None;
+            self.overturn(at, item);
+        } else {
+            self.caches[at.device as usize].is_clean = false;
+            self.want_verify(at, confirmed_at + lag);
+        }
+    }
+
+    fn on_still_there(&mut self, at: At, evidence: Evidence) {
+        if evidence.is_fresh {
+            let passing = &mut self.code_quiet(at).passing;
+            passing.verify_at = None;
+            passing.was_told_removed = false;
+        }
+        if self.ends_outage(at, evidence) {
+            self.resolve(at);
+        }
+    }
+}
+
+/// What a direct read shows of a place.
+pub(super) enum Look<'a> {
+    Nothing,
+    Entry(&'a Item),
+    /// The lock keeps the place for itself.
+    Reserved,
+    /// There is no such place, or no such entry.
+    NoPlace,
+}
+
+/// What a direct read shows; none if it failed.
+pub(super) fn look(answer: &Answer) -> Option<Look<'_>> {
+    match answer {
+        Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => Some(Look::Entry(item)),
+        Answer::Slot(SlotContent::Free { .. }) => Some(Look::Nothing),
+        Answer::Slot(SlotContent::Reserved) => Some(Look::Reserved),
+        Answer::NotFound => Some(Look::NoPlace),
+        Answer::Accepted
+        | Answer::Done { .. }
+        | Answer::Refused(_)
+        | Answer::Busy
+        | Answer::QueueFull
+        | Answer::RateLimited { .. }
+        | Answer::Unreachable(_)
+        | Answer::Unauthorized
+        | Answer::Gone
+        | Answer::MaybeDuplicate
+        | Answer::ServerError { .. }
+        | Answer::TimedOut
+        | Answer::Entries { .. }
+        | Answer::Devices { .. }
+        | Answer::Device(_)
+        | Answer::Clock { .. } => None,
+    }
+}
+
+fn earliest_of_both(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.max(right)),
+        (left, right) => left.or(right),
+    }
+}

@@ -1,0 +1,463 @@
+//! What survives a crash, as one serialisable value; and beside it, marked as skipped, what is free to lose (`R-60`).
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access_code::{Record, Status, Type};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, WorkspaceId};
+use crate::pin::Pin;
+use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
+use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
+use crate::time::{Timestamp, Window};
+
+/// All durable state.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Durable {
+    /// Starts of a process so far, this one included; it keeps the ids of reads apart.
+    pub boots: u32,
+    /// The number of the next mutating command.
+    pub next_command: u64,
+    /// In the order of the configuration.
+    pub accounts: Vec<Account>,
+    /// In the order of discovery.
+    pub devices: Vec<Device>,
+}
+
+/// One connected account.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub errors: Vec<ErrorEntry>,
+    /// Calls refused in a row (`V-17`).
+    pub refusals: u32,
+}
+
+/// One lock (`R-57`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Device {
+    pub id: DeviceId,
+    pub account: u32,
+    pub info: DeviceInfo,
+    pub is_removed: bool,
+    /// The part of the path that a command found down; cleared by contact.
+    pub unreachable: Option<PathPart>,
+    /// A lasting refusal that concerns the device and not a code.
+    pub refusal: Option<Reason>,
+    pub errors: Vec<ErrorEntry>,
+    pub warnings: Vec<WarningEntry>,
+    pub is_pool_active: bool,
+    pub is_backup_available: bool,
+    /// Entries that the lock held when it called itself full (`I-DEV-03`).
+    pub capacity_met: Option<u32>,
+    /// The first slot that the lock said it has not.
+    pub first_missing_slot: Option<Slot>,
+    /// Slots that the lock keeps for itself.
+    pub closed_slots: BTreeSet<Slot>,
+    /// A refill ended for want of room; it waits for an entry to leave.
+    pub is_refill_blocked: bool,
+    /// The latest reversal by others (`R-62`).
+    pub last_reversal: Option<Timestamp>,
+    /// Another writer's work was seen since the peace (`R-62`).
+    pub saw_other_writer: bool,
+    pub codes_made: u64,
+    /// In order of creation; gone ones too, as long as they are remembered.
+    pub codes: Vec<Code>,
+}
+
+impl Device {
+    pub fn epoch(&self) -> Epoch {
+        self.info.epoch
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = &Code> {
+        self.codes.iter().filter(|code| !code.is_gone)
+    }
+
+    pub fn has_path_error(&self) -> bool {
+        self.errors.iter().any(|entry| is_path_error(entry.error_code))
+    }
+}
+
+/// The errors of a device or account under which nothing is written (`I-DEV-10`).
+pub(super) fn is_path_error(code: ErrorCode) -> bool {
+    !matches!(code, ErrorCode::EmptyBackupAccessCodePool | ErrorCode::AuxiliaryHeatRunning | ErrorCode::SaltoKsSubscriptionLimitExceeded)
+}
+
+/// What the lock shall come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Goal {
+    /// Hold the code from its due time to its end.
+    Hold,
+    /// Hold nothing; the record stays.
+    Rest,
+    /// Hold nothing; then the record ends.
+    End,
+}
+
+/// An entry, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    pub place: Place,
+    pub pin: Option<Pin>,
+    pub window: Option<Window>,
+    pub name: Option<Name>,
+    pub is_enabled: bool,
+    /// When it was confirmed to be there.
+    pub confirmed_at: Timestamp,
+}
+
+/// A mutating command that is not settled (`P-05`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Write {
+    pub command: CommandId,
+    pub key: Key,
+    pub op: Op,
+    pub sent_at: Timestamp,
+    pub accepted_at: Option<Timestamp>,
+    pub closed: Option<Closing>,
+    /// A conclusive read showed that it had no effect, before it was closed.
+    pub is_without_effect: bool,
+}
+
+impl Write {
+    /// Since when a fresh read runs after it for certain (`P-02`, `P-05` b).
+    pub fn runs_before_reads_since(&self) -> Option<Timestamp> {
+        self.accepted_at.or(self.closed.map(|closing| closing.at))
+    }
+
+    /// The place it aims at; none for a creation that the vendor places.
+    pub fn place(&self) -> Option<Place> {
+        match &self.op {
+            Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle } => Some(Place::Handle(*handle)),
+            Op::SetSlot { slot, .. } | Op::ClearSlot { slot } => Some(Place::Slot(*slot)),
+            Op::CreateEntry { .. }
+            | Op::ListEntries { .. }
+            | Op::ReadEntry { .. }
+            | Op::ReadSlot { .. }
+            | Op::ListDevices { .. }
+            | Op::GetDevice
+            | Op::ReadClock
+            | Op::SetClock { .. } => None,
+        }
+    }
+
+    /// What it stores, if it stores: PIN, window and name.
+    pub fn content(&self) -> Option<(Pin, Option<Window>, Name)> {
+        match &self.op {
+            Op::CreateEntry { pin, name, window } | Op::ReplaceEntry { pin, name, window, .. } => Some((*pin, *window, name.clone())),
+            Op::SetSlot { pin, name, .. } => Some((*pin, None, name.clone())),
+            Op::SetSchedule { .. }
+            | Op::DeleteEntry { .. }
+            | Op::ClearSlot { .. }
+            | Op::ListEntries { .. }
+            | Op::ReadEntry { .. }
+            | Op::ReadSlot { .. }
+            | Op::ListDevices { .. }
+            | Op::GetDevice
+            | Op::ReadClock
+            | Op::SetClock { .. } => None,
+        }
+    }
+}
+
+/// How a write was closed without being settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Closing {
+    pub at: Timestamp,
+    pub doubt: Doubt,
+}
+
+/// What is to be concluded if reads show nothing of the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Doubt {
+    /// It had no effect, for a reason unknown.
+    Lost,
+    /// The vendor said that the PIN is taken.
+    PinTaken,
+    /// The vendor said that the name is taken.
+    NameTaken,
+    /// The vendor gave the sign that stands for duplicates and for other failures.
+    Unclear,
+}
+
+/// A set or remove episode (lifecycle 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Episode {
+    /// Its timers count from here.
+    pub since: Timestamp,
+    pub is_delayed: bool,
+    pub is_failed: bool,
+}
+
+impl Episode {
+    pub fn begin(since: Timestamp) -> Self {
+        Self { since, is_delayed: false, is_failed: false }
+    }
+}
+
+/// A refusal that the clock does not cure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Block {
+    /// Until record, device or capacity change (`R-20`).
+    Refused(Reason),
+    /// Told to be a twin; until something changes, or this instant (`R-54`).
+    Twin(Timestamp),
+}
+
+/// Back-off of one code (`R-03`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retry {
+    /// Failures in a row since the cause last changed.
+    pub failures: u32,
+    /// Since when it fails.
+    pub since: Option<Timestamp>,
+    /// No attempt before.
+    pub not_before: Option<Timestamp>,
+    /// Writes in a row that were acknowledged and then read back absent (`R-54`).
+    pub absences: u32,
+}
+
+/// Which events this content of the code has had already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub scheduled: bool,
+    pub set: bool,
+}
+
+/// One code: what was asked (`record`), what was last sent (`write`), what was last confirmed (`held`). What the last reads show is the
+/// device's [`super::reading::Memory`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Code {
+    pub record: Record,
+    /// Its number on the device, from 1.
+    pub n: u64,
+    /// The record ended; the rest is a tombstone (`F-06`).
+    pub is_gone: bool,
+    pub goal: Goal,
+    pub prefers_native: bool,
+    pub is_native: bool,
+    /// Counts intents that change what is stored.
+    pub version: u32,
+    /// Counts settled commands; part of the key (`P-04`).
+    pub phase: u64,
+    /// The name as the lock shows it.
+    pub display: Name,
+    /// The window as it was sent, where the vendor's margin moved it (`F-22`).
+    pub moved_window: Option<Window>,
+    pub held: Option<Held>,
+    /// Further entries of its own: twins the world made, old states that came back.
+    pub surplus: Vec<Held>,
+    /// What its entries held before.
+    pub past: Vec<Held>,
+    pub write: Option<Write>,
+    /// A command that reads settled before anything answered it; nothing else is sent until something does (`I-DEV-09`).
+    pub unanswered: Option<CommandId>,
+    /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
+    pub has_trace: bool,
+    pub told: Told,
+    pub episode: Option<Episode>,
+    /// Its status before it became `unknown`.
+    pub before_outage: Option<Status>,
+    pub block: Option<Block>,
+    pub retry: Retry,
+    pub draws: u64,
+    pub events: u64,
+    pub is_pulled: bool,
+    pub reversals: Vec<Timestamp>,
+    pub is_in_fight: bool,
+    #[serde(skip)]
+    pub passing: Passing,
+}
+
+/// What a code may forget in a crash.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passing {
+    /// The registered wake.
+    pub wake: Option<Timestamp>,
+    /// The direct read under way.
+    pub read: Option<CommandId>,
+    /// A direct fresh read is wanted, not before this.
+    pub verify_at: Option<Timestamp>,
+    pub read_failures: u32,
+    /// Begin of the first complete fresh listing without it (`P-12`).
+    pub absent_since: Option<Timestamp>,
+    /// A slot that a fresh read showed free, and when that read began.
+    pub scouted: Option<(Slot, Timestamp)>,
+    /// Reads for it failed; not before this the next one.
+    pub read_not_before: Option<Timestamp>,
+    /// The slot of a write that only `Done` can prove; the next one goes there too.
+    pub kept_slot: Option<Slot>,
+    /// A notice told that its entry was removed.
+    pub was_told_removed: bool,
+    /// After a restart an unclosed write counts as timed out here (`P-01`).
+    pub restart_deadline: Option<Timestamp>,
+}
+
+impl Code {
+    /// Whether something of it is or may be in the lock's memory.
+    pub fn may_be_on_lock(&self) -> bool {
+        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(|write| write.content().is_some())
+    }
+
+    pub fn window(&self) -> Option<Window> {
+        self.record.window()
+    }
+
+    /// The schedule that goes to the lock; a pulled backup keeps none (`fit`).
+    pub fn stored_window(&self) -> Option<Window> {
+        let window = self.window().filter(|_| self.is_native && !self.record.is_backup);
+        self.moved_window.filter(|_| window.is_some()).or(window)
+    }
+
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.record.ends_at.is_some_and(|ends_at| ends_at <= now)
+    }
+
+    /// Whether the door shall open for it now, as far as its status tells (lifecycle 4.2: T02, T03).
+    pub fn is_before_native_start(&self, now: Timestamp) -> bool {
+        self.is_native && self.record.starts_at.is_some_and(|starts_at| now < starts_at)
+    }
+
+    pub fn is_owners(&self) -> bool {
+        self.record.is_managed && !self.record.is_backup
+    }
+
+    /// All entries that are or may be in memory under this code.
+    pub fn entries(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().chain(&self.surplus)
+    }
+
+    /// PINs that are or may be in memory under this code.
+    pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
+        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
+    }
+
+    pub fn set_window(&mut self, window: Option<Window>) {
+        self.record.starts_at = window.map(|window| window.starts_at);
+        self.record.ends_at = window.map(|window| window.ends_at);
+        self.record.kind = if window.is_some() { Type::TimeBound } else { Type::Ongoing };
+    }
+
+    pub fn raise_error(&mut self, code: ErrorCode, now: Timestamp) {
+        raise(&mut self.record.errors, code, now);
+    }
+
+    pub fn raise_warning(&mut self, code: WarningCode, now: Timestamp) {
+        if !self.record.warnings.iter().any(|entry| entry.warning_code == code) {
+            self.record.warnings.push(WarningEntry { warning_code: code, created_at: now });
+        }
+    }
+
+    pub fn clear_error(&mut self, code: ErrorCode) {
+        self.record.errors.retain(|entry| entry.error_code != code);
+    }
+
+    pub fn clear_warning(&mut self, code: WarningCode) {
+        self.record.warnings.retain(|entry| entry.warning_code != code);
+    }
+
+    pub fn has_error(&self, code: ErrorCode) -> bool {
+        self.record.errors.iter().any(|entry| entry.error_code == code)
+    }
+
+    /// Drops what tells of trouble with setting (`I-ERR-07`); what others did to the code stays.
+    pub fn clear_set_problems(&mut self, keeps_delay: bool) {
+        self.record.errors.retain(|entry| {
+            matches!(
+                entry.error_code,
+                ErrorCode::FailedToRemoveFromDevice
+                    | ErrorCode::KwiksetUnableToConfirmDeletion
+                    | ErrorCode::CodeModifiedExternalToSeam
+                    | ErrorCode::AugustLockMissingKeypad
+            )
+        });
+        self.record.warnings.retain(|entry| match entry.warning_code {
+            WarningCode::DelayInSettingOnDevice => keeps_delay,
+            WarningCode::CodeModifiedExternalToSeam
+            | WarningCode::DelayInRemovingFromDevice
+            | WarningCode::ThirdPartyIntegrationDetected
+            | WarningCode::IglooAlgopinMustBeUsedWithin24Hours
+            | WarningCode::ManagementTransferred => true,
+            WarningCode::SmartthingsFailedToSetAccessCode
+            | WarningCode::SchlageDetectedDuplicate
+            | WarningCode::SchlageCreationOutage
+            | WarningCode::AugustDeviceProgrammingDelay
+            | WarningCode::AugustLockTemporarilyOffline
+            | WarningCode::KwiksetUnableToConfirmCode => false,
+        });
+    }
+
+    pub fn clear_removal_problems(&mut self) {
+        self.clear_error(ErrorCode::FailedToRemoveFromDevice);
+        self.clear_error(ErrorCode::KwiksetUnableToConfirmDeletion);
+        self.clear_warning(WarningCode::DelayInRemovingFromDevice);
+    }
+}
+
+/// Adds an error unless it is there (`R-09`).
+pub(super) fn raise(errors: &mut Vec<ErrorEntry>, code: ErrorCode, now: Timestamp) {
+    if !errors.iter().any(|entry| entry.error_code == code) {
+        errors.push(ErrorEntry { error_code: code, created_at: now });
+    }
+}
+
+/// A record without anything in it; unmanaged, as found.
+pub(super) fn blank_record(id: CodeId, workspace_id: WorkspaceId, device_id: DeviceId, created_at: Timestamp) -> Record {
+    Record {
+        access_code_id: id,
+        workspace_id,
+        device_id,
+        code: None,
+        common_code_key: None,
+        created_at,
+        starts_at: None,
+        ends_at: None,
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        is_backup: false,
+        is_external_modification_allowed: false,
+        is_managed: false,
+        is_offline_access_code: false,
+        is_one_time_use: false,
+        is_scheduled_on_device: false,
+        is_waiting_for_code_assignment: false,
+        name: None,
+        pulled_backup_access_code_id: None,
+        status: Status::Set,
+        kind: Type::Ongoing,
+    }
+}
+
+/// A code that has done nothing yet.
+pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
+    Code {
+        record,
+        n,
+        is_gone: false,
+        goal: Goal::Hold,
+        prefers_native: true,
+        is_native: false,
+        version: 0,
+        phase: 0,
+        display,
+        moved_window: None,
+        held: None,
+        surplus: Vec::new(),
+        past: Vec::new(),
+        write: None,
+        unanswered: None,
+        has_trace: false,
+        told: Told::default(),
+        episode: None,
+        before_outage: None,
+        block: None,
+        retry: Retry::default(),
+        draws: 0,
+        events: 0,
+        is_pulled: false,
+        reversals: Vec::new(),
+        is_in_fight: false,
+        passing: Passing::default(),
+    }
+}

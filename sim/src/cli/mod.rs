@@ -1,0 +1,210 @@
+//! The `keyway` program: reads what it is asked, hands it to the rooms that do the work, and prints what they say.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::plan::Plan;
+use crate::report::Look;
+use crate::run::{Options, Outcome};
+use crate::scenario::{self, BadInput};
+use crate::verdict::Verdict;
+
+mod explain;
+mod progress;
+mod run;
+mod target;
+
+pub use progress::Progress;
+
+/// What the program does its work with. A build that lacks a part says so when it is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Engine {
+    /// Runs a checked plan against the controller under test, and judges it.
+    pub run: Option<fn(&Plan, Options) -> Outcome>,
+    /// The plan of a seed.
+    pub generate: Option<fn(u64) -> Plan>,
+    /// Runs many seeds, prints what came of them, and gives the gravest verdict.
+    pub sweep: Option<fn(&Sweep) -> Verdict>,
+    /// Runs the broken controllers, prints which invariant catches which, and gives the verdict.
+    pub mutants: Option<fn() -> Verdict>,
+}
+
+/// A deterministic simulation of smart locks, their clouds and the people at them: does the platform still tell the
+/// truth, and does the right PIN still open the right door, when everything misbehaves?
+#[derive(Debug, Parser)]
+#[command(name = "keyway", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 as expected, 2 bad input, 10 safety, 11 liveness, 12 contract, 13 expectation not met, \
+14 panic, 15 stuck, 16 non-determinism, 17 vacuous.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run stories and judge them
+    #[command(after_help = "Examples:\n  keyway run scenarios\n  keyway run seed:4711 --timeline\n  \
+keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
+    Run(Run),
+    /// Check scenario files without running them
+    Check {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of a scenario file, for editors
+    Schema,
+    /// Run the plans of many seeds
+    #[command(after_help = "Example:\n  keyway sweep --seeds 0..20000")]
+    Sweep(Sweep),
+    /// Run deliberately broken controllers, and print what catches them
+    Mutants,
+    /// Say what an id or a word means: an invariant, a rule, a quirk, a problem
+    Explain {
+        /// Such as I-STA-01, R-20, T07, hub_power_lost, device_offline.
+        word: String,
+    },
+}
+
+/// Arguments of `keyway run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Files, folders (with all that is in them), and seeds such as seed:4711
+    #[arg(required = true, value_name = "PATH|seed:N")]
+    pub what: Vec<String>,
+    /// Only stories whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Write all that happens, as JSON lines; for one story
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// The seed of the world's noise, instead of the plan's
+    #[arg(long, value_name = "N")]
+    pub noise_seed: Option<u64>,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Draw each story, also one that passes
+    #[arg(long)]
+    pub timeline: bool,
+}
+
+/// Arguments of `keyway sweep`.
+#[derive(Args, Clone, Debug)]
+pub struct Sweep {
+    /// From the first to before the last
+    #[arg(long, value_name = "A..B", value_parser = seeds_of)]
+    pub seeds: std::ops::Range<u64>,
+    /// As many as there are cores, unless said otherwise
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+fn seeds_of(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let expected = || "expected a range such as 0..20000".to_owned();
+    let (from, to) = text.split_once("..").ok_or_else(expected)?;
+    let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
+    let (from, to) = (number(from)?, number(to)?);
+    if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main(engine: Engine) -> ExitCode {
+    let verdict = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(engine, &arguments),
+        Command::Check { paths } => check(&paths),
+        Command::Schema => {
+            say(&format!("{:#}\n", scenario::schema()));
+            Ok(Verdict::Pass)
+        }
+        Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
+        Command::Mutants => part(engine.mutants, "mutants").map(|mutants| mutants()),
+        Command::Explain { word } => explain::explain(&word).map(|text| {
+            say(&text);
+            Verdict::Pass
+        }),
+    };
+    ExitCode::from(verdict.unwrap_or_else(|refused| complain(&refused)).exit_code())
+}
+
+/// Why nothing was done.
+enum Refused {
+    /// A file.
+    Input(BadInput),
+    /// A word of the command line.
+    Word { message: String, help: Option<String> },
+}
+
+impl From<BadInput> for Refused {
+    fn from(bad: BadInput) -> Self {
+        Self::Input(bad)
+    }
+}
+
+fn complain(refused: &Refused) -> Verdict {
+    use std::io::IsTerminal as _;
+    let look = Look::of_stdout();
+    let text = match refused {
+        Refused::Input(bad) => {
+            let in_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            bad.render(in_colour, look.width)
+        }
+        Refused::Word { message, help } => {
+            let help = help.as_ref().map_or(String::new(), |help| format!("  help: {help}\n"));
+            format!("error: {message}\n{help}")
+        }
+    };
+    // Nobody is left to be told if standard error is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    Verdict::BadInput
+}
+
+fn part<T>(part: Option<T>, name: &str) -> Result<T, Refused> {
+    part.ok_or_else(|| Refused::Word { message: format!("this build of keyway has no `{name}`"), help: None })
+}
+
+fn check(paths: &[PathBuf]) -> Result<Verdict, Refused> {
+    let words: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let files = target::files(&words)?;
+    let mut stories = 0;
+    for file in &files {
+        stories += scenario::read(file)?.len();
+    }
+    say(&format!("{} in {}: all well\n", counted(stories, "story", "stories"), counted(files.len(), "file", "files")));
+    Ok(Verdict::Pass)
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Prints to standard output. A reader that has gone away ends the program quietly.
+fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_of_seeds() {
+        assert_eq!(seeds_of("0..20_000"), Ok(0..20_000));
+        for wrong in ["", "5", "5..5", "9..1", "a..b", "-1..2"] {
+            assert!(seeds_of(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `keyway run`: reads everything first, then runs story after story, one line each, and a page for each that failed.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::target::{Target, targets};
+use super::{Engine, Progress, Refused, Run, counted, part, say};
+use crate::expect::settled;
+use crate::plan::Plan;
+use crate::report::Look;
+use crate::report::page::Failure;
+use crate::report::timeline::Timeline;
+use crate::run::{Figures, Options, Outcome};
+use crate::scenario;
+use crate::verdict::{Finding, Verdict};
+
+/// Where the plans of failed seeds are kept.
+const FINDINGS: &str = "keyway-findings";
+
+/// A story and where it comes from.
+struct Story {
+    plan: Plan,
+    /// The words by which the command line can name it again.
+    replay: String,
+    is_of_seed: bool,
+}
+
+/// A story with what it came to.
+#[derive(Serialize)]
+struct Line<'a> {
+    story: &'a str,
+    verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<&'a Finding>,
+    hash: String,
+    figures: Figures,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    written: Vec<PathBuf>,
+}
+
+/// Runs what the command line says; the gravest verdict wins.
+pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
+    let stories = stories(engine, arguments)?;
+    if arguments.trace.is_some() && stories.len() != 1 {
+        let message = format!("`--trace` is for one story, but these are {}", stories.len());
+        return Err(Refused::Word { message, help: Some("choose one with `--only NAME`".to_owned()) });
+    }
+    let run = part(engine.run, "run")?;
+    let mut verdicts = Vec::new();
+    let mut progress = Progress::of(stories.len() as u64, "stories");
+    for story in &stories {
+        let verdict = one(run, story, arguments, &progress)?;
+        verdicts.push(verdict);
+        progress.done(verdicts.len() as u64);
+    }
+    progress.end();
+    if !arguments.json {
+        say(&summary(&verdicts));
+    }
+    Ok(verdicts.into_iter().max().unwrap_or(Verdict::Pass))
+}
+
+/// All stories, read and checked before the first one runs.
+fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
+    let mut stories = Vec::new();
+    for target in targets(&arguments.what)? {
+        match target {
+            Target::File(path) => {
+                let plans = scenario::read(&path)?;
+                let several = plans.len() > 1;
+                for plan in plans {
+                    let only = if several { format!(" --only {}", plan.name) } else { String::new() };
+                    stories.push(Story { replay: format!("{}{only}", path.display()), plan, is_of_seed: false });
+                }
+            }
+            Target::Seed(seed) => {
+                let plan = part(engine.generate, "seed")?(seed);
+                stories.push(Story { plan, replay: format!("seed:{seed}"), is_of_seed: true });
+            }
+        }
+    }
+    if let Some(only) = &arguments.only {
+        let names: Vec<String> = stories.iter().map(|story| story.plan.name.clone()).collect();
+        // A whole name means that story alone, not its variants too.
+        let exact = names.iter().any(|name| name == only);
+        stories.retain(|story| if exact { story.plan.name == *only } else { story.plan.name.contains(only.as_str()) });
+        if stories.is_empty() {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let help = scenario::nearest(only, &names).map(|near| format!("did you mean `{near}`?"));
+            return Err(Refused::Word { message: format!("no story of a name with `{only}`"), help });
+        }
+    }
+    for story in &mut stories {
+        if let Some(seed) = arguments.noise_seed {
+            story.plan.noise_seed = seed;
+            if !story.is_of_seed {
+                story.replay = format!("{} --noise-seed {seed}", story.replay);
+            }
+        }
+    }
+    Ok(stories)
+}
+
+fn one(run: fn(&Plan, Options) -> Outcome, story: &Story, arguments: &Run, progress: &Progress) -> Result<Verdict, Refused> {
+    let plan = &story.plan;
+    let keep_log = arguments.trace.is_some() || arguments.timeline;
+    let mut outcome = run(plan, Options { keep_log, ..Options::default() });
+    let mut verdict = settled(plan, &outcome);
+    let mut written = Vec::new();
+    let mut replay = format!("keyway run {}", story.replay);
+    if verdict != Verdict::Pass && story.is_of_seed {
+        // The plan is safe before anything else is tried with it.
+        let path = PathBuf::from(FINDINGS).join(format!("{}.json", plan.name.replace('/', "-")));
+        scenario::write(&path, &scenario::to_text(plan)).map_err(|wrong| unwritten(&path, &wrong))?;
+        replay = format!("keyway run {}", path.display());
+        written.push(path);
+    }
+    if verdict != Verdict::Pass && !keep_log && !arguments.json {
+        let again = run(plan, Options { keep_log: true, ..Options::default() });
+        if again.hash != outcome.hash {
+            verdict = Verdict::NonDeterminism;
+        }
+        outcome = again;
+    }
+    if let Some(path) = &arguments.trace {
+        let text = crate::report::trace(&outcome);
+        scenario::write(path, &text).map_err(|wrong| unwritten(path, &wrong))?;
+        written.push(path.clone());
+    }
+    let text = if arguments.json {
+        json_line(plan, verdict, &outcome, written)
+    } else {
+        told(plan, verdict, &outcome, &replay, &written, arguments.timeline)
+    };
+    progress.aside(|| say(&text));
+    Ok(verdict)
+}
+
+fn unwritten(path: &std::path::Path, wrong: &std::io::Error) -> Refused {
+    Refused::Word { message: format!("{}: can't be written: {wrong}", path.display()), help: None }
+}
+
+fn json_line(plan: &Plan, verdict: Verdict, outcome: &Outcome, written: Vec<PathBuf>) -> String {
+    let line = Line {
+        story: &plan.name,
+        verdict,
+        expected: plan.expect.verdict.as_deref(),
+        finding: outcome.finding.as_ref(),
+        hash: format!("{:032x}", outcome.hash),
+        figures: outcome.figures,
+        written,
+    };
+    serde_json::to_string(&line).map(|text| text + "\n").unwrap_or_default()
+}
+
+/// A story's line, and its page or picture.
+fn told(plan: &Plan, verdict: Verdict, outcome: &Outcome, replay: &str, written: &[PathBuf], draws: bool) -> String {
+    let look = Look::of_stdout();
+    if verdict == Verdict::Pass {
+        let expected = plan.expect.verdict.as_ref().map_or(String::new(), |id| format!("  (fails by {id}, as it must)"));
+        let mut text = format!("{}  {}{expected}\n", look.good("ok  "), plan.name);
+        if draws {
+            let about = outcome.finding.iter().flat_map(|finding| &finding.violations).map(|violation| violation.what.as_str());
+            let about: String = about.collect::<Vec<_>>().join(" ");
+            let violated_at = outcome.finding.as_ref().and_then(|finding| finding.violations.first()).map(|violation| violation.at);
+            let timeline = Timeline { plan, facts: &outcome.facts, log: &outcome.log, violated_at, about: &about };
+            text = format!("{text}\n{}\n", timeline.draw(look));
+        }
+        return text;
+    }
+    let shown = Outcome { verdict, ..outcome.clone() };
+    let page = Failure { plan, outcome: &shown, replay, files: written }.page(look);
+    format!("{}  {}\n\n{page}\n", look.bad("FAIL"), plan.name)
+}
+
+fn summary(verdicts: &[Verdict]) -> String {
+    let look = Look::of_stdout();
+    let failed: Vec<Verdict> = verdicts.iter().copied().filter(|verdict| *verdict != Verdict::Pass).collect();
+    let stories = counted(verdicts.len(), "story", "stories");
+    if failed.is_empty() {
+        return format!("{}\n", look.good(&format!("{stories}, all as expected")));
+    }
+    let mut kinds = failed.clone();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let kinds: Vec<String> =
+        kinds.iter().rev().map(|kind| format!("{} {kind}", failed.iter().filter(|verdict| *verdict == kind).count())).collect();
+    format!("{}\n", look.bad(&format!("{stories}, {} not as expected: {}", failed.len(), kinds.join(", "))))
+}

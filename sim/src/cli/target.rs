@@ -1,0 +1,86 @@
+//! What `run` and `check` are pointed at: files, folders with all scenario files in them, and seeds.
+
+use std::path::{Path, PathBuf};
+
+use super::Refused;
+use crate::scenario::nearest;
+
+/// Something to run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A scenario file.
+    File(PathBuf),
+    /// The plan of a seed.
+    Seed(u64),
+}
+
+/// The targets of the words of a command line, in their order; the files of a folder by name.
+pub fn targets(words: &[String]) -> Result<Vec<Target>, Refused> {
+    let mut targets = Vec::new();
+    for word in words {
+        match word.strip_prefix("seed:") {
+            Some(number) => {
+                let seed = number.parse::<u64>().map_err(|_| Refused::Word {
+                    message: format!("`{word}` names no seed"),
+                    help: Some("expected a whole number, such as seed:4711".to_owned()),
+                })?;
+                targets.push(Target::Seed(seed));
+            }
+            None => targets.extend(files_of(Path::new(word))?.into_iter().map(Target::File)),
+        }
+    }
+    Ok(targets)
+}
+
+/// The files of the words of a command line.
+pub fn files(words: &[String]) -> Result<Vec<PathBuf>, Refused> {
+    let mut files = Vec::new();
+    for word in words {
+        files.extend(files_of(Path::new(word))?);
+    }
+    Ok(files)
+}
+
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Refused> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    collect(path, &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        let message = format!("{}: the folder holds no scenario file", path.display());
+        let mut names = Vec::new();
+        others(path, &mut names);
+        let help = names.first().map_or_else(
+            || "expected at least one file whose name ends in .json".to_owned(),
+            |other| format!("expected a file whose name ends in .json; there is `{other}`"),
+        );
+        return Err(Refused::Word { message, help: Some(help) });
+    }
+    Ok(files)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Refused> {
+    let unreadable =
+        |wrong: std::io::Error| Refused::Word { message: format!("{}: can't be read: {}", folder.display(), wrong.kind()), help: None };
+    for entry in folder.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        // A link to a folder could lead in circles; one to a file is as good as the file.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Files that were perhaps meant to be scenario files.
+fn others(folder: &Path, names: &mut Vec<String>) {
+    let Ok(entries) = folder.read_dir() else { return };
+    names.extend(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
+    names.retain(|name| name.rsplit_once('.').is_some_and(|(_, ending)| nearest(ending, &["json"]).is_some()));
+    names.sort();
+}

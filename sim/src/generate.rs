@@ -1,0 +1,185 @@
+//! Seed to plan, swarm style: first what exists at all in this world, then how much of it, then the plan itself.
+//!
+//! Every choice is legal for the vendor it is about: what a plan can't say sensibly is never drawn. A world in
+//! which everything may happen hides what a world with three things in it shows, so each seed leaves most out.
+
+use keyway_core::config::ExpiredRecordPolicy;
+use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+use keyway_core::vendor::Vendor;
+
+use crate::plan::{Plan, PolicyOverrides};
+use crate::plan_text::{Span, Start};
+
+mod chance;
+mod locks;
+mod story;
+mod trouble;
+
+use chance::Chance;
+
+/// The plan of a seed. The same seed gives the same plan on every machine.
+#[must_use]
+pub fn plan_of_seed(seed: u64) -> Plan {
+    let mut chance = Chance::new(seed);
+    let swarm = Swarm::draw(&mut chance);
+    swarm.plan(seed, &mut chance)
+}
+
+/// What exists in a world, drawn before anything else.
+#[derive(Clone, Debug)]
+struct Swarm {
+    vendors: Vec<Vendor>,
+    start: Timestamp,
+    horizon_ms: i64,
+    /// Times of trouble, from and to in milliseconds after the start; between them it is quiet.
+    spells: Vec<(i64, i64)>,
+    /// How likely a lock differs from its vendor's profile, in percent.
+    odd_percent: u64,
+    habits: story::Habits,
+    troubles: trouble::Kinds,
+}
+
+impl Swarm {
+    fn draw(chance: &mut Chance) -> Self {
+        let vendors = chance.some_of(&Vendor::ALL, 40);
+        let horizon_ms = horizon(chance);
+        Self {
+            start: start(chance),
+            horizon_ms,
+            spells: spells(chance, horizon_ms),
+            odd_percent: chance.one_of(&[0, 40, 70, 90]),
+            habits: story::Habits::draw(chance),
+            troubles: trouble::Kinds::draw(chance),
+            vendors,
+        }
+    }
+
+    fn plan(&self, seed: u64, chance: &mut Chance) -> Plan {
+        let mut plan = Plan {
+            name: format!("seed-{seed}"),
+            about: String::new(),
+            start: Start(self.start),
+            horizon: Span(self.horizon_ms),
+            entropy: chance.word(),
+            noise_seed: chance.word(),
+            tie_order: if chance.happens(25) { chance.word() } else { 0 },
+            policy: policy(chance),
+            expired_record_policy: if chance.happens(15) { ExpiredRecordPolicy::RetainUnset } else { ExpiredRecordPolicy::Delete },
+            accounts: Vec::new(),
+            hubs: Vec::new(),
+            devices: Vec::new(),
+            steps: Vec::new(),
+            faults: Vec::new(),
+            crashes: Vec::new(),
+            expect: crate::plan::Expectations::default(),
+        };
+        let locks = locks::add(self, chance, &mut plan);
+        story::add(self, &locks, chance, &mut plan);
+        trouble::add(self, &locks, chance, &mut plan);
+        plan.about = self.about(&plan);
+        plan
+    }
+
+    /// The drawn profile, for a reader of the plan.
+    fn about(&self, plan: &Plan) -> String {
+        let vendors: Vec<_> = self.vendors.iter().map(|vendor| vendor.name()).collect();
+        let mut quirks: Vec<_> = plan.faults.iter().map(|fault| fault.quirk.name()).collect();
+        quirks.sort_unstable();
+        quirks.dedup();
+        let crashes = if plan.crashes.is_empty() { "" } else { "; crashes" };
+        format!("Drawn at random: {}; {} times of trouble; {}{crashes}.", vendors.join(", "), self.spells.len(), quirks.join(", "))
+    }
+
+    /// An instant of the story, often near the beginning or end of a time of trouble.
+    fn moment(&self, chance: &mut Chance) -> i64 {
+        let last = self.horizon_ms - MINUTE_MS;
+        if !self.spells.is_empty() && chance.happens(45) {
+            let (from, to) = chance.one_of(&self.spells);
+            let edge = if chance.happens(60) { from } else { to };
+            let near = edge + chance.within(-3 * MINUTE_MS, 12 * MINUTE_MS);
+            return round(chance, near).clamp(0, last);
+        }
+        let anywhere = chance.within(0, self.horizon_ms * 9 / 10);
+        round(chance, anywhere).clamp(0, last)
+    }
+}
+
+/// Times that people name are whole minutes or seconds, mostly.
+fn round(chance: &mut Chance, ms: i64) -> i64 {
+    let step = chance.weighted(&[(6, MINUTE_MS), (3, 1_000), (1, 1)]);
+    ms.div_euclid(step) * step
+}
+
+fn horizon(chance: &mut Chance) -> i64 {
+    let (from, to) = chance.weighted(&[(3, (6 * HOUR_MS, 12 * HOUR_MS)), (4, (12 * HOUR_MS, 2 * DAY_MS)), (2, (2 * DAY_MS, 6 * DAY_MS))]);
+    chance.within(from, to) / (10 * MINUTE_MS) * (10 * MINUTE_MS)
+}
+
+/// 2026-01-05T00:00Z.
+const FIRST_START: Timestamp = Timestamp(1_767_571_200_000);
+/// Clock changes of Europe/Berlin and America/New_York in 2026, in March, October and November.
+const CLOCK_CHANGES: [Timestamp; 4] =
+    [Timestamp(1_774_746_000_000), Timestamp(1_792_890_000_000), Timestamp(1_772_953_200_000), Timestamp(1_793_512_800_000)];
+
+fn start(chance: &mut Chance) -> Timestamp {
+    if chance.happens(20) {
+        return chance.one_of(&CLOCK_CHANGES) - chance.within(1, 30) * HOUR_MS;
+    }
+    FIRST_START + chance.within(0, 300 * 24) * HOUR_MS
+}
+
+/// Times of trouble. They may overlap, and one may last until the horizon.
+fn spells(chance: &mut Chance, horizon_ms: i64) -> Vec<(i64, i64)> {
+    let count = chance.weighted(&[(1, 1), (3, 2), (3, 3), (2, 4)]);
+    let longest = (horizon_ms / 4).min(6 * HOUR_MS);
+    let one = |chance: &mut Chance| {
+        let length = chance.spread(5 * MINUTE_MS, longest);
+        let from = chance.within(0, horizon_ms - length) / MINUTE_MS * MINUTE_MS;
+        (from, from + length)
+    };
+    let mut spells: Vec<_> = (0..count).map(|_| one(chance)).collect();
+    spells.sort_unstable();
+    spells
+}
+
+fn policy(chance: &mut Chance) -> PolicyOverrides {
+    let minutes = |chance: &mut Chance, list: &[i64]| Some(Span(chance.one_of(list) * MINUTE_MS));
+    PolicyOverrides {
+        sync_period: if chance.happens(30) { minutes(chance, &[5, 20, 30]) } else { None },
+        backup_pool_target: Some(chance.weighted(&[(4, 1), (4, 2), (2, 3), (1, 5)])),
+        just_in_time_lead: if chance.happens(10) { minutes(chance, &[10, 30]) } else { None },
+        native_preload: if chance.happens(10) { minutes(chance, &[6 * 60, 24 * 60]) } else { None },
+        refused_retry: if chance.happens(30) { minutes(chance, &[2 * 60, 6 * 60]) } else { None },
+        ..PolicyOverrides::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+
+    #[test]
+    fn plans_are_text_and_back() {
+        for seed in 0..300 {
+            let plan = plan_of_seed(seed);
+            let text = serde_json::to_string(&plan).unwrap();
+            let again: Plan = serde_json::from_str(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+            assert_eq!(plan, again, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_seed_stands_for_one_plan() {
+        let hashes: Vec<String> = [0, 1, 4711, u64::MAX]
+            .map(|seed| format!("{:016x}", xxh3_64(serde_json::to_string(&plan_of_seed(seed)).unwrap().as_bytes())))
+            .to_vec();
+        insta::assert_debug_snapshot!(hashes);
+    }
+
+    #[test]
+    fn a_plan_can_be_read() {
+        insta::assert_json_snapshot!(plan_of_seed(4711));
+    }
+}
