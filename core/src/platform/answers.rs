@@ -104,7 +104,7 @@ impl Platform {
             (Op::SetSchedule { window, .. }, Some(held)) => Held { window: *window, confirmed_at: now, ..held },
             (_, before) => {
                 if let Some(held) = before {
-                    remember(&mut code.past, held);
+                    remember(&mut code.past, held, now);
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
@@ -127,9 +127,10 @@ impl Platform {
     }
 
     pub(super) fn forget_entry(&mut self, at: At, place: Place) {
+        let now = self.now;
         let code = self.code_mut(at);
         if let Some(held) = code.held.take_if(|held| held.place == place) {
-            remember(&mut code.past, held);
+            remember(&mut code.past, held, now);
         }
         code.surplus.retain(|held| held.place != place);
     }

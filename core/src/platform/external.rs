@@ -25,7 +25,7 @@ impl Platform {
         code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), is_hidden, now));
         let was_told_removed = core::mem::take(&mut code.passing.was_told_removed);
         if let (None, Some(before)) = (&code.held, before) {
-            remember(&mut code.past, before);
+            remember(&mut code.past, before, now);
         }
         if ours.is_none() {
             self.on_entry_left(at.device);

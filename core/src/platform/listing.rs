@@ -273,8 +273,15 @@ impl Platform {
             self.judge_write(at, Some(item), evidence);
             return Some(n);
         }
-        if let Some(n) = self.former_owner_of(device, item) {
-            self.take_back(At { device, n }, item);
+        if let Some((n, left_at)) = self.former_owner_of(device, item) {
+            let believable_from = left_at + self.profile(device).read_lag_ms;
+            if self.policy.read_may_overturn(evidence.sent_at, left_at, believable_from - left_at, evidence.is_fresh) {
+                self.take_back(At { device, n }, item);
+            } else {
+                // An old listing shows what has left since; only a look that began late enough shows a return.
+                self.caches[device as usize].is_clean = false;
+                self.want_listing(device, believable_from.max(self.now));
+            }
             return Some(n);
         }
         if !self.hides_own_write(device) {
@@ -303,10 +310,15 @@ impl Platform {
     }
 
     /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
-    fn former_owner_of(&self, device: u32, item: &Item) -> Option<u64> {
+    /// With it, when it last held or left it.
+    fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
         let profile = self.profile(device);
-        let was_its_own = |code: &&Code| code.past.iter().chain(&code.held).any(|past| is_return_of(item, past, profile));
-        self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone).find(was_its_own).map(|code| code.n)
+        let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
+        let was_its_own = |code: &Code| {
+            let past = code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile));
+            past.map(|past| (code.n, past.confirmed_at))
+        };
+        codes.into_iter().find_map(was_its_own)
     }
 
     /// An entry of ours that should not be there, or not there.
@@ -388,10 +400,11 @@ fn is_same_list(left: &Arc<[Item]>, right: &Arc<[Item]>) -> bool {
 }
 
 /// Keeps what an entry held, for the day it comes back (`F-06`). Few are enough: older states are rarer still.
-pub(super) fn remember(past: &mut Vec<Held>, held: Held) {
+/// From then on `confirmed_at` says when it was known to be gone.
+pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
     const KEPT: usize = 4;
     past.retain(|known| (known.pin, &known.name, known.window) != (held.pin, &held.name, held.window));
-    past.push(held);
+    past.push(Held { confirmed_at: now, ..held });
     if past.len() > KEPT {
         past.remove(0);
     }

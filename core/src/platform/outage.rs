@@ -188,13 +188,14 @@ impl Platform {
             self.keep_unanswered(at);
             self.drop_write(at);
             let deadline = self.code(at).passing.restart_deadline;
+            let now = self.now;
             let code = self.code_mut(at);
             code.block = None;
             code.retry = Retry::default();
             code.passing = Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {
-                remember(&mut code.past, held);
+                remember(&mut code.past, held, now);
             }
         }
         self.learn_rate(device);

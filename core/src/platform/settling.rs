@@ -189,7 +189,7 @@ impl Platform {
         let Some((pin, window, name)) = write.content() else { return };
         let place = write.place().unwrap_or(Place::Handle(Handle(0)));
         let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, confirmed_at: now };
-        remember(&mut self.code_mut(at).past, attempt);
+        remember(&mut self.code_mut(at).past, attempt, now);
     }
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.

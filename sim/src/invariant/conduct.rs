@@ -47,8 +47,16 @@ impl Quiet {
         let is_unsettled =
             history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
         let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
-        let is_calm = confirmed > reason && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
+        let is_calm = confirmed > reason && !Self::is_misnamed(history, code) && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
         is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
+    }
+
+    /// Whether the lock still shows another name than the owner asked for: an update of the name asks for a write (T11).
+    fn is_misnamed(history: &History, code: CodeIx) -> bool {
+        let record = history.code(code).record.as_deref();
+        let Some(name) = record.and_then(|record| record.name.as_deref()) else { return false };
+        let shown: String = name.chars().take(10).collect();
+        history.entries(code).any(|(_, stored)| !stored.entry.name.starts_with(&shown))
     }
 
     /// Since when it is proven that nothing of a code is in the lock, and nothing need be.
