@@ -22,7 +22,7 @@ fn is_pooled(code: &Code) -> bool {
 }
 
 impl Platform {
-    /// `R-34`: makes the backups that the pool lacks, as far as there is room that no owner waits for (`R-39`).
+    /// `R-05`, `R-34`: makes the backups that the pool lacks, as far as there is room that no owner waits for (`R-39`).
     pub(super) fn refill(&mut self, device: u32) {
         let state = self.device(device);
         let is_ready = state.is_pool_active && !state.is_refill_blocked && self.is_writable(device);
@@ -158,7 +158,7 @@ impl Platform {
         }
     }
 
-    /// Hands out a backup for a code; later pulls return the same one.
+    /// Hands out a backup for a code; later pulls return the same one. The event names the original (`R-36`).
     pub(super) fn pull(&mut self, at: At) -> Result<CodeId, Refusal> {
         let now = self.now;
         let record = &self.code(at).record;

@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use crate::draw::below;
 use crate::pin::{Constraint, Pin};
 
-/// Whether the PIN satisfies all constraints that speak of PINs (lifecycle 5.1).
+/// Whether the PIN satisfies all constraints that speak of PINs (lifecycle 5.1, `R-26`, `R-27`).
 pub(super) fn satisfies(pin: Pin, constraints: &[Constraint]) -> bool {
     constraints.iter().all(|constraint| holds(pin, *constraint))
 }

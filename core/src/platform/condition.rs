@@ -19,7 +19,7 @@ impl Platform {
         !device.is_removed && !self.is_account_down(device.account)
     }
 
-    /// Whether mutating commands may be sent to the lock (`I-DEV-10`).
+    /// Whether mutating commands may be sent to the lock (T28, `I-DEV-10`).
     pub(super) fn is_writable(&self, device: u32) -> bool {
         let info = &self.device(device).info;
         let has_way = !self.device(device).has_path_error() && info.has_rights && info.is_paid;
@@ -272,6 +272,7 @@ impl Platform {
         wanted
     }
 
+    /// The errors under which attempts pause; one unreachable lock has one name, by the profile (`R-52`).
     fn push_path_errors(&self, device: u32, wanted: &mut Vec<ErrorCode>) {
         let (state, profile) = (self.device(device), self.profile(device));
         let is_august = profile.vendor == Vendor::August;

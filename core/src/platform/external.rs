@@ -61,7 +61,7 @@ impl Platform {
         }
     }
 
-    /// T23 to T27: somebody else changed or removed a confirmed code.
+    /// T23, T24, T25, T26, T27: somebody else changed or removed a confirmed code. One event for each new state (`R-29`, `R-31`).
     pub(super) fn on_reversal(&mut self, at: At, is_changed: bool, has_other_writer: bool) {
         let event = if is_changed { EventType::ModifiedExternalToSeam } else { EventType::DeletedExternalToSeam };
         self.emit(at, event);

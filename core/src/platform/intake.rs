@@ -214,6 +214,7 @@ impl Platform {
         if record.is_backup {
             return Err(Refusal::AccessCodeIsBackup);
         }
+        //
         if record.status == Status::Removing || code.goal == Goal::End {
             return Err(Refusal::AccessCodeIsBeingRemoved);
         }
@@ -385,6 +386,7 @@ impl Platform {
         }
     }
 
+    /// `R-49`: all members are checked before any changes.
     fn update_multiple(&mut self, workspace: WorkspaceId, update: &UpdateMultiple) -> Result<Response, Refusal> {
         let members: Vec<At> = self.group(workspace, &update.common_code_key).collect();
         if members.is_empty() {
@@ -420,7 +422,7 @@ impl Platform {
         Ok(Response::Done)
     }
 
-    /// T15, T16, T38, T41.
+    /// T15, T16, T38, T41 (`R-61`).
     fn end_by_owner(&mut self, at: At) {
         let code = self.code(at);
         let is_removed = self.device(at.device).is_removed;

@@ -57,7 +57,7 @@ impl Platform {
         }
     }
 
-    /// T14, T16, T38, T41: the end of the window.
+    /// T14, T16, T38, T41: the end of the window. What becomes of the record then is configured (`R-15`, `R-61`).
     fn turn_at_end(&mut self, at: At) {
         let now = self.now;
         let code = self.code(at);
@@ -129,7 +129,7 @@ impl Platform {
         }
     }
 
-    /// T09, T10.
+    /// T09, T10 (`R-01`).
     fn turn_set_timers(&mut self, at: At, episode: Episode, now: Timestamp) {
         let constants = &self.config.policy;
         let (delay_ms, fail_ms) = (constants.delay_set_after_ms, constants.fail_set_after_ms);
@@ -163,7 +163,7 @@ impl Platform {
         self.emit(at, EventType::FailedToSetOnDevice);
     }
 
-    /// T18, T19.
+    /// T18, T19 (`R-02`).
     fn turn_remove_timers(&mut self, at: At, episode: Episode, now: Timestamp) {
         let constants = &self.config.policy;
         let (delay_ms, fail_ms) = (constants.delay_remove_after_ms, constants.fail_remove_after_ms);

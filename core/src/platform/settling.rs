@@ -210,7 +210,7 @@ impl Platform {
         self.show_failed_attempt(at);
     }
 
-    /// `R-03`: the next attempt, counted from the closing input of this one.
+    /// T08, `R-03`: the next attempt, counted from the closing input of this one.
     pub(super) fn attempt_failed(&mut self, at: At, closed_at: Timestamp, floor_ms: i64) {
         let now = self.now;
         let jitter = self.draw_jitter(at);

@@ -226,7 +226,7 @@ pub(super) struct Told {
 }
 
 /// One code: what was asked (`record`), what was last sent (`write`), what was last confirmed (`held`). What the last reads show is the
-/// device's [`super::reading::Memory`].
+/// device's [`super::listing::Memory`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Code {
     pub record: Record,

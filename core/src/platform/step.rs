@@ -125,6 +125,7 @@ impl Platform {
         }
     }
 
+    /// What is composed into each code of the device when it is read; nothing of it is stored on codes (`R-10`).
     pub(super) fn device_view(&self, device: u32) -> DeviceView<'_> {
         let device = self.device(device);
         DeviceView {

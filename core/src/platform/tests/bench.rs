@@ -310,7 +310,7 @@ impl Bench {
                 _ => self.step(Input::Wake),
             }
         }
-        self.now = until;
+        self.now = self.now.max(until);
     }
 
     fn plan(&mut self, delay: i64, occurrence: Occurrence) {
@@ -443,7 +443,9 @@ impl Bench {
             let is_native = self.profile().schedules && !record.is_backup && record.is_managed;
             assert!(!(is_native && starts_later && matches!(record.status, Status::Setting | Status::Set)), "{record:?}");
             let is_over = record.ends_at.is_some_and(|ends_at| ends_at <= self.now);
-            assert!(!record.is_managed || !is_over || matches!(record.status, Status::Removing | Status::Unknown), "{record:?}");
+            let is_retained = self.config.expired_record_policy == ExpiredRecordPolicy::RetainUnset && record.status == Status::Unset;
+            let is_leaving = is_retained || matches!(record.status, Status::Removing | Status::Unknown);
+            assert!(!record.is_managed || !is_over || is_leaving, "{record:?}");
         }
         self.records = records;
         let device = self.controller.device(Self::device_id()).map(|view| view.to_record());

@@ -1,4 +1,4 @@
-//! How each vendor's trouble becomes the problems that the seed names for it (vendors.md 21).
+//! How each vendor's trouble becomes the problems that the seed names for it (vendors.md 21); never by a code that is not the seed's (`R-12`).
 
 use crate::problem::{ErrorCode, WarningCode};
 use crate::vendor::Vendor;
