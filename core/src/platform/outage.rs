@@ -8,7 +8,7 @@ use super::reading::Evidence;
 use super::state::{Episode, Goal, Passing, Retry};
 use super::step::At;
 use crate::access_code::Status;
-use crate::id::Epoch;
+use crate::id::{Epoch, VendorDevice};
 use crate::port::DeviceInfo;
 use crate::vendor::ReadBack;
 
@@ -204,8 +204,8 @@ impl Platform {
     }
 
     /// A notice names an incarnation that the lists have not told yet: the old one ends now, the lists are read (`P-10`, `I-IDENT-01`).
-    pub(super) fn on_epoch_told(&mut self, device: u32, epoch: Epoch) {
-        let info = DeviceInfo { epoch, ..self.device(device).info.clone() };
+    pub(super) fn on_epoch_told(&mut self, device: u32, epoch: Epoch, vendor_device: VendorDevice) {
+        let info = DeviceInfo { epoch, device: vendor_device, ..self.device(device).info.clone() };
         self.on_new_incarnation(device, info);
         let account = self.device(device).account;
         self.want_devices(account);

@@ -176,7 +176,7 @@ impl Platform {
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
             passing.verify_at = None;
-            passing.was_told_removed = false;
+            passing.told_removed_at = None;
         }
         if self.ends_outage(at, evidence) {
             self.resolve(at);
