@@ -40,6 +40,9 @@ impl Quiet {
     /// Why a write for a code was needless; none if there was a reason.
     fn needless(history: &History, command: &Command, lock: Lock, code: CodeIx, now: Timestamp) -> Option<String> {
         let (state, intent) = (history.code(code), history.goal(code)?);
+        if command.op.is_erasing() && now < intent.due_at && history.is_resident(code) {
+            return None; // T36: it came to be there before its time.
+        }
         let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
         let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
         let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);
@@ -122,6 +125,8 @@ impl Invariant for Quiet {
 struct Durability {
     /// Records that the call under way at the crash may have made without an answer.
     under_way: u32,
+    /// The code that the call under way at the crash may have changed or ended without an answer.
+    in_doubt: Option<CodeId>,
 }
 
 impl Durability {
@@ -160,7 +165,8 @@ impl Durability {
             if state.acked.is_created {
                 found.armed("I-DUR-01");
             }
-            if let Some(what) = Self::lost(history, code) {
+            let is_in_doubt = self.in_doubt == Some(state.id);
+            if let Some(what) = Self::lost(history, code).filter(|_| !is_in_doubt) {
                 found.broken_by("I-DUR-01", history, code, format!("after a restart {what}"));
             }
             let is_new = history.changed_codes().contains(&code) && history.previous(code).is_none();
@@ -172,7 +178,7 @@ impl Durability {
                 }
             }
         }
-        self.under_way = 0;
+        (self.under_way, self.in_doubt) = (0, None);
     }
 
     fn born_late(history: &History, found: &mut Found) {
@@ -203,6 +209,12 @@ impl Invariant for Durability {
         match occurrence {
             Occurrence::Crashed => {
                 let Some(Input::Call(call_id)) = history.step().input else { return };
+                self.in_doubt = match history.call(call_id).map(|call| &call.request) {
+                    Some(Request::Update(update)) => Some(update.access_code_id),
+                    Some(Request::Delete(delete)) => Some(delete.access_code_id),
+                    Some(Request::PullBackupAccessCode(pull)) => Some(pull.access_code_id),
+                    _ => None,
+                };
                 self.under_way = match history.call(call_id).map(|call| &call.request) {
                     Some(Request::Create(_)) => 1,
                     Some(Request::CreateMultiple(create)) => create.device_ids.len() as u32,
@@ -291,6 +303,9 @@ impl Identity {
     fn fault(history: &History, command: &Command, lock: Lock, is_new: bool) -> Option<String> {
         let picture = &history.lock(lock).picture;
         let known = picture.epoch?;
+        if matches!(command.op, Op::GetDevice) {
+            return None; // It asks the vendor whether that id still stands for a device (P-12); no lock is meant.
+        }
         if command.epoch < known {
             return Some(format!("{:?} is sent to incarnation {} and {} is known", command.op.kind(), command.epoch.0, known.0));
         }
