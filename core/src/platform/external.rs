@@ -23,7 +23,7 @@ impl Platform {
         let code = self.code_mut(at);
         let before = code.held.take();
         code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), is_hidden, now));
-        let was_told_removed = core::mem::take(&mut code.passing.was_told_removed);
+        let was_told_removed = code.passing.told_removed_at.take().is_some();
         if let (None, Some(before)) = (&code.held, before) {
             remember(&mut code.past, before, now);
         }

@@ -300,6 +300,9 @@ impl Platform {
                     code.clear_warning(WarningCode::CodeModifiedExternalToSeam);
                 } else {
                     code.goal = Goal::Hold;
+                    // The new window's set episode begins now, however long ago its lead began (T12, T36).
+                    let is_due = self.is_due(self.code(at), now);
+                    self.code_mut(at).episode = is_due.then(|| Episode::begin(now));
                 }
                 if had_trace {
                     self.emit(at, EventType::RemovedFromDevice);

@@ -387,7 +387,10 @@ impl Platform {
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
         let lag = self.profile(at.device).read_lag_ms;
-        if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
+        let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
+        if told_at.is_some() && code.write.is_none() {
+            self.on_shown(at, place, None, evidence);
+        } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {
             self.want_verify(at, confirmed_at + lag);

@@ -1,9 +1,11 @@
 //! Notices: hints to read, and proof only where `P-12` says so (port.md 7).
 
+use alloc::vec::Vec;
+
 use super::Platform;
 use super::state::{Code, Doubt};
 use super::step::At;
-use crate::id::{Slot, VendorDevice};
+use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
 use crate::time::{MINUTE_MS, SECOND_MS};
 use crate::vendor::Ack;
@@ -13,13 +15,14 @@ impl Platform {
     pub(super) fn on_notice(&mut self, notice: &Notice) {
         let Some(account) = self.config.accounts.iter().position(|known| known.account == notice.account) else { return };
         let account = account as u32;
-        let device = notice.device.and_then(|vendor_device| self.device_named(account, vendor_device));
-        if let Some(device) = device {
+        let named = notice.device.and_then(|vendor_device| self.device_named(account, vendor_device));
+        let device = named.or_else(|| self.device_that_joins(account, &notice.news));
+        if let (Some(device), Some(vendor_device)) = (device, notice.device) {
             if notice.epoch < self.device(device).epoch() {
                 return;
             }
             if notice.epoch > self.device(device).epoch() {
-                self.on_epoch_told(device, notice.epoch);
+                self.on_epoch_told(device, notice.epoch, vendor_device);
             }
         }
         match &notice.news {
@@ -60,7 +63,7 @@ impl Platform {
             }
             News::AllRemoved => {
                 if let Some(device) = device {
-                    self.want_listing(device, self.now);
+                    self.on_all_removed(device);
                 }
             }
             News::KeypadUsed { .. } | News::KeypadRefused | News::KeypadLocked | News::BatteryLow | News::BatteryChanged => {}
@@ -70,6 +73,23 @@ impl Platform {
     fn device_named(&self, account: u32, vendor_device: VendorDevice) -> Option<u32> {
         let mut devices = self.devices_of(account).into_iter();
         devices.find(|device| self.device(*device).info.device == vendor_device && !self.device(*device).is_removed)
+    }
+
+    /// A lock that joins anew has a new name at its vendor and keeps its serial (`R-57`).
+    fn device_that_joins(&self, account: u32, news: &News) -> Option<u32> {
+        let News::DeviceAdded { serial: Some(serial) } = news else { return None };
+        let id = DeviceId::of(self.config.accounts[account as usize].account, serial);
+        self.devices_of(account).into_iter().find(|device| self.device(*device).id == id)
+    }
+
+    /// All entries are said to be gone: one fresh listing that agrees is proof then (`P-12`).
+    fn on_all_removed(&mut self, device: u32) {
+        let now = self.now;
+        let held: Vec<u64> = self.device(device).codes.iter().filter(|code| code.held.is_some()).map(|code| code.n).collect();
+        for n in held {
+            self.code_quiet(At { device, n }).passing.told_removed_at = Some(now);
+        }
+        self.want_listing(device, now);
     }
 
     /// A notice about an entry: a hint to read (port.md 7).
@@ -91,7 +111,7 @@ impl Platform {
         // Our own confirmed write sends notices too, and copies of them for a while.
         let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at < 3 * MINUTE_MS);
         if is_removal {
-            self.code_quiet(at).passing.was_told_removed = true;
+            self.code_quiet(at).passing.told_removed_at = Some(now);
         }
         if is_removal || !is_echo {
             let lag = self.profile(device).read_lag_ms;

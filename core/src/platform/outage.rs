@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 
 use super::Platform;
+use super::likeness::hides_pin;
 use super::listing::remember;
 use super::reading::Evidence;
 use super::state::{Episode, Goal, Passing, Retry};
 use super::step::At;
 use crate::access_code::Status;
-use crate::id::Epoch;
+use crate::id::{Epoch, VendorDevice};
 use crate::port::DeviceInfo;
 use crate::vendor::ReadBack;
 
@@ -182,20 +183,28 @@ impl Platform {
         state.is_refill_blocked = false;
         state.closed_slots.clear();
         self.caches[device as usize] = self.caches[device as usize].renewed(self.now);
+        let is_hidden = hides_pin(self.profile(device));
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
         for n in numbers {
             let at = At { device, n };
             self.keep_unanswered(at);
             self.drop_write(at);
             let deadline = self.code(at).passing.restart_deadline;
-            let now = self.now;
             let code = self.code_mut(at);
             code.block = None;
             code.retry = Retry::default();
             code.passing = Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {
-                remember(&mut code.past, held, now);
+                let confirmed_at = held.confirmed_at;
+                remember(&mut code.past, held, confirmed_at);
+            }
+            if is_hidden {
+                // A name that outlived a reset proves nothing: only a readable PIN would (R-57, P-14).
+                code.past.clear();
+                if !code.is_gone && code.record.is_managed {
+                    self.renew_display(at);
+                }
             }
         }
         self.learn_rate(device);
@@ -204,8 +213,8 @@ impl Platform {
     }
 
     /// A notice names an incarnation that the lists have not told yet: the old one ends now, the lists are read (`P-10`, `I-IDENT-01`).
-    pub(super) fn on_epoch_told(&mut self, device: u32, epoch: Epoch) {
-        let info = DeviceInfo { epoch, ..self.device(device).info.clone() };
+    pub(super) fn on_epoch_told(&mut self, device: u32, epoch: Epoch, vendor_device: VendorDevice) {
+        let info = DeviceInfo { epoch, device: vendor_device, ..self.device(device).info.clone() };
         self.on_new_incarnation(device, info);
         let account = self.device(device).account;
         self.want_devices(account);

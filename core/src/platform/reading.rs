@@ -163,7 +163,9 @@ impl Platform {
         }
         let confirmed_at = held.confirmed_at;
         let lag = self.profile(at.device).read_lag_ms;
-        if self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag, evidence.is_fresh) {
+        // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
+        let is_shown_or_fresh = evidence.is_fresh || item.is_some();
+        if self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag, is_shown_or_fresh) {
             self.code_quiet(at).passing.verify_at = None;
             self.overturn(at, item);
         } else {
@@ -176,7 +178,7 @@ impl Platform {
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
             passing.verify_at = None;
-            passing.was_told_removed = false;
+            passing.told_removed_at = None;
         }
         if self.ends_outage(at, evidence) {
             self.resolve(at);

@@ -289,7 +289,7 @@ pub(super) struct Passing {
     /// The slot of a write that only `Done` can prove; the next one goes there too.
     pub kept_slot: Option<Slot>,
     /// A notice told that its entry was removed.
-    pub was_told_removed: bool,
+    pub told_removed_at: Option<Timestamp>,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }

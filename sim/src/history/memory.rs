@@ -103,6 +103,8 @@ pub(super) enum Cleared {
 pub struct Picture {
     /// The newest incarnation it was told of.
     pub epoch: Option<Epoch>,
+    /// When it was told of that incarnation.
+    pub epoch_at: Option<Timestamp>,
     /// Each place it was told of in that incarnation.
     pub places: std::collections::BTreeMap<Place, Known>,
     /// Whether it was shown a complete listing in that incarnation.
@@ -788,7 +790,7 @@ impl History {
             return;
         }
         let is_first = state.picture.epoch.is_none();
-        state.picture = Picture { epoch: Some(epoch), is_stale: true, ..Picture::default() };
+        state.picture = Picture { epoch: Some(epoch), epoch_at: Some(self.now), is_stale: true, ..Picture::default() };
         if is_first {
             return;
         }

@@ -127,6 +127,12 @@ fn losses(history: &History, code: CodeIx) -> (bool, bool) {
     (is_removed, History::device_shows(device, is_account_loss))
 }
 
+/// Whether a new incarnation of the lock is met in this step: a removal and a return in one (`R-57`).
+fn meets_incarnation(history: &History, code: CodeIx) -> bool {
+    let told_at = history.code(code).lock.and_then(|lock| history.lock(lock).picture.epoch_at);
+    told_at == Some(history.now())
+}
+
 const fn is_account_loss(error: ErrorCode) -> bool {
     matches!(error, ErrorCode::AccountDisconnected | ErrorCode::InvalidCredentials | ErrorCode::BridgeDisconnected)
 }
@@ -173,7 +179,8 @@ impl Invariant for UnknownTransitions {
                 found.armed("I-STA-04");
                 let lock = history.code(code).lock;
                 let before = lock.and_then(|lock| history.previous_device(lock));
-                let was_lost = History::device_shows(before, |error| error == ErrorCode::DeviceRemoved || is_account_loss(error));
+                let was_lost = History::device_shows(before, |error| error == ErrorCode::DeviceRemoved || is_account_loss(error))
+                    || meets_incarnation(history, code);
                 if !after.is_managed || !(is_removed || is_lost || was_lost) {
                     found.broken_by("I-STA-04", history, code, "becomes unknown, and neither its device nor its account is lost");
                 }
@@ -443,7 +450,7 @@ impl OngoingLeavesSet {
         let is_external = emitted(EventType::ModifiedExternalToSeam) || emitted(EventType::DeletedExternalToSeam);
         let is_pooled = before.is_backup && history.code(code).pulled_at.is_none();
         let (is_removed, is_lost) = losses(history, code);
-        let is_unknown = after.is_some_and(|after| after.status == Status::Unknown) && (is_removed || is_lost);
+        let is_unknown = after.is_some_and(|after| after.status == Status::Unknown) && (is_removed || is_lost || meets_incarnation(history, code));
         let is_released = after.is_some_and(|after| !after.is_managed);
         is_external || is_pooled || is_unknown || is_released || Self::is_called(history, before)
     }
