@@ -154,9 +154,8 @@ fn odd_cloud(chance: &mut Chance, device: &mut Device) {
         device.read_back = drawn(chance, 60, &[ReadBack::ExactLoaded]);
     }
     if device.read_back.is_none() && chance.happens(20) {
+        // With names: where the vendor places entries, nothing else tells a write whose answer was lost from a stranger's.
         device.read_back = Some(ReadBack::Masked);
-        // The proof is the handle then.
-        device.shows_names = chance.happens(40).then_some(false);
     }
     if device.schedules.is_none() && chance.happens(15) {
         device.start_margin = Some(Span(chance.one_of(&[2, 5, 10]) * MINUTE_MS));
