@@ -1,9 +1,9 @@
 //! The terms of the invariants that speak of time: when a path is quiet, how wrong a lock's clock is, and how long a correct controller may take.
 
 use keyway_core::config::PolicyConstants;
-use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 
-use crate::history::{CodeIx, History};
+use crate::history::{CodeIx, Goal, History};
 use crate::occurrence::Lock;
 
 /// A figure over time, which answers what it was at most since an instant.
@@ -172,17 +172,37 @@ impl History {
     }
 }
 
-/// The longest that a run of these locks may need to converge once all is healed, before anything has happened: see `History::b_conv`.
+/// The longest that any lock may need from now on to converge: `B_CONV` with a backlog of all that is off its goal now, that others touched unseen, or that
+/// time will move while it lasts.
 #[must_use]
 pub fn convergence_ms(history: &History) -> i64 {
     let since = history.now();
-    history.locks().map(|(lock, _)| history.b_conv(lock, since)).max().unwrap_or(HOUR_MS)
+    let slowest = history.locks().map(|(lock, _)| {
+        let path = history.path(lock);
+        let members = path.locks.iter().flat_map(|member| &history.lock(*member).codes);
+        let busy = members.filter(|code| is_to_be_moved(history, **code, since)).count() as i64;
+        let more = (2 * busy + i64::from(path.open) - i64::from(path.backlog.now())).max(0) * path.lat_max_ms;
+        // B_CMD is in B_DETECT twice, and in B_SET and B_REMOVE three times each.
+        history.b_conv(lock, since) + 8 * more
+    });
+    slowest.max().unwrap_or(HOUR_MS)
+}
+
+/// Whether a code will need commands in the time after `since`.
+fn is_to_be_moved(history: &History, code: CodeIx, since: Timestamp) -> bool {
+    let state = history.code(code);
+    let is_soon = |at: Timestamp| at >= since && at <= since + DAY_MS;
+    let is_moved_by_time = state.intents.iter().any(|intent| match intent.goal {
+        Goal::Present { window: Some(window), .. } => is_soon(intent.due_at) || is_soon(window.ends_at),
+        Goal::Present { window: None, .. } | Goal::Absent => is_soon(intent.due_at),
+    });
+    let is_live = state.record.is_some() || !state.places.is_empty();
+    is_live && (state.is_off_goal || state.work.unsettled > 0 || history.is_touched(code) || is_moved_by_time)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyway_core::time::DAY_MS;
 
     #[test]
     fn a_peak_forgets_only_what_is_older() {

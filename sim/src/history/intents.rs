@@ -133,7 +133,6 @@ impl History {
         state.intents.push(Intent { goal, why, asked_at: now, due_at, is_retired: false });
         state.version += 1;
         state.work.begin_anew(now);
-        state.free_since = state.free_since.max(now);
         self.touch_code(code);
     }
 

@@ -13,6 +13,7 @@ use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
 pub mod conduct;
+pub mod convergence;
 pub mod harness;
 pub mod memory;
 pub mod status;
@@ -176,6 +177,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: window::ROWS, checkers: window::checkers },
     Family { rows: status::ROWS, checkers: status::checkers },
     Family { rows: conduct::ROWS, checkers: conduct::checkers },
+    Family { rows: convergence::ROWS, checkers: convergence::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 
@@ -263,6 +265,11 @@ impl Found {
         if !self.is_past_safety && !self.is_recounting {
             *self.armed.entry(id).or_default() += 1;
         }
+    }
+
+    /// Counts a true premise of an invariant that is judged at the end of a run only.
+    pub fn counted(&mut self, id: &'static str) {
+        *self.armed.entry(id).or_default() += 1;
     }
 
     /// Reports a violation: what was seen and expected, and the roles of those involved. One of an id is kept.
