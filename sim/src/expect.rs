@@ -188,7 +188,8 @@ impl Expect {
             (None, None) => false,
         };
         let Some(probe) = self.probes.iter_mut().find(|probe| due(probe) && is_meant(probe)) else { return };
-        probe.next = probe.every_ms.map_or(Timestamp::MAX, |every_ms| now + every_ms);
+        let again = probe.every_ms.map(|every_ms| now + every_ms).filter(|next| *next <= probe.until);
+        probe.next = again.unwrap_or(Timestamp::MAX);
         if (probe.must == Door::Open) != opened {
             let whose = probe.enter.code.as_ref().map_or(String::new(), |code| format!(" of {code}"));
             let (expected, seen) = if opened { ("must stay shut", "opens") } else { ("must open", "stays shut") };

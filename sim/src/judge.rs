@@ -67,6 +67,12 @@ impl Judge {
         }
     }
 
+    /// Whether the first violating step is over.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.is_decided
+    }
+
     /// The next instant at which time alone may break something.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {

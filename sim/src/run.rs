@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use keyway_core::controller::Controllers;
 use keyway_core::time::Timestamp;
 
+use crate::expect::Expect;
+use crate::judge::Judge;
 use crate::occurrence::{Facts, Occurrence};
 use crate::plan::Plan;
 use crate::setup::Setup;
@@ -62,25 +64,40 @@ pub struct Figures {
 pub fn run(plan: &Plan, controllers: &dyn Controllers, options: Options) -> Outcome {
     let setup = Setup::new(plan);
     let facts = setup.facts.clone();
-    let mut bench = Bench::new(&facts, options);
+    let mut bench = Bench::new(plan, &facts, options);
     let (figures, marks) = Simulation::new(plan, setup, controllers, &mut bench).run();
     bench.close(figures, marks, facts)
 }
 
 /// Everybody who watches a run.
 struct Bench {
+    now: Timestamp,
     hash: Hash,
     log: Option<Vec<(Timestamp, Occurrence)>>,
+    judge: Option<Judge>,
+    expect: Expect,
     stopped: Option<Finding>,
 }
 
 impl Bench {
-    fn new(_facts: &Facts, options: Options) -> Self {
-        Self { hash: Hash::default(), log: options.keep_log.then(Vec::new), stopped: None }
+    fn new(plan: &Plan, facts: &Facts, options: Options) -> Self {
+        Self {
+            now: facts.begins_at,
+            hash: Hash::default(),
+            log: options.keep_log.then(Vec::new),
+            judge: (!options.unjudged).then(|| Judge::new(facts.clone())),
+            expect: Expect::new(plan, facts),
+            stopped: None,
+        }
     }
 
-    fn close(self, figures: Figures, marks: BTreeMap<&'static str, u64>, facts: Facts) -> Outcome {
-        let finding = self.stopped;
+    fn close(self, figures: Figures, mut marks: BTreeMap<&'static str, u64>, facts: Facts) -> Outcome {
+        if let Some(judge) = &self.judge {
+            marks.extend(judge.armed());
+        }
+        let judged = self.judge.as_ref().and_then(Judge::finding);
+        // What a run that ended early did not come to is no expectation missed.
+        let finding = self.stopped.or(judged).or_else(|| missed(self.expect.finish(self.now)));
         Outcome {
             verdict: finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict),
             finding,
@@ -93,26 +110,44 @@ impl Bench {
     }
 }
 
+fn missed(violations: Vec<Violation>) -> Option<Finding> {
+    let first = violations.first()?;
+    let fingerprint = format!("{}|{}|{}", Verdict::ExpectationNotMet, first.id, first.roles);
+    Some(Finding { verdict: Verdict::ExpectationNotMet, fingerprint, violations })
+}
+
 impl Observer for Bench {
     fn observe(&mut self, now: Timestamp, occurrence: &Occurrence) {
+        self.now = now;
         self.hash.take(now, occurrence);
         if let Some(log) = &mut self.log {
             log.push((now, occurrence.clone()));
         }
+        self.expect.observe(now, occurrence);
+        if let Some(judge) = &mut self.judge {
+            judge.observe(now, occurrence);
+        }
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        let judged = self.judge.as_ref().and_then(Judge::next_deadline);
+        [judged, self.expect.next_deadline()].into_iter().flatten().min()
     }
 
-    fn deadline(&mut self, _now: Timestamp) {}
+    fn deadline(&mut self, now: Timestamp) {
+        self.now = now;
+        self.expect.at_deadline(now);
+        if let Some(judge) = &mut self.judge {
+            judge.deadline(now);
+        }
+    }
 
     fn is_done(&self) -> bool {
-        self.stopped.is_some()
+        self.stopped.is_some() || self.judge.as_ref().is_some_and(Judge::is_decided)
     }
 
     fn convergence_ms(&self) -> i64 {
-        6 * keyway_core::time::HOUR_MS
+        self.judge.as_ref().map_or(6 * keyway_core::time::HOUR_MS, Judge::convergence_ms)
     }
 
     fn stop(&mut self, now: Timestamp, verdict: Verdict, why: String) {

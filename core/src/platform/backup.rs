@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::free_pin;
-use super::external::{blank_record, new_code};
-use super::state::{Code, Goal};
+use super::state::{Code, Goal, blank_record, new_code};
 use super::step::At;
 use crate::access_code::Status;
 use crate::draw::{Purpose, draw, draw_uuid};

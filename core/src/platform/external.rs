@@ -1,19 +1,16 @@
-//! What others do to a lock: changes to our entries (lifecycle 6), fights with another writer (`R-62`), and entries that are nobody's here
-//! (T33, T34).
+//! What others do to our entries (lifecycle 6), and fights with another writer (`R-62`).
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::reading::{Evidence, hides_pin};
-use super::state::{Code, Goal, Held, Passing, Retry, Told};
+use super::likeness::hides_pin;
+use super::listing::remember;
+use super::state::{Code, Goal, Held, Retry, Told};
 use super::step::At;
-use crate::access_code::{Record, Status, Type};
-use crate::draw::{Purpose, draw_uuid};
+use crate::access_code::Status;
 use crate::event::EventType;
-use crate::id::CodeId;
-use crate::pin::Pin;
-use crate::port::{Item, Name, ShownPin};
+use crate::port::{Item, OnLock, ShownPin};
 use crate::problem::{ErrorCode, WarningCode, WarningEntry};
 use crate::time::Timestamp;
 
@@ -28,13 +25,15 @@ impl Platform {
         code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), is_hidden, now));
         let was_told_removed = core::mem::take(&mut code.passing.was_told_removed);
         if let (None, Some(before)) = (&code.held, before) {
-            super::reading::remember(&mut code.past, before);
+            remember(&mut code.past, before);
         }
         if ours.is_none() {
             self.on_entry_left(at.device);
         }
-        let has_other_writer = found.is_some() || was_told_removed;
-        self.take_reversal(at, found.is_some(), has_other_writer);
+        // The vendor's copy alone is no entry: the lock has lost it.
+        let is_loaded = found.is_some_and(|item| item.on_lock != OnLock::No);
+        let has_other_writer = is_loaded || was_told_removed;
+        self.take_reversal(at, is_loaded, has_other_writer);
         if let Some(stranger) = found.filter(|_| ours.is_none()).cloned() {
             self.on_stranger(at.device, &stranger);
         }
@@ -62,30 +61,8 @@ impl Platform {
         }
     }
 
-    /// Recovery finds nothing of the code in the lock (lifecycle 4.4).
-    pub(super) fn resolve_without_entry(&mut self, at: At) {
-        let code = self.code(at);
-        let was_confirmed = code.told.set || code.told.scheduled;
-        let is_asked_otherwise = !was_confirmed || code.goal != Goal::Hold;
-        self.leave_outage(at, false, false, is_asked_otherwise);
-    }
-
-    fn leave_outage(&mut self, at: At, is_changed: bool, has_other_writer: bool, is_asked_otherwise: bool) {
-        let is_due = self.is_due(self.code(at), self.now);
-        if is_asked_otherwise || !is_due || !self.is_askable(at.device) {
-            if self.is_askable(at.device) {
-                self.resolve(at);
-            }
-            return;
-        }
-        let code = self.code_mut(at);
-        code.before_outage = None;
-        self.on_reversal(at, is_changed, has_other_writer);
-        self.refresh_pool(at.device);
-    }
-
     /// T23 to T27: somebody else changed or removed a confirmed code.
-    fn on_reversal(&mut self, at: At, is_changed: bool, has_other_writer: bool) {
+    pub(super) fn on_reversal(&mut self, at: At, is_changed: bool, has_other_writer: bool) {
         let event = if is_changed { EventType::ModifiedExternalToSeam } else { EventType::DeletedExternalToSeam };
         self.emit(at, event);
         let code = self.code(at);
@@ -116,35 +93,15 @@ impl Platform {
         }
         let code = self.code_mut(at);
         code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
-        match held.filter(|held| held.is_enabled) {
-            Some(held) => {
-                if let Some(pin) = held.pin {
-                    code.record.code = Some(pin);
-                }
-                if code.is_native {
-                    code.set_window(held.window);
-                    code.moved_window = None;
-                }
-                if let Some(name) = &held.name
-                    && *name != code.display
-                {
-                    code.record.name = Some(name.to_string());
-                    code.display = name.clone();
-                }
-                if code.is_before_native_start(now) || code.record.status == Status::Unset {
-                    code.record.status = Status::Unset;
-                } else {
-                    code.record.status = Status::Set;
-                }
-            }
-            None => {
-                code.goal = Goal::Rest;
-                code.record.status = Status::Unset;
-                code.record.is_scheduled_on_device = false;
-                code.told = Told::default();
-                code.episode = None;
-                code.has_trace = code.held.is_some();
-            }
+        if let Some(held) = held.filter(|held| held.is_enabled) {
+            adopt_values(code, &held, now);
+        } else {
+            code.goal = Goal::Rest;
+            code.record.status = Status::Unset;
+            code.record.is_scheduled_on_device = false;
+            code.told = Told::default();
+            code.episode = None;
+            code.has_trace = code.held.is_some();
         }
         self.refresh_pool(at.device);
         true
@@ -196,72 +153,23 @@ impl Platform {
             self.again(at);
         }
     }
-
-    /// T33: an entry that is nobody's here becomes an unmanaged record.
-    pub(super) fn on_stranger(&mut self, device: u32, item: &Item) {
-        let now = self.now;
-        let state = self.device_mut(device);
-        state.codes_made += 1;
-        let (n, device_id) = (state.codes_made, state.id);
-        let account = &self.config.accounts[self.device(device).account as usize];
-        let workspace_id = account.workspace;
-        let id = CodeId(draw_uuid(self.config.entropy, Purpose::CodeId, device_id.0, n));
-        let mut code = new_code(n, blank_record(id, workspace_id, device_id, now), item.name.clone().unwrap_or_else(|| "".into()));
-        describe(&mut code, item, now);
-        let at = self.insert_code(device, code);
-        self.emit(at, EventType::UnmanagedCreated);
-        self.unblock(device);
-    }
-
-    /// A read of a stranger's place.
-    pub(super) fn on_stranger_shown(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
-        let now = self.now;
-        let Some(item) = item else {
-            if evidence.is_fresh {
-                let place = self.code(at).held.as_ref().map(|held| held.place);
-                self.end_unmanaged_code(at);
-                if let Some(place) = place {
-                    self.caches[at.device as usize].places.remove(&place);
-                }
-                self.unblock(at.device);
-                self.on_entry_left(at.device);
-            }
-            return;
-        };
-        if evidence.is_fresh {
-            self.code_quiet(at).passing.verify_at = None;
-        }
-        let code = self.code(at);
-        let is_same = code.held.as_ref().is_some_and(|held| {
-            held.pin == shown_pin(item) && held.name == item.name && held.window == item.window && held.is_enabled == item.enabled
-        });
-        if is_same {
-            return;
-        }
-        let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
-        if is_other_entry {
-            self.end_unmanaged_code(at);
-            self.on_stranger(at.device, item);
-            return;
-        }
-        describe(self.code_mut(at), item, now);
-        self.unblock(at.device);
-    }
 }
 
-/// Takes an unmanaged record's values from what a read shows.
-fn describe(code: &mut Code, item: &Item, now: Timestamp) {
-    code.record.code = shown_pin(item);
-    code.record.name = item.name.as_ref().map(ToString::to_string);
-    code.set_window(item.window);
-    code.held = Some(Held {
-        place: item.place,
-        pin: shown_pin(item),
-        window: item.window,
-        name: item.name.clone(),
-        is_enabled: item.enabled,
-        confirmed_at: now,
-    });
+/// `R-30`: what others stored becomes the record's own, as far as it is shown.
+fn adopt_values(code: &mut Code, held: &Held, now: Timestamp) {
+    if let Some(pin) = held.pin {
+        code.record.code = Some(pin);
+    }
+    if code.is_native {
+        code.set_window(held.window);
+        code.moved_window = None;
+    }
+    if let Some(name) = held.name.as_ref().filter(|name| **name != code.display) {
+        code.record.name = Some(name.to_string());
+        code.display = name.clone();
+    }
+    let is_early = code.is_before_native_start(now) || code.record.status == Status::Unset;
+    code.record.status = if is_early { Status::Unset } else { Status::Set };
 }
 
 /// An entry of ours as it now is. What the read hides stays as it was; a name that differs by itself is mended with the next write.
@@ -271,77 +179,12 @@ fn as_held(item: &Item, before: Option<&Held>, is_hidden: bool, now: Timestamp) 
         ShownPin::Masked | ShownPin::Blank if is_hidden => None,
         ShownPin::Masked | ShownPin::Blank => before.and_then(|before| before.pin),
     };
-    Held { place: item.place, pin, window: item.window, name: item.name.clone(), is_enabled: item.enabled, confirmed_at: now }
-}
-
-fn shown_pin(item: &Item) -> Option<Pin> {
-    match item.pin {
-        ShownPin::Shown(pin) => Some(pin),
-        ShownPin::Masked | ShownPin::Blank => None,
-    }
-}
-
-/// A record without anything in it; unmanaged, as found.
-pub(super) fn blank_record(
-    id: CodeId,
-    workspace_id: crate::id::WorkspaceId,
-    device_id: crate::id::DeviceId,
-    created_at: Timestamp,
-) -> Record {
-    Record {
-        access_code_id: id,
-        workspace_id,
-        device_id,
-        code: None,
-        common_code_key: None,
-        created_at,
-        starts_at: None,
-        ends_at: None,
-        errors: Vec::new(),
-        warnings: Vec::new(),
-        is_backup: false,
-        is_external_modification_allowed: false,
-        is_managed: false,
-        is_offline_access_code: false,
-        is_one_time_use: false,
-        is_scheduled_on_device: false,
-        is_waiting_for_code_assignment: false,
-        name: None,
-        pulled_backup_access_code_id: None,
-        status: Status::Set,
-        kind: Type::Ongoing,
-    }
-}
-
-/// A code that has done nothing yet.
-pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
-    Code {
-        record,
-        n,
-        is_gone: false,
-        goal: Goal::Hold,
-        prefers_native: true,
-        is_native: false,
-        version: 0,
-        phase: 0,
-        display,
-        moved_window: None,
-        held: None,
-        surplus: Vec::new(),
-        past: Vec::new(),
-        write: None,
-        unanswered: None,
-        has_trace: false,
-        told: Told::default(),
-        episode: None,
-        before_outage: None,
-        block: None,
-        retry: Retry::default(),
-        draws: 0,
-        events: 0,
-        is_pulled: false,
-        reversals: Vec::new(),
-        is_in_fight: false,
-        passing: Passing::default(),
+    Held {
+        place: item.place,
+        pin,
+        window: item.window,
+        name: item.name.clone(),
+        is_enabled: item.enabled && item.on_lock != OnLock::No,
+        confirmed_at: now,
     }
 }

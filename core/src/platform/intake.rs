@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::{free_pin, satisfies};
-use super::external::{blank_record, new_code};
-use super::state::{Code, Episode, Goal, Retry, Told};
+use super::state::{Code, Episode, Goal, Retry, Told, blank_record, new_code};
 use super::step::At;
 use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
@@ -515,7 +514,8 @@ impl Platform {
     }
 
     fn check_window(&self, window: Window) -> Result<(), Refusal> {
-        if window.starts_at >= window.ends_at {
+        let is_dated = window.starts_at >= Timestamp::MIN && window.ends_at <= Timestamp::MAX;
+        if window.starts_at >= window.ends_at || !is_dated {
             return Err(Refusal::InvalidInput);
         }
         if window.ends_at <= self.now { Err(Refusal::WindowInPast) } else { Ok(()) }

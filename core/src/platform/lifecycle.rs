@@ -31,7 +31,7 @@ impl Platform {
     }
 
     /// When the code is to be in the lock (lifecycle 4.1).
-    pub(super) fn due_at(&self, code: &Code) -> Timestamp {
+    fn due_at(&self, code: &Code) -> Timestamp {
         let lead = self.policy.programming_lead_ms(code.is_native, &self.config.policy);
         code.record.starts_at.map_or(code.record.created_at, |starts_at| code.record.created_at.max(starts_at - lead))
     }
@@ -351,51 +351,10 @@ impl Platform {
         let codes = &mut self.state.devices[device as usize].codes;
         codes.retain(|code| victims.binary_search(&code.n).is_err());
     }
-
-    /// Recovery from `unknown`, once a read has shown what the lock holds (lifecycle 4.4). `held` of the code is up to date.
-    pub(super) fn resolve(&mut self, at: At) {
-        let now = self.now;
-        let code = self.code_mut(at);
-        if code.before_outage.take().is_none() {
-            return;
-        }
-        if code.goal != Goal::Hold {
-            self.resolve_removal(at);
-            return;
-        }
-        code.record.status = Status::Unset;
-        if !self.is_due(self.code(at), now) {
-            let code = self.code_mut(at);
-            code.episode = None;
-            code.record.is_scheduled_on_device = false;
-        } else if self.is_confirmed(self.code(at)) {
-            self.confirm(at);
-        } else {
-            let code = self.code_mut(at);
-            code.record.is_scheduled_on_device = false;
-            code.episode = Some(code.episode.map_or_else(|| Episode::begin(now), |episode| Episode { since: now, ..episode }));
-            code.record.status = if code.is_before_native_start(now) { Status::Unset } else { Status::Setting };
-        }
-        self.refresh_pool(at.device);
-        self.again(at);
-    }
-
-    fn resolve_removal(&mut self, at: At) {
-        let now = self.now;
-        let code = self.code_mut(at);
-        if code.may_be_on_lock() {
-            let before = code.episode.filter(|_| code.goal != Goal::Hold);
-            code.episode = Some(before.map_or_else(|| Episode::begin(now), |episode| Episode { since: now, ..episode }));
-            code.record.status = Status::Removing;
-            self.again(at);
-        } else {
-            self.finish_removal(at);
-        }
-    }
 }
 
 /// `R-11`: what was a warning becomes the error of the same name.
-pub(super) fn escalate(code: &mut Code, now: Timestamp) {
+fn escalate(code: &mut Code, now: Timestamp) {
     let pairs = [
         (WarningCode::SmartthingsFailedToSetAccessCode, ErrorCode::SmartthingsFailedToSetAccessCode),
         (WarningCode::AugustDeviceProgrammingDelay, ErrorCode::AugustDeviceProgrammingDelay),

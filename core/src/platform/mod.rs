@@ -15,28 +15,39 @@ use crate::id::{CodeId, CommandId, DeviceId};
 use crate::port::Answer;
 use crate::time::Timestamp;
 
+mod account;
+mod answers;
 mod backup;
 mod choose;
 mod condition;
 mod external;
 mod intake;
 mod lifecycle;
+mod likeness;
+mod listing;
 mod naming;
+mod notice;
+mod obstacle;
+mod outage;
 mod pace;
 mod policy;
 mod programming;
 mod reading;
+mod scouting;
+mod settling;
 mod state;
 mod step;
+mod stranger;
 #[cfg(test)]
 mod tests;
 mod vendor;
 
 pub use policy::{Honest, Policy};
 
-use condition::Watch;
+use account::Watch;
+use listing::Memory;
 use pace::Pace;
-use reading::{Memory, Read};
+use reading::Read;
 use state::{Account, Durable};
 use step::{Agenda, At, Step, Who};
 

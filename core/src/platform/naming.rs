@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::Platform;
-use super::reading::hides_pin;
+use super::likeness::hides_pin;
 use super::step::At;
 use crate::pin::Constraint;
 use crate::port::Name;

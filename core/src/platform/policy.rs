@@ -6,7 +6,7 @@ use crate::access_code::Status;
 use crate::config::PolicyConstants;
 use crate::draw::below;
 use crate::port::Reason;
-use crate::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::Ack;
 
 /// What the reference decides. Every method may be overridden by itself; durations are milliseconds.
@@ -107,7 +107,7 @@ pub trait Policy: Sync {
 
     /// The floor that a vendor's `retry_after` puts under the next call of the account (`R-03`).
     fn retry_after_floor_ms(&self, retry_after_ms: i64) -> i64 {
-        retry_after_ms.max(0)
+        retry_after_ms.clamp(0, DAY_MS)
     }
 
     /// Whether a PIN that is known to be in the lock under another entry is sent all the same (`R-46`).
@@ -246,7 +246,7 @@ pub trait Policy: Sync {
 
     /// How often the conditions of a device that answers nothing are asked for again, after so many failures.
     fn probe_delay_ms(&self, failures: u32) -> i64 {
-        (30 * SECOND_MS << failures.min(5)).min(HOUR_MS / 4)
+        ((30 * SECOND_MS) << failures.min(5)).min(HOUR_MS / 4)
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CommandId, DeviceId, Epoch, Key, Slot};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, WorkspaceId};
 use crate::pin::Pin;
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
@@ -304,6 +304,12 @@ impl Code {
         self.record.window()
     }
 
+    /// The schedule that goes to the lock; a pulled backup keeps none (`fit`).
+    pub fn stored_window(&self) -> Option<Window> {
+        let window = self.window().filter(|_| self.is_native && !self.record.is_backup);
+        self.moved_window.filter(|_| window.is_some()).or(window)
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.record.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
@@ -324,7 +330,7 @@ impl Code {
 
     /// PINs that are or may be in memory under this code.
     pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
-        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(|write| write.content()).map(|(pin, _, _)| pin))
+        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
     }
 
     pub fn set_window(&mut self, window: Option<Window>) {
@@ -393,5 +399,65 @@ impl Code {
 pub(super) fn raise(errors: &mut Vec<ErrorEntry>, code: ErrorCode, now: Timestamp) {
     if !errors.iter().any(|entry| entry.error_code == code) {
         errors.push(ErrorEntry { error_code: code, created_at: now });
+    }
+}
+
+/// A record without anything in it; unmanaged, as found.
+pub(super) fn blank_record(id: CodeId, workspace_id: WorkspaceId, device_id: DeviceId, created_at: Timestamp) -> Record {
+    Record {
+        access_code_id: id,
+        workspace_id,
+        device_id,
+        code: None,
+        common_code_key: None,
+        created_at,
+        starts_at: None,
+        ends_at: None,
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        is_backup: false,
+        is_external_modification_allowed: false,
+        is_managed: false,
+        is_offline_access_code: false,
+        is_one_time_use: false,
+        is_scheduled_on_device: false,
+        is_waiting_for_code_assignment: false,
+        name: None,
+        pulled_backup_access_code_id: None,
+        status: Status::Set,
+        kind: Type::Ongoing,
+    }
+}
+
+/// A code that has done nothing yet.
+pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
+    Code {
+        record,
+        n,
+        is_gone: false,
+        goal: Goal::Hold,
+        prefers_native: true,
+        is_native: false,
+        version: 0,
+        phase: 0,
+        display,
+        moved_window: None,
+        held: None,
+        surplus: Vec::new(),
+        past: Vec::new(),
+        write: None,
+        unanswered: None,
+        has_trace: false,
+        told: Told::default(),
+        episode: None,
+        before_outage: None,
+        block: None,
+        retry: Retry::default(),
+        draws: 0,
+        events: 0,
+        is_pulled: false,
+        reversals: Vec::new(),
+        is_in_fight: false,
+        passing: Passing::default(),
     }
 }

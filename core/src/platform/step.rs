@@ -248,8 +248,10 @@ impl Platform {
             self.save(out);
         }
         step.reads.into_iter().for_each(|read| out.push(Output::Command(read)));
-        for (at, _) in step.codes_before {
-            self.prune(at.device);
+        for (at, before) in step.codes_before {
+            if before.is_some() && self.find(at).is_some_and(|code| code.is_gone) {
+                self.prune(at.device);
+            }
         }
     }
 
@@ -270,7 +272,9 @@ impl Platform {
     /// All codes of a device: something changed that any of them may wait for.
     pub(super) fn stir(&mut self, device: u32) {
         let codes: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
-        codes.into_iter().for_each(|n| self.again(At { device, n }));
+        for n in codes {
+            self.again(At { device, n });
+        }
     }
 
     /// Registers the next wake of a code or device; an earlier registration is replaced.

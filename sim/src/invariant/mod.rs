@@ -12,11 +12,18 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
+pub mod api;
+pub mod backups;
 pub mod conduct;
+pub mod contract;
 pub mod convergence;
+pub mod events;
 pub mod harness;
+pub mod life;
 pub mod memory;
+pub mod problems;
 pub mod status;
+pub mod story;
 pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
@@ -178,6 +185,13 @@ const FAMILIES: &[Family] = &[
     Family { rows: status::ROWS, checkers: status::checkers },
     Family { rows: conduct::ROWS, checkers: conduct::checkers },
     Family { rows: convergence::ROWS, checkers: convergence::checkers },
+    // The story carries the checks of the families that have none of their own.
+    Family { rows: &[], checkers: story::checkers },
+    Family { rows: problems::ROWS, checkers: Vec::new },
+    Family { rows: events::ROWS, checkers: Vec::new },
+    Family { rows: contract::ROWS, checkers: contract::checkers },
+    Family { rows: backups::ROWS, checkers: Vec::new },
+    Family { rows: api::ROWS, checkers: Vec::new },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 

@@ -244,6 +244,9 @@ impl Simulation<'_> {
             return false;
         }
         let after = view.map(|view| view.to_record());
+        if let Some(pin) = after.as_ref().and_then(|record| record.code) {
+            self.pins.insert(code, pin);
+        }
         match &after {
             Some(record) => drop(self.records.insert(code, record.clone())),
             None => drop(self.records.remove(&code)),

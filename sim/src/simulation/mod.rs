@@ -9,6 +9,7 @@ use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::controller::{Controller, Controllers, Outputs};
 use keyway_core::event::Event;
 use keyway_core::id::{CallId, CodeId, CommandId, DeviceId};
+use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Notice, OpKind, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
 use keyway_core::world::lock::{Entry, Source};
@@ -96,6 +97,8 @@ pub struct Simulation<'a> {
     records: BTreeMap<CodeId, Record>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
     names: BTreeMap<String, CodeId>,
+    /// The last PIN that each code showed.
+    pins: BTreeMap<CodeId, Pin>,
     /// For each fault: how many it struck, and whether it is active.
     struck: Vec<u32>,
     active: Vec<bool>,
@@ -137,6 +140,7 @@ impl<'a> Simulation<'a> {
             records: BTreeMap::new(),
             devices: BTreeMap::new(),
             names: BTreeMap::new(),
+            pins: BTreeMap::new(),
             struck: vec![0; plan.faults.len()],
             active: vec![false; plan.faults.len()],
             faults_on: vec![0; locks],

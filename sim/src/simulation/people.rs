@@ -135,8 +135,9 @@ impl Simulation<'_> {
     }
 
     pub(super) fn enter_once(&mut self, enter: &Enter) -> bool {
-        let code = enter.code.as_ref().and_then(|name| self.names.get(name)).and_then(|id| self.records.get(id));
-        let pin = enter.pin.map(|pin| pin.0).or_else(|| code.and_then(|record| record.code));
+        // Somebody who was told a PIN keeps it in mind when the code is gone.
+        let known = enter.code.as_ref().and_then(|name| self.names.get(name)).and_then(|id| self.pins.get(id));
+        let pin = enter.pin.map(|pin| pin.0).or_else(|| known.copied());
         let (Some(lock), Some(pin)) = (self.setup.lock(&enter.on), pin) else { return false };
         let address = self.setup.addresses[lock.0 as usize];
         let opened = self.setup.sites[address.site].enters(self.now, address.lock, pin, &mut self.consequences);

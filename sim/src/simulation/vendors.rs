@@ -241,7 +241,9 @@ impl<'a> Simulation<'a> {
     pub(super) fn fate(&mut self, op: &Op, lock: Option<Lock>, code: Option<CodeId>, nth: u64, profile: &Profile) -> Fate {
         let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
         let kind = op.kind();
-        let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, profile.apply_latency_ms);
+        // To look takes the lock no longer than to answer; only a write takes its time to move in.
+        let range = if op.is_mutating() { profile.apply_latency_ms } else { profile.ack_latency_ms };
+        let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, range);
         let staleness_ms = self.noise.within(Stream::Staleness, entity, kind as u64, nth, (0, profile.read_lag_ms));
         let mut striking = |quirk| self.striking(quirk, lock, Some(kind), code, nth);
         let status = |fault: &Fault| fault.status.unwrap_or(502);

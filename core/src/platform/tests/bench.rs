@@ -39,6 +39,7 @@ pub struct Stored {
     pub origin: Option<CodeId>,
     /// Somebody else changed it, or may have.
     pub touched: bool,
+    pub since: Timestamp,
 }
 
 /// What happens to one command.
@@ -433,6 +434,15 @@ impl Bench {
             let is_same = records.get(id) == self.records.get(id);
             assert!(is_same || announced.contains(id), "a change of {id} was not announced");
         }
+        for (id, record) in &records {
+            let before = self.records.get(id).filter(|before| before.is_managed).map(|before| before.status);
+            check_status(before, record);
+            let starts_later = record.starts_at.is_some_and(|starts_at| starts_at > self.now);
+            let is_native = self.profile().schedules && !record.is_backup && record.is_managed;
+            assert!(!(is_native && starts_later && matches!(record.status, Status::Setting | Status::Set)), "{record:?}");
+            let is_over = record.ends_at.is_some_and(|ends_at| ends_at <= self.now);
+            assert!(!record.is_managed || !is_over || matches!(record.status, Status::Removing | Status::Unknown), "{record:?}");
+        }
         self.records = records;
         let device = self.controller.device(Self::device_id()).map(|view| view.to_record());
         assert!(device == self.device_record || is_device_announced, "a change of the device was not announced");
@@ -619,14 +629,14 @@ impl Bench {
             Op::CreateEntry { pin, name, window } => {
                 let place = Place::Handle(Handle(self.next_handle));
                 self.next_handle += 1;
-                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false })
+                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false, since: self.now })
             }
             Op::ReplaceEntry { handle, pin, name, window } => {
                 let place = Place::Handle(handle);
                 if self.find(place).is_none() {
                     return Answer::NotFound;
                 }
-                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false })
+                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false, since: self.now })
             }
             Op::SetSchedule { handle, window } => match self.memory.iter_mut().find(|stored| stored.place == Place::Handle(handle)) {
                 Some(stored) => {
@@ -635,9 +645,16 @@ impl Bench {
                 }
                 None => Answer::NotFound,
             },
-            Op::SetSlot { slot, pin, name } => {
-                self.write(Stored { place: Place::Slot(slot), pin, name, window: None, enabled: true, origin, touched: false })
-            }
+            Op::SetSlot { slot, pin, name } => self.write(Stored {
+                place: Place::Slot(slot),
+                pin,
+                name,
+                window: None,
+                enabled: true,
+                origin,
+                touched: false,
+                since: self.now,
+            }),
             Op::DeleteEntry { handle } => self.erase(Place::Handle(handle), origin),
             Op::ClearSlot { slot } => self.erase(Place::Slot(slot), origin),
             other => panic!("{other:?} changes nothing"),
@@ -652,7 +669,9 @@ impl Bench {
             return Answer::Refused(Reason::Full);
         }
         if let Some(there) = self.find(stored.place) {
-            assert!(there.origin == stored.origin || there.origin.is_none() && there.touched, "{stored:?} clobbers {there:?}");
+            // Nobody can know of a newcomer that no sync has shown.
+            let is_unknown = there.origin.is_none() && self.now - there.since < 10 * MINUTE;
+            assert!(there.origin == stored.origin || is_unknown, "{stored:?} clobbers {there:?}");
         }
         if self.memory.iter().any(|other| other.place != stored.place && other.pin == stored.pin) {
             match profile.duplicate {
@@ -699,7 +718,16 @@ impl Bench {
     // Other people.
 
     pub fn stranger_sets(&mut self, place: Place, text: &str) {
-        let stored = Stored { place, pin: pin(text), name: "Stranger".into(), window: None, enabled: true, origin: None, touched: false };
+        let stored = Stored {
+            place,
+            pin: pin(text),
+            name: "Stranger".into(),
+            window: None,
+            enabled: true,
+            origin: None,
+            touched: false,
+            since: self.now,
+        };
         self.memory.retain(|other| other.place != place);
         self.memory.push(stored);
         self.memory.sort_by_key(|stored| stored.place);
@@ -719,6 +747,34 @@ impl Bench {
             stored.touched = true;
         }
     }
+}
+
+/// Only the edges of the transition table, or two of them in one step.
+fn check_status(before: Option<Status>, record: &Record) {
+    let is_legal = match (before, record.status) {
+        (None, Status::Unset | Status::Setting | Status::Unknown) => true,
+        (None, Status::Set) => !record.is_managed,
+        (Some(Status::Removing), Status::Set) => false,
+        (Some(Status::Unset), Status::Removing) => true,
+        (None, Status::Removing) => false,
+        (Some(_), _) => true,
+    };
+    assert!(is_legal, "from {before:?}: {record:?}");
+    let (errors, warnings) = (&record.errors, &record.warnings);
+    let names = errors.iter().map(|entry| entry.error_code.name()).chain(warnings.iter().map(|entry| entry.warning_code.name()));
+    let is_removal = |name: &str| matches!(name, "delay_in_removing_from_device" | "failed_to_remove_from_device");
+    for name in names {
+        let is_setting = !is_removal(name) && name != "code_modified_external_to_seam";
+        match record.status {
+            Status::Removing => assert!(!is_setting, "{record:?}"),
+            Status::Unknown => {}
+            Status::Set | Status::Setting | Status::Unset => assert!(!is_removal(name), "{record:?}"),
+        }
+    }
+    let is_error = errors.iter().any(|entry| entry.error_code == ErrorCode::CodeModifiedExternalToSeam);
+    let is_warning = warnings.iter().any(|entry| entry.warning_code == WarningCode::CodeModifiedExternalToSeam);
+    let allows = record.is_external_modification_allowed;
+    assert!(!(allows && is_error) && (allows || !is_warning), "{record:?}");
 }
 
 /// The slot with this number.

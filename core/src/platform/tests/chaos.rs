@@ -3,6 +3,7 @@
 extern crate std;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -11,9 +12,11 @@ use core::cell::Cell;
 use super::bench::{Bench, Fate, HOUR, MINUTE, slot};
 use crate::access_code::Status;
 use crate::draw::{below, mix};
+use crate::event::EventType;
 use crate::id::{CodeId, Epoch, Handle, VendorDevice};
 use crate::port::{Answer, Command, News, Op, PathPart, Place};
 use crate::problem::ErrorCode;
+use crate::time::Timestamp;
 use crate::vendor::{Ack, DuplicatePolicy, Family, Profile, ReadBack, Vendor};
 
 struct Dice(u64);
@@ -172,8 +175,9 @@ fn check_convergence(bench: &Bench, label: &str) {
         let mine: Vec<_> = bench.memory.iter().filter(|stored| stored.origin == Some(id)).collect();
         assert!(mine.iter().filter(|stored| !stored.touched).count() <= 1, "{label}: {mine:?}");
         let recent = bench.now - 20 * MINUTE;
+        let is_just_made = record.created_at >= recent;
         let is_just_due = record.starts_at.is_some_and(|starts_at| (recent..=bench.now + HOUR).contains(&starts_at));
-        if is_just_due || record.ends_at.is_some_and(|ends_at| (recent..=bench.now).contains(&ends_at)) {
+        if is_just_made || is_just_due || record.ends_at.is_some_and(|ends_at| (recent..=bench.now).contains(&ends_at)) {
             continue;
         }
         match record.status {
@@ -196,6 +200,44 @@ fn check_convergence(bench: &Bench, label: &str) {
     }
 }
 
+/// The legal orders of events (events.md 3), as far as the log alone can tell.
+fn check_events(bench: &Bench, label: &str) {
+    let codes: BTreeSet<CodeId> = bench.events.iter().map(|(_, id, _)| *id).collect();
+    for id in codes {
+        let events: Vec<(Timestamp, EventType)> =
+            bench.events.iter().filter(|(_, code, _)| *code == id).map(|(at, _, event)| (*at, *event)).collect();
+        let label = alloc::format!("{label}: {:?}", bench.events_of(id));
+        assert!(matches!(events[0].1, EventType::Created | EventType::UnmanagedCreated), "{label}");
+        let mut since_break: Vec<EventType> = Vec::new();
+        let mut was_confirmed = false;
+        for (number, (at, event)) in events.iter().enumerate() {
+            let is_last = number + 1 == events.len();
+            match event {
+                EventType::Deleted | EventType::UnmanagedRemoved => assert!(is_last, "{label}"),
+                EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam => assert!(was_confirmed, "{label}"),
+                EventType::RemovedFromDevice => {
+                    let is_end = events.get(number + 1).is_some_and(|(next_at, next)| next_at == at && *next == EventType::Deleted);
+                    let is_rest = events[..number].iter().any(|(_, before)| *before == EventType::Changed);
+                    assert!(is_end || is_rest, "{label}");
+                }
+                EventType::Created | EventType::UnmanagedCreated => assert!(number == 0, "{label}"),
+                _ => {}
+            }
+            let is_break = matches!(
+                event,
+                EventType::Changed | EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam | EventType::RemovedFromDevice
+            );
+            if is_break {
+                since_break.clear();
+            } else {
+                assert!(!since_break.contains(event), "{label}: twice {event}");
+                since_break.push(*event);
+            }
+            was_confirmed |= matches!(event, EventType::SetOnDevice | EventType::ScheduledOnDevice);
+        }
+    }
+}
+
 #[test]
 fn after_any_trouble_all_agrees() {
     let number_in = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -206,7 +248,9 @@ fn after_any_trouble_all_agrees() {
         for seed in seeds.clone() {
             std::println!("profile {number} seed {seed}");
             let bench = story(profile.clone(), seed);
-            check_convergence(&bench, &alloc::format!("profile {number} seed {seed}"));
+            let label = alloc::format!("profile {number} seed {seed}");
+            check_events(&bench, &label);
+            check_convergence(&bench, &label);
         }
     }
 }

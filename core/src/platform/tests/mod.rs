@@ -1,4 +1,5 @@
 //! Stories that drive the controller by hand, through a lock of a few lines.
+#![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::needless_for_each)]
 
 mod bench;
 mod chaos;

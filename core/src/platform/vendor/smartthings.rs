@@ -1,4 +1,4 @@
-//! SmartThings: attempts that fail without a reason, counted (`V-11`), and slots that run out (`V-10`).
+//! `SmartThings`: attempts that fail without a reason, counted (`V-11`), and slots that run out (`V-10`).
 
 use super::{Problems, Symptom};
 use crate::problem::{ErrorCode, WarningCode};

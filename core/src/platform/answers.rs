@@ -1,0 +1,236 @@
+//! Answers to mutating commands: what each proves, and what it leaves open (port.md 4).
+
+use super::Platform;
+use super::listing::remember;
+use super::state::{Block, Closing, Doubt, Goal, Held, Retry, Write};
+use super::step::At;
+use super::vendor::Symptom;
+use crate::id::Handle;
+use crate::port::{Answer, Op, PathPart, Place, Reason};
+use crate::time::Timestamp;
+use crate::vendor::Ack;
+
+impl Platform {
+    /// An answer to the write that the code waits for.
+    pub(super) fn on_write_answer(&mut self, at: At, answer: &Answer) {
+        let (account, device) = (self.device(at.device).account, at.device);
+        let Some(write) = self.code(at).write.clone() else { return };
+        self.take_condition(account, Some(device), write.sent_at, answer);
+        if self.code(at).write.is_none() {
+            return;
+        }
+        let now = self.now;
+        let closed_at = write.closed.map_or(now, |closing| closing.at);
+        match answer {
+            Answer::Accepted => self.on_accepted(at, &write),
+            Answer::Done { handle } => {
+                self.on_contact(device, write.sent_at);
+                self.on_applied(at, *handle);
+            }
+            Answer::NotFound => self.on_nothing_there(at, &write),
+            Answer::Refused(reason) => self.on_refused(at, *reason, closed_at),
+            Answer::Busy | Answer::QueueFull => self.on_not_applied(at, closed_at, 0),
+            Answer::RateLimited { retry_after_ms } => {
+                let floor = self.policy.retry_after_floor_ms(*retry_after_ms);
+                self.settle(at);
+                self.attempt_failed(at, closed_at, floor);
+            }
+            Answer::Unreachable(part) => {
+                self.on_not_applied(at, closed_at, 0);
+                if *part == PathPart::Lock {
+                    self.show(at, Symptom::DroppedOff);
+                }
+            }
+            Answer::Unauthorized | Answer::Gone => {
+                self.settle(at);
+                self.attempt_failed(at, closed_at, 0);
+            }
+            Answer::ServerError { .. } if self.policy.server_error_is_refusal() => self.on_not_applied(at, closed_at, 0),
+            Answer::TimedOut if write.is_without_effect || self.policy.timeout_is_refusal() => self.conclude(at, Doubt::Lost, closed_at),
+            Answer::MaybeDuplicate => self.close_write(at, Doubt::Unclear),
+            Answer::ServerError { .. }
+            | Answer::TimedOut
+            | Answer::Entries { .. }
+            | Answer::Entry(_)
+            | Answer::Slot(_)
+            | Answer::Devices { .. }
+            | Answer::Device(_)
+            | Answer::Clock { .. } => self.close_write(at, Doubt::Lost),
+        }
+        self.again(at);
+    }
+
+    fn on_accepted(&mut self, at: At, write: &Write) {
+        if write.accepted_at.is_some() || write.closed.is_some() {
+            return;
+        }
+        let now = self.now;
+        let ack = self.profile(at.device).ack;
+        let ends_removal = write.op.is_erasing() && !self.policy.requires_absence_proof_before_removed();
+        if self.policy.is_ack_proof(ack) || ends_removal {
+            self.on_applied(at, None);
+            return;
+        }
+        let code = self.code_quiet(at);
+        if let Some(write) = &mut code.write {
+            write.accepted_at = Some(now);
+        }
+        if ack == Ack::Nothing {
+            // A read that is accepted later runs later: it tells what became of the write (P-05 b).
+            code.passing.verify_at = Some(now);
+        }
+    }
+
+    /// The write is in lock memory, or the entry erased.
+    pub(super) fn on_applied(&mut self, at: At, handle: Option<Handle>) {
+        let now = self.now;
+        let Some(write) = self.code(at).write.clone() else { return };
+        let place = write.place().or(handle.map(Place::Handle));
+        if write.op.is_erasing() {
+            self.settle(at);
+            self.on_erased(at, write.place());
+            return;
+        }
+        let Some(place) = place else {
+            // Applied, but who knows where: the listing will show it.
+            self.close_write(at, Doubt::Lost);
+            return;
+        };
+        self.settle(at);
+        let code = self.code_mut(at);
+        code.has_trace = true;
+        let before = code.held.take();
+        code.held = Some(match (&write.op, before) {
+            (Op::SetSchedule { window, .. }, Some(held)) => Held { window: *window, confirmed_at: now, ..held },
+            (_, before) => {
+                if let Some(held) = before {
+                    remember(&mut code.past, held);
+                }
+                let content = write.content();
+                let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
+                Held { place, pin, window, name, is_enabled: true, confirmed_at: now }
+            }
+        });
+        code.passing.verify_at = None;
+        self.again(at);
+    }
+
+    /// Nothing is there any more in this place.
+    pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
+        if let Some(place) = place {
+            self.forget_entry(at, place);
+            self.code_mut(at).retry = Retry::default();
+            self.caches[at.device as usize].places.remove(&place);
+        }
+        self.on_entry_left(at.device);
+        self.again(at);
+    }
+
+    pub(super) fn forget_entry(&mut self, at: At, place: Place) {
+        let code = self.code_mut(at);
+        if let Some(held) = code.held.take_if(|held| held.place == place) {
+            remember(&mut code.past, held);
+        }
+        code.surplus.retain(|held| held.place != place);
+    }
+
+    fn on_nothing_there(&mut self, at: At, write: &Write) {
+        self.settle(at);
+        self.on_erased(at, write.place());
+    }
+
+    fn on_not_applied(&mut self, at: At, closed_at: Timestamp, floor_ms: i64) {
+        self.settle(at);
+        self.attempt_failed(at, closed_at, floor_ms);
+        self.show_failed_attempt(at);
+    }
+
+    fn on_refused(&mut self, at: At, reason: Reason, closed_at: Timestamp) {
+        let write = self.code(at).write.clone();
+        match reason {
+            Reason::PinTaken => self.close_write(at, Doubt::PinTaken),
+            Reason::NameTaken => self.close_write(at, Doubt::NameTaken),
+            Reason::Full => {
+                self.settle(at);
+                let known = self.entries_known(at.device);
+                self.device_mut(at.device).capacity_met = Some(known);
+                self.back_off_unless_new(at, closed_at);
+            }
+            Reason::SlotOutOfRange => {
+                self.settle(at);
+                if let Some(Place::Slot(slot)) = write.and_then(|write| write.place()) {
+                    self.learn_size(at.device, slot);
+                }
+                self.back_off_unless_new(at, closed_at);
+            }
+            Reason::SlotOccupied => {
+                self.settle(at);
+                if let Some(place) = write.and_then(|write| write.place()) {
+                    self.note_occupied(at.device, place);
+                }
+                self.attempt_failed(at, closed_at, 0);
+            }
+            Reason::BadLength | Reason::BadPin | Reason::BadName | Reason::NotSupported => self.on_permanent_refusal(at, reason, closed_at),
+            Reason::NoKeypad => {
+                let now = self.now;
+                self.on_not_applied(at, closed_at, 0);
+                self.want_condition(at.device, now);
+            }
+            Reason::StartInPast
+            | Reason::NoRights
+            | Reason::NoGateway
+            | Reason::NotPaid
+            | Reason::NoCredentials
+            | Reason::ClockNotWritable => {
+                self.on_not_applied(at, closed_at, 0);
+            }
+        }
+    }
+
+    /// A new entry meets the obstacle that the refusal taught; anything else must not be repeated without a pause.
+    fn back_off_unless_new(&mut self, at: At, closed_at: Timestamp) {
+        let code = self.code(at);
+        if code.held.is_some() || code.goal != Goal::Hold {
+            self.attempt_failed(at, closed_at, 0);
+        }
+    }
+
+    /// `R-20`: not sent again until the record, the device or the capacity change.
+    fn on_permanent_refusal(&mut self, at: At, reason: Reason, closed_at: Timestamp) {
+        self.settle(at);
+        if self.code(at).goal != Goal::Hold || self.policy.keeps_trying_after_refusal(reason) {
+            self.attempt_failed(at, closed_at, 0);
+            return;
+        }
+        if self.code(at).record.is_backup && self.replace_backup(at, false) {
+            return;
+        }
+        self.code_mut(at).block = Some(Block::Refused(reason));
+        if reason == Reason::BadLength {
+            self.show(at, Symptom::BadLength);
+        }
+        self.fail_to_set(at);
+    }
+
+    /// Closed, but not settled: reads decide. A later closing answer only sharpens the doubt.
+    pub(super) fn close_write(&mut self, at: At, doubt: Doubt) {
+        let now = self.now;
+        let code = self.code_mut(at);
+        let Some(write) = &mut code.write else { return };
+        match &mut write.closed {
+            Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
+            Some(_) => {}
+            None => write.closed = Some(Closing { at: now, doubt }),
+        }
+        if doubt == Doubt::Lost && write.content().is_some() {
+            code.has_trace = true;
+        }
+        code.passing.restart_deadline = None;
+        code.passing.verify_at = Some(now);
+        code.passing.absent_since = None;
+        if !self.policy.removal_needs_settled_writes() && self.code(at).goal != Goal::Hold {
+            self.settle(at);
+        }
+        self.again(at);
+    }
+}

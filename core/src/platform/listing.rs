@@ -1,0 +1,407 @@
+//! Listings of a lock: when they are made, whose entry is whose, and what is missing (`R-04`, `P-12`).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Platform;
+use super::condition::earliest;
+use super::likeness::{Content, Likeness, hides_pin, is_return_of, like};
+use super::pace::Urgency;
+use super::reading::{Evidence, Read, ReadKind};
+use super::state::{Code, Doubt, Held, Write};
+use super::step::{At, Who};
+use crate::id::CommandId;
+use crate::port::{Answer, Item, Op, Place, ShownPin};
+use crate::time::Timestamp;
+use crate::vendor::{Family, ReadBack};
+
+/// What the last reads showed of a lock, and which are due. Free to lose.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub wake: Option<Timestamp>,
+    /// The last listing agreed with all that is known, and nothing changed since.
+    pub is_clean: bool,
+    last: Option<Arc<[Item]>>,
+    pub places: BTreeMap<Place, Item>,
+    /// All entries were listed in this incarnation, by this process.
+    pub has_inventory: bool,
+    listing: Option<Listing>,
+    next_sync: Timestamp,
+    fresh_at: Option<Timestamp>,
+    pub list_not_before: Timestamp,
+    pub list_failures: u32,
+    /// Only a listing begun from here on ends `unknown` (`R-21`).
+    pub recover_from: Option<Timestamp>,
+    pub condition_at: Option<Timestamp>,
+    pub condition_again_at: Option<Timestamp>,
+    pub condition_read: Option<CommandId>,
+    pub condition_failures: u32,
+    /// Begin of the latest exchange that the lock itself answered.
+    pub contact_at: Option<Timestamp>,
+    pub unreachable_at: Timestamp,
+    /// The vendor's description said that lock or hub is down, since the path was last up.
+    pub was_told_down: bool,
+    /// The code that has a slot looked at; one at a time for a lock.
+    pub scouting: Option<u64>,
+    /// Codes that wait for another write to this lock.
+    pub waiting: BTreeSet<u64>,
+}
+
+#[derive(Debug)]
+struct Listing {
+    started_at: Timestamp,
+    is_fresh: bool,
+    items: Vec<Item>,
+}
+
+impl Memory {
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            wake: None,
+            is_clean: false,
+            last: None,
+            places: BTreeMap::new(),
+            has_inventory: false,
+            listing: None,
+            next_sync: now,
+            fresh_at: None,
+            list_not_before: now,
+            list_failures: 0,
+            recover_from: None,
+            condition_at: None,
+            condition_again_at: None,
+            condition_read: None,
+            condition_failures: 0,
+            contact_at: None,
+            unreachable_at: Timestamp::MIN,
+            was_told_down: false,
+            scouting: None,
+            waiting: BTreeSet::new(),
+        }
+    }
+}
+
+impl Memory {
+    /// Nothing known of a new incarnation; only the registered wake stays.
+    pub fn renewed(&self, now: Timestamp) -> Self {
+        Self { wake: self.wake, ..Self::new(now) }
+    }
+}
+
+impl Platform {
+    /// The device's own business: its description, its listing, its pool, its peace.
+    pub(super) fn tend(&mut self, device: u32) {
+        self.tend_condition(device);
+        self.calm_down(device);
+        self.refill(device);
+        self.tend_listing(device);
+        let now = self.now;
+        let memory = &self.caches[device as usize];
+        let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
+        let listing_at = self.listing_wanted(device).map(|(at, _)| at).filter(|at| *at > now);
+        let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
+        self.wake_device(device, earliest(earliest(condition_at, listing_at), calm_at));
+    }
+
+    /// When the entries are to be listed next, and whether past every cache.
+    fn listing_wanted(&self, device: u32) -> Option<(Timestamp, bool)> {
+        let (state, memory) = (self.device(device), &self.caches[device as usize]);
+        if memory.listing.is_some() || !self.is_askable(device) || self.profile(device).read_back == ReadBack::None {
+            return None;
+        }
+        if state.unreachable.is_some() {
+            // Only an answer of the lock itself shows that it can be reached again.
+            let probe_at = memory.unreachable_at + self.policy.probe_delay_ms(memory.list_failures);
+            return Some((memory.fresh_at.unwrap_or(probe_at).max(memory.list_not_before), true));
+        }
+        if state.has_path_error() {
+            return None;
+        }
+        let fresh = memory.fresh_at.map(|at| (at, true));
+        let (at, is_fresh) = fresh.filter(|(at, _)| *at <= memory.next_sync).unwrap_or((memory.next_sync, false));
+        Some((at.max(memory.list_not_before), is_fresh))
+    }
+
+    fn tend_listing(&mut self, device: u32) {
+        if self.profile(device).read_back == ReadBack::None {
+            self.caches[device as usize].has_inventory = true;
+            return;
+        }
+        let Some((_, is_fresh)) = self.listing_wanted(device).filter(|(at, _)| *at <= self.now) else { return };
+        let account = self.device(device).account;
+        let urgency = if is_fresh { Urgency::Proof } else { Urgency::Sync };
+        if self.may_call(account, urgency, Who::device(device)) {
+            let now = self.now;
+            let memory = &mut self.caches[device as usize];
+            memory.listing = Some(Listing { started_at: now, is_fresh, items: Vec::new() });
+            if is_fresh {
+                memory.fresh_at = None;
+            }
+            self.ask_for_entries(device, 0, is_fresh);
+        }
+    }
+
+    fn ask_for_entries(&mut self, device: u32, page: u32, fresh: bool) {
+        let account = self.device(device).account;
+        let command = self.send_read(account, Some(device), None, Op::ListEntries { page, fresh });
+        let epoch = self.device(device).epoch();
+        self.reads.insert(command, Read { sent_at: self.now, kind: ReadKind::Entries { device, epoch } });
+    }
+
+    /// A listing past every cache, not before `at`.
+    pub(super) fn want_listing(&mut self, device: u32, at: Timestamp) {
+        let memory = &mut self.caches[device as usize];
+        memory.fresh_at = Some(memory.fresh_at.map_or(at, |wanted| wanted.min(at)));
+        self.again_device(device);
+    }
+
+    /// A write in doubt that only listings can settle.
+    pub(super) fn want_proof_listing(&mut self, at: At) {
+        let spacing = self.policy.absence_spacing_ms();
+        let code = self.code_quiet(at);
+        code.passing.verify_at = None;
+        let wanted = code.passing.absent_since.map(|first| first + spacing);
+        let is_asked = self.caches[at.device as usize].fresh_at.is_some();
+        if !is_asked && !self.is_listing_since(at) {
+            self.want_listing(at.device, wanted.unwrap_or(self.now));
+        }
+    }
+
+    /// Whether the listing under way can settle the code's write.
+    fn is_listing_since(&self, at: At) -> bool {
+        let since = self.code(at).write.as_ref().and_then(Write::runs_before_reads_since);
+        let listing = self.caches[at.device as usize].listing.as_ref().filter(|listing| listing.is_fresh);
+        listing.is_some_and(|listing| since.is_some_and(|since| listing.started_at >= since))
+    }
+
+    pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
+        self.again_device(device);
+        let (now, policy, account) = (self.now, self.policy, self.device(device).account);
+        let Some(listing) = &mut self.caches[device as usize].listing else { return };
+        let Answer::Entries { items, next_page } = answer else {
+            let is_fresh = listing.is_fresh;
+            let memory = &mut self.caches[device as usize];
+            memory.listing = None;
+            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures);
+            memory.list_failures = memory.list_failures.saturating_add(1);
+            if is_fresh {
+                memory.fresh_at = Some(memory.list_not_before);
+            }
+            self.take_condition(account, Some(device), read.sent_at, &answer);
+            return;
+        };
+        let is_fresh = listing.is_fresh;
+        if let Some(page) = next_page.filter(|_| listing.items.len() < 1_000_000) {
+            listing.items.extend(items.iter().cloned());
+            self.ask_for_entries(device, page, is_fresh);
+            return;
+        }
+        let Some(listing) = self.caches[device as usize].listing.take() else { return };
+        let period = self.config.policy.sync_period_ms;
+        let memory = &mut self.caches[device as usize];
+        memory.next_sync = now + period;
+        let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
+        if !listing.is_fresh && is_same {
+            memory.list_failures = 0;
+            return;
+        }
+        memory.last = listing.items.is_empty().then(|| items.clone());
+        let mut all = listing.items;
+        all.extend(items.iter().cloned());
+        if listing.is_fresh {
+            // This listing is the look that a path which is back asks for.
+            let wanted = self.caches[device as usize].fresh_at;
+            self.on_contact(device, listing.started_at);
+            self.caches[device as usize].fresh_at = wanted;
+        }
+        self.caches[device as usize].list_failures = 0;
+        self.compare_listing(device, all, Evidence { sent_at: listing.started_at, is_fresh: listing.is_fresh });
+    }
+
+    /// Holds a complete listing against all that is known of the lock.
+    fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
+        let memory = &mut self.caches[device as usize];
+        memory.has_inventory = true;
+        memory.is_clean = true;
+        memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        let places: Vec<Place> = self.caches[device as usize].places.keys().copied().collect();
+        let mut matched: BTreeSet<u64> = BTreeSet::new();
+        for place in &places {
+            let Some(item) = self.caches[device as usize].places.get(place).cloned() else { continue };
+            if let Some(n) = self.place_item(device, &item, evidence) {
+                matched.insert(n);
+            }
+        }
+        let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
+        for n in numbers {
+            self.compare_missing(At { device, n }, matched.contains(&n), evidence);
+        }
+        self.end_recovery(device, evidence);
+        self.stir_if_waiting(device);
+    }
+
+    /// Whether a fresh listing is wanted or under way.
+    pub(super) fn is_fresh_listing_coming(&self, device: u32) -> bool {
+        let memory = &self.caches[device as usize];
+        memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
+    }
+
+    /// Everything may hang on the inventory: codes that could not be written without it go on.
+    fn stir_if_waiting(&mut self, device: u32) {
+        let codes = &self.device(device).codes;
+        let waiting: Vec<u64> = codes
+            .iter()
+            .filter(|code| {
+                code.write.is_some() || code.episode.is_some() || !code.surplus.is_empty() || (code.is_gone && code.held.is_some())
+            })
+            .map(|code| code.n)
+            .collect();
+        for n in waiting {
+            self.again(At { device, n });
+        }
+    }
+
+    /// Finds whose entry an item is, and what it tells. Returns the number of its code.
+    pub(super) fn place_item(&mut self, device: u32, item: &Item, evidence: Evidence) -> Option<u64> {
+        if let Some(n) = self.owner_of_place(device, item.place) {
+            self.on_shown(At { device, n }, item.place, Some(item), evidence);
+            return Some(n);
+        }
+        if let Some(n) = self.writer_of(device, item) {
+            let at = At { device, n };
+            self.judge_write(at, Some(item), evidence);
+            return Some(n);
+        }
+        if let Some(n) = self.former_owner_of(device, item) {
+            self.take_back(At { device, n }, item);
+            return Some(n);
+        }
+        if !self.hides_own_write(device) {
+            self.on_stranger(device, item);
+        }
+        None
+    }
+
+    pub(super) fn owner_of_place(&self, device: u32, place: Place) -> Option<u64> {
+        let codes = &self.device(device).codes;
+        let held = codes.iter().find(|code| code.entries().any(|held| held.place == place));
+        let written = || codes.iter().find(|code| code.write.as_ref().is_some_and(|write| write.place() == Some(place)));
+        held.or_else(written).map(|code| code.n)
+    }
+
+    /// The code whose unsettled creation this entry equals in PIN, name and window (`P-09`).
+    fn writer_of(&self, device: u32, item: &Item) -> Option<u64> {
+        let profile = self.profile(device);
+        let is_its_own = |code: &&Code| {
+            let creation = code.write.as_ref().filter(|write| write.place().is_none());
+            creation
+                .and_then(Write::content)
+                .is_some_and(|(pin, window, name)| like(item, &Content { pin, window, name }, profile) == Likeness::Same)
+        };
+        self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
+    }
+
+    /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
+    fn former_owner_of(&self, device: u32, item: &Item) -> Option<u64> {
+        let profile = self.profile(device);
+        let was_its_own = |code: &&Code| code.past.iter().chain(&code.held).any(|past| is_return_of(item, past, profile));
+        self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone).find(was_its_own).map(|code| code.n)
+    }
+
+    /// An entry of ours that should not be there, or not there.
+    fn take_back(&mut self, at: At, item: &Item) {
+        let now = self.now;
+        let code = self.code_mut(at);
+        let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
+        let pin = match item.pin {
+            ShownPin::Shown(pin) => Some(pin),
+            ShownPin::Masked | ShownPin::Blank => past.and_then(|past| past.pin),
+        };
+        let found =
+            Held { place: item.place, pin, window: item.window, name: item.name.clone(), is_enabled: item.enabled, confirmed_at: now };
+        if code.held.is_none() && code.write.is_none() && !code.is_gone {
+            code.held = Some(declared_as(found, code));
+        } else {
+            code.surplus.push(found);
+        }
+        self.again(at);
+    }
+
+    /// While the PIN is hidden and no name is shown, a new entry may be our own unsettled creation.
+    fn hides_own_write(&self, device: u32) -> bool {
+        let profile = self.profile(device);
+        let is_hidden = hides_pin(profile) && !profile.shows_names && profile.family == Family::ById;
+        is_hidden && self.device(device).codes.iter().any(|code| code.write.is_some())
+    }
+
+    /// What a listing says by not showing something.
+    fn compare_missing(&mut self, at: At, is_matched: bool, evidence: Evidence) {
+        let spacing = self.policy.absence_spacing_ms();
+        let shown = |place: &Place| self.caches[at.device as usize].places.contains_key(place);
+        let code = self.code(at);
+        let lost: Vec<Place> = code.entries().map(|held| held.place).filter(|place| !shown(place)).collect();
+        let is_lost = !lost.is_empty();
+        if is_lost {
+            self.caches[at.device as usize].is_clean = false;
+            self.miss(at, &lost, evidence);
+        }
+        let code = self.code(at);
+        let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_matched) else { return };
+        let runs_before = write.runs_before_reads_since();
+        if !evidence.is_fresh || runs_before.is_none_or(|since| evidence.sent_at < since) {
+            return;
+        }
+        let only_tells_why = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::PinTaken | Doubt::NameTaken));
+        let is_proven = only_tells_why || self.policy.one_listing_proves_absence();
+        match code.passing.absent_since {
+            _ if is_proven => self.judge_write(at, None, evidence),
+            Some(first) if evidence.sent_at >= first + spacing => self.judge_write(at, None, evidence),
+            Some(first) => self.want_listing(at.device, first + spacing),
+            None => {
+                self.code_quiet(at).passing.absent_since = Some(evidence.sent_at);
+                self.want_listing(at.device, evidence.sent_at + spacing);
+            }
+        }
+    }
+
+    /// A listing lacks entries of the code: a direct read must say so too (`P-12`).
+    fn miss(&mut self, at: At, lost: &[Place], evidence: Evidence) {
+        let code = self.code(at);
+        let held = code.held.as_ref().filter(|held| lost.contains(&held.place));
+        let Some(held) = held else {
+            // A surplus entry: its erasure finds out.
+            return;
+        };
+        let (place, confirmed_at) = (held.place, held.confirmed_at);
+        let lag = self.profile(at.device).read_lag_ms;
+        if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
+            self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
+        } else if code.write.is_none() {
+            self.want_verify(at, confirmed_at + lag);
+        }
+    }
+}
+
+fn is_same_list(left: &Arc<[Item]>, right: &Arc<[Item]>) -> bool {
+    Arc::ptr_eq(left, right) || left == right
+}
+
+/// Keeps what an entry held, for the day it comes back (`F-06`). Few are enough: older states are rarer still.
+pub(super) fn remember(past: &mut Vec<Held>, held: Held) {
+    const KEPT: usize = 4;
+    past.retain(|known| (known.pin, &known.name, known.window) != (held.pin, &held.name, held.window));
+    past.push(held);
+    if past.len() > KEPT {
+        past.remove(0);
+    }
+}
+
+/// What was found equals what is wanted up to what the lock rounds: then it is kept in the words of the record.
+fn declared_as(found: Held, code: &Code) -> Held {
+    let past = code.past.iter().rfind(|past| past.pin == found.pin);
+    match past {
+        Some(past) => Held { name: past.name.clone(), window: past.window, ..found },
+        None => found,
+    }
+}

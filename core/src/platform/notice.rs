@@ -1,0 +1,122 @@
+//! Notices: hints to read, and proof only where `P-12` says so (port.md 7).
+
+use super::Platform;
+use super::state::{Code, Doubt};
+use super::step::At;
+use crate::id::{Slot, VendorDevice};
+use crate::port::{News, Notice, Place};
+use crate::time::{MINUTE_MS, SECOND_MS};
+use crate::vendor::Ack;
+
+impl Platform {
+    /// A notice is a hint to read, and proof only where `P-12` says so.
+    pub(super) fn on_notice(&mut self, notice: &Notice) {
+        let Some(account) = self.config.accounts.iter().position(|known| known.account == notice.account) else { return };
+        let account = account as u32;
+        let device = notice.device.and_then(|vendor_device| self.device_named(account, vendor_device));
+        if let Some(device) = device {
+            if notice.epoch < self.device(device).epoch() {
+                return;
+            }
+            if notice.epoch > self.device(device).epoch() {
+                self.on_epoch_told(device, notice.epoch);
+            }
+        }
+        match &notice.news {
+            News::AccountRevoked => {
+                self.watches[account as usize].was_told_revoked = true;
+                self.want_devices(account);
+            }
+            News::AccountRestored | News::DeviceAdded { .. } => self.want_devices(account),
+            News::HubUp(..) | News::HubDown(..) => {
+                // A plain answer may be as old as the read lag.
+                let lags = self.devices_of(account).into_iter().map(|device| self.profile(device).read_lag_ms);
+                let lag = lags.max().unwrap_or(0);
+                self.watches[account as usize].again_at = Some(self.now + lag + SECOND_MS);
+                self.want_devices(account);
+            }
+            News::DeviceRemoved => match device {
+                Some(device) => self.on_device_removed(device),
+                None => self.want_devices(account),
+            },
+            News::LockOnline | News::LockOffline | News::KeypadAttached | News::KeypadDetached | News::PlanChanged => match device {
+                Some(device) => {
+                    // A plain answer may be as old as the read lag: ask now, and once more when it can't be.
+                    let lag = self.profile(device).read_lag_ms;
+                    self.caches[device as usize].condition_again_at = Some(self.now + lag + SECOND_MS);
+                    self.want_condition(device, self.now);
+                }
+                None => self.want_devices(account),
+            },
+            News::EntryAdded(place) | News::EntryChanged(place) | News::EntryRemoved(place) => {
+                if let Some(device) = device {
+                    self.on_entry_news(device, *place, &notice.news);
+                }
+            }
+            News::NotAdded { slot, duplicate } => {
+                if let Some(device) = device {
+                    self.on_not_added(device, *slot, *duplicate);
+                }
+            }
+            News::AllRemoved => {
+                if let Some(device) = device {
+                    self.want_listing(device, self.now);
+                }
+            }
+            News::KeypadUsed { .. } | News::KeypadRefused | News::KeypadLocked | News::BatteryLow | News::BatteryChanged => {}
+        }
+    }
+
+    fn device_named(&self, account: u32, vendor_device: VendorDevice) -> Option<u32> {
+        let mut devices = self.devices_of(account).into_iter();
+        devices.find(|device| self.device(*device).info.device == vendor_device && !self.device(*device).is_removed)
+    }
+
+    /// A notice about an entry: a hint to read (port.md 7).
+    fn on_entry_news(&mut self, device: u32, place: Place, news: &News) {
+        let now = self.now;
+        let Some(n) = self.owner_of_place(device, place) else {
+            self.want_listing(device, now);
+            return;
+        };
+        let at = At { device, n };
+        let is_removal = matches!(news, News::EntryRemoved(_));
+        let code = self.code(at);
+        if code.write.is_some() {
+            if self.profile(device).ack == Ack::Nothing {
+                self.want_verify(at, now);
+            }
+            return;
+        }
+        // Our own confirmed write sends notices too, and copies of them for a while.
+        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at < 3 * MINUTE_MS);
+        if is_removal {
+            self.code_quiet(at).passing.was_told_removed = true;
+        }
+        if is_removal || !is_echo {
+            let lag = self.profile(device).read_lag_ms;
+            let confirmed_at = self.code(at).held.as_ref().map_or(now, |held| held.confirmed_at);
+            self.want_verify(at, now.max(confirmed_at + lag));
+        }
+    }
+
+    /// The lock says that a write added nothing (port.md 7). Without the write's own acceptance the notice may be an old copy.
+    fn on_not_added(&mut self, device: u32, slot: Slot, is_duplicate: bool) {
+        let is_meant = |code: &&Code| {
+            let write = code.write.as_ref();
+            write.is_some_and(|write| write.place() == Some(Place::Slot(slot)) && write.content().is_some() && write.accepted_at.is_some())
+        };
+        let Some(n) = self.device(device).codes.iter().find(is_meant).map(|code| code.n) else { return };
+        let at = At { device, n };
+        if self.profile(device).ack != Ack::Nothing {
+            return;
+        }
+        let doubt = if is_duplicate { Doubt::PinTaken } else { Doubt::Unclear };
+        let is_settled = self.code(at).write.as_ref().is_some_and(|write| write.is_without_effect);
+        if is_settled {
+            self.conclude(at, doubt, self.now);
+        } else {
+            self.close_write(at, doubt);
+        }
+    }
+}

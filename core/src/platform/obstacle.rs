@@ -1,0 +1,184 @@
+//! What stands in the way of a write that is due: twins, a full lock, a PIN that does not fit; and how the API shows it.
+
+use super::Platform;
+use super::likeness::Content;
+use super::state::{Block, Goal, Retry};
+use super::step::At;
+use super::vendor::{Symptom, symptom_problems};
+use crate::access_code::Status;
+use crate::pin::Pin;
+use crate::port::{Place, Reason};
+use crate::problem::ErrorCode;
+
+/// Why a write is not sent, though it is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Another managed code holds the PIN (`R-46`).
+    Prevented,
+    /// A visible entry of somebody else holds the PIN (`R-46`).
+    VisibleTwin,
+    /// No room (`I-DEV-03`).
+    Full,
+    /// The lock would refuse it for ever (`I-DEV-04`, `R-20`).
+    Unfit(Reason),
+    /// Nothing to type on (`R-64` b).
+    NoKeypad,
+}
+
+impl Platform {
+    pub(super) fn obstacle(&self, at: At, wanted: &Content) -> Option<Obstacle> {
+        let (device, code) = (self.device(at.device), self.code(at));
+        if !device.info.lengths.contains(wanted.pin.length()) {
+            return Some(Obstacle::Unfit(Reason::BadLength));
+        }
+        if !super::choose::satisfies(wanted.pin, &device.info.constraints) {
+            return Some(Obstacle::Unfit(Reason::BadPin));
+        }
+        if !device.info.keypad {
+            return Some(Obstacle::NoKeypad);
+        }
+        if !self.policy.sends_duplicate_pin()
+            && let Some(twin) = self.twin(at, wanted.pin)
+        {
+            return Some(twin);
+        }
+        let is_new_entry = code.held.is_none();
+        let is_full = is_new_entry && self.entries_known(at.device) >= self.capacity(at.device);
+        (is_full && !self.policy.writes_beyond_capacity()).then_some(Obstacle::Full)
+    }
+
+    fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
+        let others = || self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        if others().any(|code| (code.record.is_managed || code.is_gone) && code.resident_pins().any(|other| other == pin)) {
+            return Some(Obstacle::Prevented);
+        }
+        let is_visible = others().any(|code| !code.is_gone && !code.record.is_managed && code.record.code == Some(pin));
+        is_visible.then_some(Obstacle::VisibleTwin)
+    }
+
+    /// Entries that the controller put there or knows of (`I-DEV-03`).
+    pub(super) fn entries_known(&self, device: u32) -> u32 {
+        let state = self.device(device);
+        let ours = state.codes.iter().map(|code| {
+            let is_adding = code.held.is_none() && code.write.as_ref().is_some_and(|write| write.content().is_some());
+            code.entries().count() + usize::from(is_adding)
+        });
+        let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
+        let strangers = self.caches[device as usize].places.keys().filter(|place| !owned(place) && !self.is_being_written(device, **place));
+        ours.sum::<usize>() as u32 + strangers.count() as u32
+    }
+
+    fn is_being_written(&self, device: u32, place: Place) -> bool {
+        self.device(device).codes.iter().any(|code| code.write.as_ref().is_some_and(|write| write.place() == Some(place)))
+    }
+
+    /// Entries that fit in, as far as the device or its refusals have told.
+    pub(super) fn capacity(&self, device: u32) -> u32 {
+        let (state, profile) = (self.device(device), self.profile(device));
+        let told = state.info.positions.saturating_sub(profile.reserved_slots);
+        let slots = state.first_missing_slot.map_or(u32::MAX, |slot| u32::from(slot.0).saturating_sub(1));
+        told.min(slots).min(state.capacity_met.unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn meet_obstacle(&mut self, at: At, obstacle: Obstacle) {
+        let now = self.now;
+        if self.code(at).record.is_backup && self.replace_backup(at, obstacle == Obstacle::Full) {
+            return;
+        }
+        match obstacle {
+            Obstacle::Prevented => {
+                if !self.code(at).has_error(ErrorCode::DuplicateCodeAttemptPrevented) {
+                    self.code_mut(at).raise_error(ErrorCode::DuplicateCodeAttemptPrevented, now);
+                }
+            }
+            Obstacle::VisibleTwin => {
+                if !self.code(at).has_error(ErrorCode::DuplicateCodeOnDevice) {
+                    self.code_mut(at).raise_error(ErrorCode::DuplicateCodeOnDevice, now);
+                }
+                self.fail_to_set(at);
+            }
+            Obstacle::Full => {
+                self.show(at, Symptom::Full);
+                self.fail_to_set(at);
+                self.make_room(at.device);
+            }
+            Obstacle::Unfit(reason) => {
+                if reason == Reason::BadLength {
+                    self.show(at, Symptom::BadLength);
+                }
+                self.fail_to_set(at);
+            }
+            Obstacle::NoKeypad => {}
+        }
+    }
+
+    /// The conflict is gone at this attempt (lifecycle 9).
+    pub(super) fn clear_obstacle(&mut self, at: At) {
+        let code = self.code(at);
+        let is_told = matches!(code.block, Some(Block::Twin(until)) if until > self.now);
+        let shows = |error| code.has_error(error);
+        if shows(ErrorCode::DuplicateCodeAttemptPrevented) || (shows(ErrorCode::DuplicateCodeOnDevice) && !is_told) {
+            let code = self.code_mut(at);
+            code.clear_error(ErrorCode::DuplicateCodeAttemptPrevented);
+            if !is_told {
+                code.clear_error(ErrorCode::DuplicateCodeOnDevice);
+                code.block = None;
+            }
+        }
+    }
+
+    pub(super) fn show_failed_attempt(&mut self, at: At) {
+        let failures = self.code(at).retry.failures;
+        self.show(at, Symptom::AttemptFailed);
+        if failures >= self.config.policy.multiple_retries {
+            self.show(at, Symptom::FailedManyTimes);
+        }
+    }
+
+    /// Shows the vendor's own problem for a symptom while a code is being set (`R-11`).
+    pub(super) fn show(&mut self, at: At, symptom: Symptom) {
+        let now = self.now;
+        let code = self.code(at);
+        let is_setting = code.record.is_managed
+            && !code.is_gone
+            && code.goal == Goal::Hold
+            && matches!(code.record.status, Status::Setting | Status::Unset)
+            && code.episode.is_some();
+        let Some(problems) = symptom_problems(self.profile(at.device).vendor, symptom).filter(|_| is_setting) else { return };
+        let has_failed = code.episode.is_some_and(|episode| episode.is_failed);
+        match problems.warning {
+            Some(warning) if !has_failed => {
+                if !code.record.warnings.iter().any(|entry| entry.warning_code == warning) {
+                    self.code_mut(at).raise_warning(warning, now);
+                }
+            }
+            Some(_) | None => {
+                if !code.has_error(problems.error) {
+                    self.code_mut(at).raise_error(problems.error, now);
+                }
+            }
+        }
+    }
+
+    /// A twin block or a refusal ends: something that it hung on has changed.
+    pub(super) fn unblock(&mut self, device: u32) {
+        let blocked: alloc::vec::Vec<u64> =
+            self.device(device).codes.iter().filter(|code| code.block.is_some()).map(|code| code.n).collect();
+        for n in blocked {
+            let at = At { device, n };
+            let code = self.code_mut(at);
+            code.block = None;
+            code.retry = Retry::default();
+            self.again(at);
+        }
+    }
+
+    /// Room was made: those who wait for it, or for the PIN that left, are looked at.
+    pub(super) fn on_entry_left(&mut self, device: u32) {
+        if self.device(device).is_refill_blocked {
+            self.device_mut(device).is_refill_blocked = false;
+        }
+        self.stir(device);
+        self.again_device(device);
+    }
+}

@@ -1,0 +1,220 @@
+//! Times in which nobody can tell: an account without login, a removed device, a new incarnation; and the way back (T20 to T22, T29, T40, lifecycle 4.4).
+
+use alloc::vec::Vec;
+
+use super::Platform;
+use super::listing::remember;
+use super::reading::Evidence;
+use super::state::{Episode, Goal, Passing, Retry};
+use super::step::At;
+use crate::access_code::Status;
+use crate::id::Epoch;
+use crate::port::DeviceInfo;
+use crate::vendor::ReadBack;
+
+impl Platform {
+    pub(super) fn begin_outage(&mut self, device: u32) {
+        let is_removed = self.device(device).is_removed;
+        let now = self.now;
+        let numbers: Vec<u64> =
+            self.device(device).live().filter(|code| code.record.is_managed && code.before_outage.is_none()).map(|code| code.n).collect();
+        for n in numbers {
+            let at = At { device, n };
+            let code = self.code(at);
+            let is_affected = match code.record.status {
+                Status::Set | Status::Setting | Status::Removing => true,
+                Status::Unset => is_removed || code.record.is_scheduled_on_device || self.is_due(code, now),
+                Status::Unknown => false,
+            };
+            if is_affected {
+                let code = self.code_mut(at);
+                code.before_outage = Some(code.record.status);
+                code.record.status = Status::Unknown;
+            }
+            self.again(at);
+        }
+        self.refresh_pool(device);
+    }
+
+    /// `R-21`: the lock is read before any code leaves `unknown`.
+    pub(super) fn begin_recovery(&mut self, device: u32) {
+        if !self.is_askable(device) {
+            return;
+        }
+        let now = self.now;
+        let memory = &mut self.caches[device as usize];
+        memory.recover_from = Some(now);
+        memory.list_not_before = now;
+        memory.list_failures = 0;
+        self.want_listing(device, now);
+        self.forget_failures(device);
+        if self.profile(device).read_back == ReadBack::None || !self.policy.recovers_by_read_only() {
+            self.resolve_all(device);
+        }
+    }
+
+    /// A code that still waits for the read that ends its outage.
+    pub(super) fn want_recovery_listing(&mut self, device: u32) {
+        if self.caches[device as usize].recover_from.is_some() && !self.is_fresh_listing_coming(device) {
+            self.want_listing(device, self.now);
+        }
+    }
+
+    /// Whether this read is the one that recovery waits for (`R-21`).
+    pub(super) fn ends_outage(&self, at: At, evidence: Evidence) -> bool {
+        let recover_from = self.caches[at.device as usize].recover_from;
+        self.code(at).before_outage.is_some()
+            && self.is_askable(at.device)
+            && evidence.is_fresh
+            && recover_from.is_some_and(|from| evidence.sent_at >= from)
+    }
+
+    /// After the listing that recovery waited for: codes without a known entry need nothing more, the others were compared or are verified.
+    pub(super) fn end_recovery(&mut self, device: u32, evidence: Evidence) {
+        let numbers: Vec<u64> = self.device(device).live().filter(|code| code.before_outage.is_some()).map(|code| code.n).collect();
+        for n in numbers {
+            let at = At { device, n };
+            if self.code(at).held.is_none() && self.ends_outage(at, evidence) {
+                self.resolve_without_entry(at);
+            }
+        }
+    }
+
+    /// Without read-back the last confirmation stands (`R-21`).
+    fn resolve_all(&mut self, device: u32) {
+        let numbers: Vec<u64> = self.device(device).live().filter(|code| code.before_outage.is_some()).map(|code| code.n).collect();
+        for n in numbers {
+            let at = At { device, n };
+            if self.code(at).held.is_some() { self.resolve(at) } else { self.resolve_without_entry(at) }
+        }
+    }
+
+    /// Recovery from `unknown`, once a read has shown what the lock holds (lifecycle 4.4). `held` of the code is up to date.
+    pub(super) fn resolve(&mut self, at: At) {
+        let now = self.now;
+        let code = self.code_mut(at);
+        if code.before_outage.take().is_none() {
+            return;
+        }
+        if code.goal != Goal::Hold {
+            self.resolve_removal(at);
+            return;
+        }
+        code.record.status = Status::Unset;
+        if !self.is_due(self.code(at), now) {
+            let code = self.code_mut(at);
+            code.episode = None;
+            code.record.is_scheduled_on_device = false;
+        } else if self.is_confirmed(self.code(at)) {
+            self.confirm(at);
+        } else {
+            let code = self.code_mut(at);
+            code.record.is_scheduled_on_device = false;
+            code.episode = Some(code.episode.map_or_else(|| Episode::begin(now), |episode| Episode { since: now, ..episode }));
+            code.record.status = if code.is_before_native_start(now) { Status::Unset } else { Status::Setting };
+        }
+        self.refresh_pool(at.device);
+        self.again(at);
+    }
+
+    fn resolve_removal(&mut self, at: At) {
+        let now = self.now;
+        let code = self.code_mut(at);
+        if code.may_be_on_lock() {
+            let before = code.episode.filter(|_| code.goal != Goal::Hold);
+            code.episode = Some(before.map_or_else(|| Episode::begin(now), |episode| Episode { since: now, ..episode }));
+            code.record.status = Status::Removing;
+            self.again(at);
+        } else {
+            self.finish_removal(at);
+        }
+    }
+
+    /// Recovery finds nothing of the code in the lock (lifecycle 4.4).
+    fn resolve_without_entry(&mut self, at: At) {
+        let code = self.code(at);
+        let was_confirmed = code.told.set || code.told.scheduled;
+        let is_asked_otherwise = !was_confirmed || code.goal != Goal::Hold;
+        self.leave_outage(at, false, false, is_asked_otherwise);
+    }
+
+    pub(super) fn leave_outage(&mut self, at: At, is_changed: bool, has_other_writer: bool, is_asked_otherwise: bool) {
+        let is_due = self.is_due(self.code(at), self.now);
+        if is_asked_otherwise || !is_due || !self.is_askable(at.device) {
+            if self.is_askable(at.device) {
+                self.resolve(at);
+            }
+            return;
+        }
+        let code = self.code_mut(at);
+        code.before_outage = None;
+        self.on_reversal(at, is_changed, has_other_writer);
+        self.refresh_pool(at.device);
+    }
+
+    /// T29.
+    pub(super) fn on_device_removed(&mut self, device: u32) {
+        if self.device(device).is_removed {
+            return;
+        }
+        self.device_mut(device).is_removed = true;
+        self.end_unmanaged(device);
+        self.begin_outage(device);
+        self.refresh_conditions(device);
+        self.stir(device);
+    }
+
+    /// T40, `R-57`: every place and handle is void, no command of the old incarnation will run, and inventory comes before any write.
+    pub(super) fn on_new_incarnation(&mut self, device: u32, info: DeviceInfo) {
+        self.end_unmanaged(device);
+        if !self.device(device).is_removed {
+            self.device_mut(device).is_removed = true;
+            self.begin_outage(device);
+        }
+        let resets = self.policy.reset_voids_places();
+        let state = self.device_mut(device);
+        state.is_removed = false;
+        state.info = info;
+        state.unreachable = None;
+        state.refusal = None;
+        state.capacity_met = None;
+        state.first_missing_slot = None;
+        state.is_refill_blocked = false;
+        state.closed_slots.clear();
+        self.caches[device as usize] = self.caches[device as usize].renewed(self.now);
+        let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
+        for n in numbers {
+            let at = At { device, n };
+            self.keep_unanswered(at);
+            self.drop_write(at);
+            let deadline = self.code(at).passing.restart_deadline;
+            let code = self.code_mut(at);
+            code.block = None;
+            code.retry = Retry::default();
+            code.passing = Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
+            code.surplus.clear();
+            if resets && let Some(held) = code.held.take() {
+                remember(&mut code.past, held);
+            }
+        }
+        self.learn_rate(device);
+        self.refresh_conditions(device);
+        self.begin_recovery(device);
+    }
+
+    /// A notice names an incarnation that the lists have not told yet: the old one ends now, the lists are read (`P-10`, `I-IDENT-01`).
+    pub(super) fn on_epoch_told(&mut self, device: u32, epoch: Epoch) {
+        let info = DeviceInfo { epoch, ..self.device(device).info.clone() };
+        self.on_new_incarnation(device, info);
+        let account = self.device(device).account;
+        self.want_devices(account);
+    }
+
+    /// Ends the unmanaged records of a device that is gone (T34).
+    fn end_unmanaged(&mut self, device: u32) {
+        let numbers: Vec<u64> = self.device(device).live().filter(|code| !code.record.is_managed).map(|code| code.n).collect();
+        for n in numbers {
+            self.end_unmanaged_code(At { device, n });
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The choice of a slot: the lowest one that a fresh read has just shown to be free (`V-02`, `I-DEV-07`).
+
+use super::Platform;
+use super::reading::{Evidence, Look, Read, ReadKind, look};
+use super::step::{At, Who};
+use crate::id::Slot;
+use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
+
+impl Platform {
+    /// The lowest slot that nothing is known to be in, once a fresh read has shown it free (`V-02`, `I-DEV-07`).
+    pub(super) fn scouted_slot(&mut self, at: At) -> Option<Slot> {
+        if let Some(slot) = self.code(at).passing.kept_slot {
+            return Some(slot);
+        }
+        let slot = self.free_slot(at)?;
+        if !self.policy.lowest_free_slot_excludes_unknown() {
+            return Some(slot);
+        }
+        let passing = &self.code(at).passing;
+        let (period, now) = (self.config.policy.sync_period_ms, self.now);
+        if passing.scouted.is_some_and(|(scouted, seen_at)| scouted == slot && now - seen_at < period) {
+            return Some(slot);
+        }
+        if passing.read.is_some() || passing.read_not_before.is_some_and(|not_before| not_before > now) {
+            return None;
+        }
+        let memory = &mut self.caches[at.device as usize];
+        if memory.scouting.is_some_and(|n| n != at.n) {
+            memory.waiting.insert(at.n);
+            return None;
+        }
+        let (account, epoch) = (self.device(at.device).account, self.device(at.device).epoch());
+        if self.may_call(account, self.urgency(at), Who::Lock(at)) {
+            self.ask_for_code(at, Op::ReadSlot { slot, fresh: true }, ReadKind::Scout { at, slot, epoch });
+            self.caches[at.device as usize].scouting = Some(at.n);
+        }
+        None
+    }
+
+    /// The lowest free slot; once in a fight with another writer, the highest (`R-62`).
+    fn free_slot(&mut self, at: At) -> Option<Slot> {
+        let (state, profile) = (self.device(at.device), self.profile(at.device));
+        let last = state.info.positions.saturating_sub(profile.reserved_slots).min(u32::from(u16::MAX)) as u16;
+        let last = state.first_missing_slot.map_or(last, |missing| last.min(missing.0.saturating_sub(1)));
+        let places = &self.caches[at.device as usize].places;
+        let is_free = |slot: &Slot| {
+            let place = Place::Slot(*slot);
+            !places.contains_key(&place) && !state.closed_slots.contains(slot) && self.owner_of_place(at.device, place).is_none()
+        };
+        let mut slots = (1..=last).map(Slot);
+        if self.code(at).is_in_fight { slots.rev().find(is_free) } else { slots.find(is_free) }
+    }
+
+    pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
+        let memory = &mut self.caches[at.device as usize];
+        memory.scouting = None;
+        let waiting = core::mem::take(&mut memory.waiting);
+        for n in waiting {
+            self.again(At { device: at.device, n });
+        }
+        if self.find(at).is_none() {
+            return;
+        }
+        self.code_quiet(at).passing.read = None;
+        self.again(at);
+        let Some(look) = look(answer) else {
+            self.on_read_failure(at, read, answer);
+            return;
+        };
+        let passing = &mut self.code_quiet(at).passing;
+        passing.read_failures = 0;
+        passing.read_not_before = None;
+        self.on_contact(at.device, read.sent_at);
+        match look {
+            Look::Nothing => {
+                self.caches[at.device as usize].places.remove(&Place::Slot(slot));
+                self.code_quiet(at).passing.scouted = Some((slot, read.sent_at));
+            }
+            Look::Entry(item) => {
+                let item = Item { place: Place::Slot(slot), ..item.clone() };
+                self.caches[at.device as usize].places.insert(item.place, item.clone());
+                self.place_item(at.device, &item, Evidence { sent_at: read.sent_at, is_fresh: true });
+            }
+            Look::Reserved => {
+                self.device_mut(at.device).closed_slots.insert(slot);
+            }
+            Look::NoPlace => self.learn_size(at.device, slot),
+        }
+    }
+
+    /// The lock has no such slot, nor any above it.
+    pub(super) fn learn_size(&mut self, device: u32, slot: Slot) {
+        let state = self.device_mut(device);
+        state.first_missing_slot = Some(state.first_missing_slot.map_or(slot, |known| known.min(slot)));
+    }
+
+    /// A slot that a refusal showed to be taken; the next listing tells by what.
+    pub(super) fn note_occupied(&mut self, device: u32, place: Place) {
+        let item = Item { place, pin: ShownPin::Masked, name: None, window: None, enabled: true, on_lock: OnLock::Yes };
+        self.caches[device as usize].places.insert(place, item);
+        self.want_listing(device, self.now);
+    }
+}

@@ -1,0 +1,277 @@
+//! Settling writes: what reads tell of them, when they count as run or as never to run, and what follows (`P-05`).
+
+use super::Platform;
+use super::likeness::{Content, Likeness, hides_pin, like, rounds_to};
+use super::listing::remember;
+use super::reading::Evidence;
+use super::state::{Block, Doubt, Goal, Held, Write};
+use super::step::At;
+use super::vendor::Symptom;
+use crate::draw::{Purpose, below, draw};
+use crate::id::Handle;
+use crate::port::{Item, OnLock, Op, Place, ShownPin};
+use crate::problem::ErrorCode;
+use crate::time::Timestamp;
+use crate::vendor::Vendor;
+
+impl Platform {
+    /// What a read tells of a write that is not settled (`P-05`).
+    pub(super) fn judge_write(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
+        let code = self.code(at);
+        let Some(write) = code.write.clone() else { return };
+        let is_conclusive = evidence.is_fresh && write.runs_before_reads_since().is_some_and(|since| evidence.sent_at >= since);
+        let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
+        let Some((pin, window, name)) = write.content() else {
+            self.judge_change(at, &write, item, is_conclusive, is_after_sending);
+            return;
+        };
+        let profile = self.profile(at.device);
+        let content = Content { pin, window, name };
+        let likeness = item.map_or(Likeness::Different, |item| like(item, &content, profile));
+        let is_new_to_lock =
+            code.entries().chain(&code.past).all(|past| past.pin != Some(pin) || past.name.as_ref() != Some(&content.name));
+        let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
+        let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
+        match (likeness, item) {
+            (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write),
+            (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
+            (Likeness::Same, _) => {}
+            (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
+            (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
+            (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
+            (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at),
+        }
+    }
+
+    /// An erasure, or a new schedule for an entry that stays.
+    fn judge_change(&mut self, at: At, write: &Write, item: Option<&Item>, is_conclusive: bool, is_after_sending: bool) {
+        let is_ours = item.is_some_and(|item| self.is_still_ours(at, item));
+        match (&write.op, item) {
+            (Op::SetSchedule { window, .. }, Some(item)) if rounds_to(item.window, *window, self.profile(at.device)) => {
+                if is_after_sending {
+                    self.keep_unanswered(at);
+                    self.on_applied(at, None);
+                }
+            }
+            (_, _) if is_ours && is_conclusive => self.on_no_effect(at, write, item),
+            (_, _) if is_ours => self.stop_looking(at),
+            (_, _) if is_conclusive => {
+                let place = write.place();
+                self.settle(at);
+                self.on_erased(at, place);
+            }
+            (_, _) => self.stop_looking(at),
+        }
+    }
+
+    /// Our own entry, found by reading (`F-01`).
+    fn adopt(&mut self, at: At, place: Place) {
+        let handle = match place {
+            Place::Handle(handle) => Some(handle),
+            Place::Slot(_) => None,
+        };
+        self.keep_unanswered(at);
+        self.on_applied(at, handle);
+    }
+
+    /// An inconclusive look at an open write: the closing answer will have another.
+    fn stop_looking(&mut self, at: At) {
+        if self.code(at).write.as_ref().is_some_and(|write| write.closed.is_none()) {
+            self.code_quiet(at).passing.verify_at = None;
+        }
+    }
+
+    /// Whether what lies in a place of the code is still the code's.
+    pub(super) fn is_still_ours(&self, at: At, item: &Item) -> bool {
+        let code = self.code(at);
+        let Some(held) = code.entries().find(|held| held.place == item.place) else { return false };
+        match item.place {
+            Place::Handle(_) => true,
+            Place::Slot(_) => {
+                let has_our_name = held.name.is_some() && held.name == item.name;
+                let has_our_pin = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin);
+                let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
+                has_our_name || has_our_pin || tells_nothing
+            }
+        }
+    }
+
+    /// The vendor has the entry, the lock not yet (`lock_loads_late`).
+    fn on_not_loaded(&mut self, at: At, write: &Write) {
+        if write.closed.is_none() {
+            return;
+        }
+        let (now, policy) = (self.now, self.policy);
+        self.show(at, Symptom::NotLoaded);
+        let passing = &mut self.code_quiet(at).passing;
+        let wait = policy.probe_delay_ms(passing.read_failures);
+        passing.read_failures = passing.read_failures.saturating_add(1);
+        passing.absent_since = None;
+        if write.place().is_some() {
+            passing.verify_at = Some(now + wait);
+        } else {
+            self.want_listing(at.device, now + wait);
+        }
+    }
+
+    /// Something is there, and nobody can tell what: only `Done` proves, so the same place is written again.
+    fn on_undecided(&mut self, at: At, write: &Write, item: Option<&Item>) {
+        let is_blank = item.is_some_and(|item| item.pin == ShownPin::Blank) && !hides_pin(self.profile(at.device));
+        let (now, policy) = (self.now, self.policy);
+        let passing = &mut self.code_quiet(at).passing;
+        if is_blank && passing.read_failures < 3 {
+            // Some locks show a PIN only some time after it was written (`pin_blank_after_write`).
+            passing.verify_at = Some(now + policy.probe_delay_ms(passing.read_failures));
+            passing.read_failures += 1;
+            return;
+        }
+        self.on_no_effect(at, write, None);
+        if let Some(Place::Slot(slot)) = write.place() {
+            self.code_quiet(at).passing.kept_slot = Some(slot);
+        }
+    }
+
+    /// A conclusive read: the write changed nothing. An open one still waits for its closing answer (`I-DEV-09`).
+    fn on_no_effect(&mut self, at: At, write: &Write, item: Option<&Item>) {
+        let is_storing = write.content().is_some();
+        if is_storing && let Some(place) = write.place() {
+            let is_lost = item.is_none_or(|item| !self.is_still_ours(at, item));
+            if is_lost && self.code(at).held.as_ref().is_some_and(|held| held.place == place) {
+                self.forget_entry(at, place);
+            }
+        }
+        if let Some(closing) = write.closed {
+            self.conclude(at, closing.doubt, closing.at);
+            return;
+        }
+        let code = self.code_mut(at);
+        code.passing.verify_at = None;
+        if let Some(write) = &mut code.write {
+            write.is_without_effect = true;
+        }
+        self.again(at);
+    }
+
+    /// Reads showed that the write had no effect. What follows depends on why.
+    pub(super) fn conclude(&mut self, at: At, doubt: Doubt, closed_at: Timestamp) {
+        let was_accepted = self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
+        self.remember_attempt(at);
+        self.settle(at);
+        match doubt {
+            Doubt::Lost | Doubt::Unclear => {
+                if was_accepted || doubt == Doubt::Unclear {
+                    self.code_mut(at).retry.absences += 1;
+                }
+                self.attempt_failed(at, closed_at, 0);
+                self.show_failed_attempt(at);
+            }
+            Doubt::NameTaken => {
+                self.vary_display(at);
+                self.attempt_failed(at, closed_at, 0);
+            }
+            Doubt::PinTaken => self.on_told_twin(at),
+        }
+        self.again(at);
+    }
+
+    /// Should the entry show up after all, it is ours.
+    fn remember_attempt(&mut self, at: At) {
+        let now = self.now;
+        let Some(write) = self.code(at).write.as_ref() else { return };
+        let Some((pin, window, name)) = write.content() else { return };
+        let place = write.place().unwrap_or(Place::Handle(Handle(0)));
+        let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, confirmed_at: now };
+        remember(&mut self.code_mut(at).past, attempt);
+    }
+
+    /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.
+    fn on_told_twin(&mut self, at: At) {
+        if self.code(at).goal != Goal::Hold {
+            return;
+        }
+        if self.code(at).record.is_backup && self.replace_backup(at, false) {
+            return;
+        }
+        let wait = self.policy.twin_refusal_retry_ms(&self.config.policy);
+        let jitter = below(self.draw_jitter(at), (wait / 10).max(1) as u64) as i64;
+        let now = self.now;
+        let code = self.code_mut(at);
+        code.block = Some(Block::Twin(now + wait + jitter));
+        code.raise_error(ErrorCode::DuplicateCodeOnDevice, now);
+        self.fail_to_set(at);
+        self.show_failed_attempt(at);
+    }
+
+    /// `R-03`: the next attempt, counted from the closing input of this one.
+    pub(super) fn attempt_failed(&mut self, at: At, closed_at: Timestamp, floor_ms: i64) {
+        let now = self.now;
+        let jitter = self.draw_jitter(at);
+        let suspects = self.policy.absences_that_suspect_a_twin();
+        // SmartThings counts failures instead (V-11).
+        let can_suspect = self.profile(at.device).vendor != Vendor::SmartThings;
+        let constants = &self.config.policy;
+        let code = self.code(at);
+        let since = code.retry.since.unwrap_or(now);
+        let is_twin_suspected = can_suspect && code.retry.absences >= suspects;
+        let is_long = now - since >= constants.retry_long_after_ms || code.is_in_fight || is_twin_suspected;
+        let failures = code.retry.failures.saturating_add(1);
+        let delay = self.policy.retry_delay_ms(failures, is_long, jitter, constants).max(floor_ms);
+        let retry = &mut self.code_mut(at).retry;
+        retry.failures = failures;
+        retry.since = Some(since);
+        retry.not_before = Some(closed_at + delay);
+        self.again(at);
+    }
+
+    pub(super) fn draw_jitter(&mut self, at: At) -> u64 {
+        let entropy = self.config.entropy;
+        let code = self.code_mut(at);
+        code.draws += 1;
+        draw(entropy, Purpose::Jitter, code.record.access_code_id.0, code.draws)
+    }
+
+    /// The write is settled: it has run, or never will.
+    pub(super) fn settle(&mut self, at: At) {
+        self.drop_write(at);
+        let code = self.code_mut(at);
+        code.phase += 1;
+        code.passing.verify_at = None;
+        code.passing.absent_since = None;
+        code.passing.scouted = None;
+        code.passing.kept_slot = None;
+        let waiting = core::mem::take(&mut self.caches[at.device as usize].waiting);
+        for n in waiting {
+            self.again(At { device: at.device, n });
+        }
+    }
+
+    pub(super) fn drop_write(&mut self, at: At) {
+        let code = self.code(at);
+        if let Some(write) = code.write.as_ref() {
+            let command = write.command;
+            if code.unanswered != Some(command) {
+                self.writes.remove(&command);
+            }
+            self.code_mut(at).write = None;
+        }
+    }
+
+    /// Reads settle a write that nothing has answered yet: its answer is still waited for.
+    pub(super) fn keep_unanswered(&mut self, at: At) {
+        let open = self.code(at).write.as_ref().filter(|write| write.accepted_at.is_none() && write.closed.is_none());
+        if let Some(command) = open.map(|write| write.command) {
+            self.code_mut(at).unanswered = Some(command);
+        }
+    }
+
+    /// Any answer to a command that is settled already, or the end of the wait for one after a restart.
+    pub(super) fn on_answered(&mut self, at: At) {
+        if let Some(command) = self.code(at).unanswered {
+            self.writes.remove(&command);
+            let code = self.code_mut(at);
+            code.unanswered = None;
+            code.passing.restart_deadline = None;
+            self.again(at);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Entries that are nobody's here: found, described, gone (T33, T34).
+
+use alloc::string::ToString;
+
+use super::Platform;
+use super::reading::Evidence;
+use super::state::{Code, Goal, Held, blank_record, new_code};
+use super::step::At;
+use crate::draw::{Purpose, draw_uuid};
+use crate::event::EventType;
+use crate::id::CodeId;
+use crate::pin::Pin;
+use crate::port::{Item, ShownPin};
+use crate::time::Timestamp;
+
+impl Platform {
+    /// T33: an entry that is nobody's here becomes an unmanaged record.
+    pub(super) fn on_stranger(&mut self, device: u32, item: &Item) {
+        let now = self.now;
+        let state = self.device_mut(device);
+        state.codes_made += 1;
+        let (n, device_id) = (state.codes_made, state.id);
+        let account = &self.config.accounts[self.device(device).account as usize];
+        let workspace_id = account.workspace;
+        let id = CodeId(draw_uuid(self.config.entropy, Purpose::CodeId, device_id.0, n));
+        let mut code = new_code(n, blank_record(id, workspace_id, device_id, now), item.name.clone().unwrap_or_else(|| "".into()));
+        describe(&mut code, item, now);
+        let at = self.insert_code(device, code);
+        self.emit(at, EventType::UnmanagedCreated);
+        self.unblock(device);
+    }
+
+    /// A read of a stranger's place.
+    pub(super) fn on_stranger_shown(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
+        let now = self.now;
+        let Some(item) = item else {
+            if evidence.is_fresh {
+                let place = self.code(at).held.as_ref().map(|held| held.place);
+                self.end_unmanaged_code(at);
+                if let Some(place) = place {
+                    self.caches[at.device as usize].places.remove(&place);
+                }
+                self.unblock(at.device);
+                self.on_entry_left(at.device);
+            }
+            return;
+        };
+        if evidence.is_fresh {
+            self.code_quiet(at).passing.verify_at = None;
+        }
+        let code = self.code(at);
+        let is_same = code.held.as_ref().is_some_and(|held| {
+            held.pin == shown_pin(item) && held.name == item.name && held.window == item.window && held.is_enabled == item.enabled
+        });
+        if is_same {
+            return;
+        }
+        let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
+        if is_other_entry {
+            self.end_unmanaged_code(at);
+            self.on_stranger(at.device, item);
+            return;
+        }
+        describe(self.code_mut(at), item, now);
+        self.unblock(at.device);
+    }
+
+    pub(super) fn end_unmanaged_code(&mut self, at: At) {
+        self.emit(at, EventType::UnmanagedRemoved);
+        let code = self.code_mut(at);
+        code.is_gone = true;
+        code.held = None;
+        code.goal = Goal::End;
+        let id = code.record.access_code_id;
+        self.index.remove(&id);
+    }
+}
+
+/// Takes an unmanaged record's values from what a read shows.
+fn describe(code: &mut Code, item: &Item, now: Timestamp) {
+    code.record.code = shown_pin(item);
+    code.record.name = item.name.as_ref().map(ToString::to_string);
+    code.set_window(item.window);
+    code.held = Some(Held {
+        place: item.place,
+        pin: shown_pin(item),
+        window: item.window,
+        name: item.name.clone(),
+        is_enabled: item.enabled,
+        confirmed_at: now,
+    });
+}
+
+fn shown_pin(item: &Item) -> Option<Pin> {
+    match item.pin {
+        ShownPin::Shown(pin) => Some(pin),
+        ShownPin::Masked | ShownPin::Blank => None,
+    }
+}

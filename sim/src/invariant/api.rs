@@ -1,0 +1,474 @@
+//! The API: a refusal changes nothing, an answer agrees with the records, and an accepted PIN is a lawful one (I-API).
+
+use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
+use keyway_core::id::{CodeId, DeviceId, WorkspaceId};
+use keyway_core::pin::{Constraint, Pin};
+use keyway_core::request::{Create, CreateMultiple, Get, List, Request, RequestedCode, Response, Update, UpdateMultiple};
+use keyway_core::time::Timestamp;
+
+use super::story::{Check, Steps, View};
+use super::{Found, Row};
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[Row::of("I-API-01"), Row::of("I-API-02"), Row::of("I-API-03")];
+
+/// The checks of this family.
+#[must_use]
+pub fn checks() -> Vec<Box<dyn Check>> {
+    vec![
+        Box::new(Steps { id: "I-API-01", judge: refusals }),
+        Box::new(Steps { id: "I-API-02", judge: answers }),
+        Box::new(Steps { id: "I-API-03", judge: accepted_pins }),
+    ]
+}
+
+/// I-API-01. A controller may do what is due in any step of that instant, so what the clock may have brought is granted, and so are
+/// commands for codes that were there. Truth can change in the step only by what the step sent. I-EVT-10 has the events, too.
+fn refusals(view: &View<'_>, found: &mut Found) {
+    let Some((_, Some(Err(refusal)))) = view.call() else { return };
+    found.armed("I-API-01");
+    if let Some(change) = view.changes().find(|change| !view.may_change_by_clock(change)) {
+        found.broken_by("I-API-01", view.history, change.code, format!("its record changed by a call that was refused as {refusal}"));
+    }
+    let is_active = |device: Option<&DeviceRecord>| device.is_some_and(|device| device.is_backup_pool_active);
+    if let Some((lock, ..)) = view.device_changes().find(|(_, before, after)| is_active(*before) != is_active(*after)) {
+        view.broken_device(found, "I-API-01", lock, &format!("its pool was switched by a call that was refused as {refusal}"));
+    }
+    let is_for_nobody = |code: CodeId| view.before(code).is_none() && view.live(code).is_none();
+    let mut commands = view.history.step().commands.iter().map(|(command, _)| command);
+    if let Some(command) = commands.find(|command| command.for_code.is_some_and(is_for_nobody)) {
+        let what = format!("a call that was refused as {refusal} sent {:?} for a code that is not there", command.op.kind());
+        found.broken("I-API-01", what, "a refused call".to_owned());
+    }
+    if let Some(event) = view.emitted().iter().find(|event| !view.may_come_by_clock(event)) {
+        let what = format!("{} is told by a call that was refused as {refusal}", event.event_type);
+        view.broken(found, "I-API-01", event.access_code_id, &what);
+    }
+}
+
+/// I-API-02. Where what is due changes records in the step of the call, the answer may be of before or after it.
+fn answers(view: &View<'_>, found: &mut Found) {
+    let Some((call, Some(reply))) = view.call() else { return };
+    let workspace = call.workspace;
+    let fault = match (&call.request, reply) {
+        (Request::Get(get), Ok(Response::AccessCode(code))) => wrong_get(view, workspace, get, *code),
+        (Request::Get(get), Err(_)) => wrong_refusal(view, workspace, get),
+        (Request::List(list), Ok(Response::AccessCodes(codes))) => wrong_list(view, workspace, list, codes),
+        (Request::Create(create), Ok(Response::AccessCode(code))) => wrong_create(view, create, *code),
+        (Request::CreateMultiple(create), Ok(Response::AccessCodes(codes))) => wrong_creates(view, create, codes),
+        (Request::Update(update), Ok(Response::AccessCode(_) | Response::Done)) => wrong_update(view, update),
+        (Request::UpdateMultiple(update), Ok(Response::AccessCodes(_) | Response::Done)) => wrong_updates(view, workspace, update),
+        (Request::Delete(delete), Ok(Response::AccessCode(_) | Response::Done)) => wrong_delete(view, delete.access_code_id),
+        (Request::PullBackupAccessCode(pull), Ok(Response::AccessCode(code))) => wrong_pull(view, pull.access_code_id, *code),
+        (
+            Request::Create(_)
+            | Request::CreateMultiple(_)
+            | Request::Update(_)
+            | Request::UpdateMultiple(_)
+            | Request::Delete(_)
+            | Request::List(_)
+            | Request::PullBackupAccessCode(_),
+            Err(_),
+        ) => return,
+        (_, Ok(_)) => Some("the answer has the wrong shape".to_owned()),
+    };
+    found.armed("I-API-02");
+    let what = fault.or_else(|| reads_change(view, &call.request));
+    if let Some(what) = what {
+        found.broken("I-API-02", format!("{}: {what}", name_of(&call.request)), format!("a call of {}", name_of(&call.request)));
+    }
+}
+
+const fn name_of(request: &Request) -> &'static str {
+    match request {
+        Request::Create(_) => "create",
+        Request::CreateMultiple(_) => "create_multiple",
+        Request::Update(_) => "update",
+        Request::UpdateMultiple(_) => "update_multiple",
+        Request::Delete(_) => "delete",
+        Request::Get(_) => "get",
+        Request::List(_) => "list",
+        Request::PullBackupAccessCode(_) => "pull_backup_access_code",
+    }
+}
+
+fn reads_change(view: &View<'_>, request: &Request) -> Option<String> {
+    let reads = matches!(request, Request::Get(_) | Request::List(_));
+    let changes = view.changes().any(|change| !view.may_change_by_clock(&change));
+    (reads && changes).then(|| "a call that only reads changed something".to_owned())
+}
+
+/// The managed record of this workspace, as calls see it: before the step, and after it.
+fn visible<'a>(view: &View<'a>, workspace: WorkspaceId, code: CodeId) -> [Option<&'a Record>; 2] {
+    let own = |record: &&Record| record.is_managed && record.workspace_id == workspace;
+    [view.before(code).filter(own), view.live(code).filter(own)]
+}
+
+fn requested(code: Option<&RequestedCode>) -> Option<Pin> {
+    match code {
+        Some(RequestedCode::Text(text)) => text.parse().ok(),
+        Some(RequestedCode::Number(_)) | None => None,
+    }
+}
+
+fn wrong_get(view: &View<'_>, workspace: WorkspaceId, get: &Get, code: CodeId) -> Option<String> {
+    let Some(record) = visible(view, workspace, code).into_iter().flatten().next() else {
+        return Some(format!("gave {code}, which is not there"));
+    };
+    let is_asked = get.access_code_id.is_none_or(|asked| asked == code)
+        && get.device_id.is_none_or(|device| device == record.device_id)
+        && get.code.as_ref().is_none_or(|pin| requested(Some(pin)) == record.code);
+    (!is_asked).then(|| format!("gave {code}, which was not asked for"))
+}
+
+/// Both an id and a PIN, or neither, may be refused for their form.
+fn wrong_refusal(view: &View<'_>, workspace: WorkspaceId, get: &Get) -> Option<String> {
+    let is_there = match (get.access_code_id, get.device_id, &get.code) {
+        (Some(code), None, None) => visible(view, workspace, code).iter().all(Option::is_some),
+        (None, Some(device), Some(pin)) => {
+            let pin = requested(Some(pin));
+            let stays = |code: CodeId| visible(view, workspace, code).iter().all(|record| record.is_some_and(|record| record.code == pin));
+            pin.is_some() && view.codes_on(device).any(|(_, record)| stays(record.access_code_id))
+        }
+        _ => false,
+    };
+    is_there.then(|| "refused a code that is there".to_owned())
+}
+
+fn wrong_list(view: &View<'_>, workspace: WorkspaceId, list: &List, codes: &[CodeId]) -> Option<String> {
+    let is_asked = |record: &Record| match (list.device_id, &list.access_code_ids) {
+        (Some(device), None) => record.device_id == device,
+        (None, Some(ids)) => ids.contains(&record.access_code_id),
+        (Some(device), Some(ids)) => record.device_id == device && ids.contains(&record.access_code_id),
+        (None, None) => false,
+    };
+    let lists = |wanted: usize| {
+        let all = view.history.codes().filter_map(|(_, code)| visible(view, workspace, code.id)[wanted]);
+        let mut own: Vec<(Timestamp, CodeId)> =
+            all.filter(|record| is_asked(record)).map(|record| (record.created_at, record.access_code_id)).collect();
+        own.sort_unstable();
+        own.into_iter().map(|(_, code)| code).collect::<Vec<_>>()
+    };
+    let (before, after) = (lists(0), lists(1));
+    if before == codes || after == codes {
+        return None;
+    }
+    Some(format!("gave {} codes, and these are not the {} that there are, in the order of their creation", codes.len(), after.len()))
+}
+
+/// What create calls have in common.
+struct Wanted<'a> {
+    device: DeviceId,
+    pin: Option<&'a RequestedCode>,
+    name: Option<&'a String>,
+    bounds: (Option<Timestamp>, Option<Timestamp>),
+    is_external_modification_allowed: Option<bool>,
+}
+
+fn wrong_create(view: &View<'_>, create: &Create, code: CodeId) -> Option<String> {
+    let wanted = Wanted {
+        device: create.device_id,
+        pin: create.code.as_ref(),
+        name: create.name.as_ref(),
+        bounds: (create.starts_at, create.ends_at),
+        is_external_modification_allowed: create.is_external_modification_allowed,
+    };
+    let key_differs = |record: &Record| create.common_code_key.is_some() && record.common_code_key != create.common_code_key;
+    wrong_birth(view, &wanted, code).or_else(|| view.live(code).filter(|record| key_differs(record)).map(|_| "gave another key".to_owned()))
+}
+
+fn wrong_creates(view: &View<'_>, create: &CreateMultiple, codes: &[CodeId]) -> Option<String> {
+    if codes.len() != create.device_ids.len() {
+        return Some(format!("gave {} codes for {} devices", codes.len(), create.device_ids.len()));
+    }
+    create.device_ids.iter().zip(codes).find_map(|(device, code)| {
+        let wanted = Wanted {
+            device: *device,
+            // A device that can't share it may get another.
+            pin: None,
+            name: create.name.as_ref(),
+            bounds: (create.starts_at, create.ends_at),
+            is_external_modification_allowed: create.is_external_modification_allowed,
+        };
+        wrong_birth(view, &wanted, *code)
+    })
+}
+
+fn wrong_birth(view: &View<'_>, wanted: &Wanted<'_>, code: CodeId) -> Option<String> {
+    let Some(record) = view.live(code) else { return Some(format!("gave {code}, which is not there")) };
+    let pin = requested(wanted.pin);
+    let what = if view.before(code).is_some() {
+        "gave a code that was there before"
+    } else if record.device_id != wanted.device {
+        "gave a code on another device"
+    } else if !record.is_managed || record.is_backup {
+        "gave a code that is not the owner's"
+    } else if wanted.pin.is_some() && record.code != pin {
+        "gave a code with another PIN"
+    } else if wanted.name.is_some_and(|name| record.name.as_ref() != Some(name)) {
+        "gave a code with another name"
+    } else if !record.is_offline_access_code && (record.starts_at, record.ends_at) != wanted.bounds {
+        "gave a code with another window"
+    } else if record.is_external_modification_allowed != wanted.is_external_modification_allowed.unwrap_or(false) {
+        "gave a code with another leave for external changes"
+    } else {
+        return None;
+    };
+    Some(what.to_owned())
+}
+
+fn wrong_update(view: &View<'_>, update: &Update) -> Option<String> {
+    let Some(record) = view.live(update.access_code_id) else { return Some("the updated code is not there".to_owned()) };
+    let becomes_ongoing = update.kind == Some(Type::Ongoing);
+    let bound_differs = |wanted: Option<Timestamp>, shown: Option<Timestamp>| match wanted {
+        _ if becomes_ongoing => shown.is_some(),
+        Some(wanted) => shown != Some(wanted),
+        None => false,
+    };
+    let what = if update.code.is_some() && record.code != requested(update.code.as_ref()) {
+        "the PIN was not taken over"
+    } else if update.name.is_some() && record.name != update.name {
+        "the name was not taken over"
+    } else if bound_differs(update.starts_at, record.starts_at) || bound_differs(update.ends_at, record.ends_at) {
+        "the window was not taken over"
+    } else if update.kind.is_some_and(|kind| kind != record.kind) {
+        "the type was not taken over"
+    } else if update.is_external_modification_allowed.is_some_and(|allowed| allowed != record.is_external_modification_allowed) {
+        "the leave for external changes was not taken over"
+    } else if update.is_managed.is_some_and(|managed| managed != record.is_managed) {
+        "the management was not taken over"
+    } else {
+        return None;
+    };
+    Some(what.to_owned())
+}
+
+/// A member that is already going, for which the rules say nothing, is left out.
+fn wrong_updates(view: &View<'_>, workspace: WorkspaceId, update: &UpdateMultiple) -> Option<String> {
+    let is_member = |record: &Record| {
+        record.is_managed
+            && record.workspace_id == workspace
+            && record.status != Status::Removing
+            && record.common_code_key.as_ref() == Some(&update.common_code_key)
+    };
+    let mut members = view.live_codes().map(|(_, record)| record).filter(|record| is_member(record));
+    let differs = |record: &Record| {
+        update.name.is_some() && record.name != update.name
+            || update.starts_at.is_some() && record.starts_at != update.starts_at
+            || update.ends_at.is_some() && record.ends_at != update.ends_at
+    };
+    members.any(differs).then(|| "a member did not take it over".to_owned())
+}
+
+fn wrong_delete(view: &View<'_>, code: CodeId) -> Option<String> {
+    let status = view.live(code)?.status;
+    match status {
+        Status::Removing | Status::Unknown => None,
+        Status::Set | Status::Setting | Status::Unset => Some(format!("the deleted code is {status}")),
+    }
+}
+
+fn wrong_pull(view: &View<'_>, original: CodeId, backup: CodeId) -> Option<String> {
+    let Some(record) = view.live(original) else { return Some("the original is not there".to_owned()) };
+    if view.live(backup).is_none() {
+        return Some("the pulled backup is not there".to_owned());
+    }
+    (record.pulled_backup_access_code_id != Some(backup)).then(|| "the original does not name the backup".to_owned())
+}
+
+/// I-API-03. Lengths that the device told later are granted as well as those of its profile.
+fn accepted_pins(view: &View<'_>, found: &mut Found) {
+    let Some((call, Some(Ok(reply)))) = view.call() else { return };
+    let (asked, length, codes): (Option<&RequestedCode>, Length, Vec<CodeId>) = match (&call.request, reply) {
+        (Request::Create(create), Response::AccessCode(code)) => {
+            // The PIN of a linked group was fixed by its first code.
+            let is_own = create.code.is_none() && create.common_code_key.is_none();
+            let length = if is_own { Length::Chosen { preferred: create.preferred_code_length } } else { Length::Given };
+            (create.code.as_ref(), length, vec![*code])
+        }
+        (Request::CreateMultiple(create), Response::AccessCodes(codes)) => (create.code.as_ref(), Length::Given, codes.clone()),
+        (Request::Update(update), _) if update.code.is_some() => (update.code.as_ref(), Length::Given, vec![update.access_code_id]),
+        _ => return,
+    };
+    found.armed("I-API-03");
+    if let Some(what) = asked.and_then(wrong_form) {
+        found.broken("I-API-03", format!("{} took {what}", name_of(&call.request)), format!("a call of {}", name_of(&call.request)));
+    }
+    for record in codes.into_iter().filter_map(|code| view.live(code)) {
+        if let Some(what) = wrong_pin(view, record, length) {
+            view.broken(found, "I-API-03", record.access_code_id, &what);
+        }
+    }
+}
+
+/// A requested PIN is a string of 4 to 9 digits, never a number (`F-24`).
+fn wrong_form(code: &RequestedCode) -> Option<String> {
+    match code {
+        RequestedCode::Number(number) => Some(format!("the number {number} as a PIN")),
+        RequestedCode::Text(text) => {
+            let fits = text.parse::<Pin>().is_ok_and(|pin| (4..=9).contains(&pin.length()));
+            (!fits).then(|| format!("{text:?} as a PIN"))
+        }
+    }
+}
+
+/// Where the length of a PIN comes from.
+#[derive(Clone, Copy)]
+enum Length {
+    /// From the caller, or from other devices that share the PIN.
+    Given,
+    /// It was generated for this device alone.
+    Chosen { preferred: Option<u8> },
+}
+
+fn wrong_pin(view: &View<'_>, record: &Record, length: Length) -> Option<String> {
+    let (pin, lock) = (record.code?, view.lock(record.device_id)?);
+    let profile = &lock.facts.profile;
+    if view.story.took_other_lengths(record.device_id, view.history) || record.is_offline_access_code {
+        return None;
+    }
+    if !profile.lengths.contains(pin.length()) {
+        return Some(format!("got {pin}, which has a length that its lock does not take"));
+    }
+    if let Some(constraint) = profile.constraints.iter().find(|constraint| !obeys(pin, **constraint)) {
+        return Some(format!("got {pin}, which breaks {constraint:?}"));
+    }
+    let Length::Chosen { preferred } = length else { return None };
+    let wanted = preferred.filter(|length| profile.lengths.contains(*length)).or(profile.lengths.shortest());
+    (wanted != Some(pin.length())).then(|| format!("was given {pin}, which has not the length of {} digits", wanted.unwrap_or_default()))
+}
+
+/// Whether a PIN satisfies a constraint (lifecycle 5.1): the judge's own reading of it.
+#[must_use]
+pub fn obeys(pin: Pin, constraint: Constraint) -> bool {
+    let digits: Vec<u8> = pin.digits().collect();
+    let steps = || digits.windows(2).map(|pair| i16::from(pair[1]) - i16::from(pair[0]));
+    let distinct = |digits: &[u8]| (0..=9).filter(|digit| digits.contains(digit)).count();
+    let runs = |step: i16| digits.windows(4).any(|run| run.windows(2).all(|pair| i16::from(pair[1]) - i16::from(pair[0]) == step));
+    match constraint {
+        Constraint::NoZeros => !digits.contains(&0),
+        Constraint::CannotStartWith12 => !digits.starts_with(&[1, 2]),
+        Constraint::NoTripleConsecutiveInts => !(runs(0) || runs(1) || runs(-1)),
+        Constraint::NoAscendingOrDescendingSequence => {
+            digits.len() < 2 || !(steps().all(|step| step == 1) || steps().all(|step| step == -1))
+        }
+        Constraint::AtLeastThreeUniqueDigits => distinct(&digits) >= 3,
+        Constraint::CannotContain089 => !digits.iter().any(|digit| matches!(digit, 0 | 8 | 9)),
+        Constraint::CannotContain0789 => !digits.iter().any(|digit| matches!(digit, 0 | 7..=9)),
+        Constraint::UniqueFirstFourDigits => {
+            let first = &digits[..digits.len().min(4)];
+            distinct(first) == first.len()
+        }
+        Constraint::NoAllSameDigits => distinct(&digits) > 1,
+        // Not about the digits.
+        Constraint::CannotSpecifyPinCode
+        | Constraint::PinCodeMatchesExistingSet
+        | Constraint::StartDateInFuture
+        | Constraint::NameLength { .. }
+        | Constraint::NameMustBeUnique => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::kit::{breaks, story};
+    use super::*;
+    use crate::judge::testing::{CLOUD, SLOT, Story, pin};
+    use crate::occurrence::Occurrence;
+    use keyway_core::id::CallId;
+    use keyway_core::request::{Delete, Refusal};
+
+    fn call(story: &mut Story, request: Request, result: Result<Response, Refusal>, rest: Vec<Occurrence>) {
+        let call_id = CallId(story.number());
+        let mut occurrences = vec![Occurrence::Replied { call_id, result }];
+        occurrences.extend(rest);
+        story.step(Occurrence::Called { call_id, workspace: WorkspaceId::numbered(0), request }, occurrences);
+    }
+
+    fn get(code: CodeId) -> Request {
+        Request::Get(Get { access_code_id: Some(code), ..Get::default() })
+    }
+
+    #[test]
+    fn lawful_calls_break_nothing() {
+        let mut story = Story::judged_by_all();
+        let id = story.confirmed(SLOT, "1234", None);
+        call(&mut story, get(id), Ok(Response::AccessCode(id)), Vec::new());
+        call(&mut story, get(CodeId(9_999)), Err(Refusal::AccessCodeNotFound), Vec::new());
+        let device_id = Some(story.record(id).device_id);
+        let list = Request::List(List { device_id, access_code_ids: None });
+        call(&mut story, list, Ok(Response::AccessCodes(vec![id])), Vec::new());
+        call(&mut story, Request::Delete(Delete::default()), Err(Refusal::AccessCodeNotFound), Vec::new());
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_refused_call_that_changes_something_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let mut record = story.record(id).clone();
+        record.name = Some("other".to_owned());
+        let shows = story.shows(record);
+        let request = Request::Update(Update { access_code_id: id, ..Update::default() });
+        call(&mut story, request, Err(Refusal::InvalidInput), vec![shows]);
+        breaks(&mut story, "I-API-01");
+    }
+
+    #[test]
+    fn a_tombstone_that_is_given_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let place = story.place_of(id);
+        story.delete(id);
+        story.erase(id, place);
+        story.drop_record(id);
+        call(&mut story, get(id), Ok(Response::AccessCode(id)), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_list_that_leaves_one_out_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let device_id = Some(story.record(id).device_id);
+        let list = Request::List(List { device_id, access_code_ids: None });
+        call(&mut story, list, Ok(Response::AccessCodes(Vec::new())), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn an_update_that_is_granted_and_not_done_is_found() {
+        let mut story = story();
+        let id = story.confirmed(SLOT, "1234", None);
+        let request = Request::Update(Update { access_code_id: id, code: Some(pin("5678").into()), ..Update::default() });
+        call(&mut story, request, Ok(Response::AccessCode(id)), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_pin_that_the_lock_does_not_take_is_found() {
+        let mut story = story();
+        story.code(CLOUD, "123456789012", None, Status::Setting);
+        breaks(&mut story, "I-API-03");
+    }
+
+    #[test]
+    fn each_constraint_is_read_as_the_vendor_means_it() {
+        let cases = [
+            (Constraint::NoZeros, "1234", "1034"),
+            (Constraint::CannotStartWith12, "2134", "1234"),
+            (Constraint::NoTripleConsecutiveInts, "1235", "91234"),
+            (Constraint::NoTripleConsecutiveInts, "1112", "1111"),
+            (Constraint::NoAscendingOrDescendingSequence, "1235", "9876"),
+            (Constraint::AtLeastThreeUniqueDigits, "1123", "1122"),
+            (Constraint::CannotContain089, "1237", "1238"),
+            (Constraint::CannotContain0789, "1236", "1237"),
+            (Constraint::UniqueFirstFourDigits, "12344", "12324"),
+            (Constraint::NoAllSameDigits, "1112", "1111"),
+        ];
+        for (constraint, good, bad) in cases {
+            assert!(obeys(pin(good), constraint), "{constraint:?} {good}");
+            assert!(!obeys(pin(bad), constraint), "{constraint:?} {bad}");
+        }
+    }
+}
