@@ -10,6 +10,7 @@ mod handwritten;
 pub mod history;
 pub mod invariant;
 pub mod judge;
+pub mod mutant;
 pub mod noise;
 pub mod occurrence;
 pub mod plan;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyway_core::controller::Controllers;
-use keyway_core::time::Timestamp;
+use keyway_core::time::{HOUR_MS, Timestamp};
 
 use crate::expect::Expect;
 use crate::judge::Judge;
@@ -147,7 +147,7 @@ impl Observer for Bench {
     }
 
     fn convergence_ms(&self) -> i64 {
-        self.judge.as_ref().map_or(6 * keyway_core::time::HOUR_MS, Judge::convergence_ms)
+        self.judge.as_ref().map_or(6 * HOUR_MS, Judge::convergence_ms)
     }
 
     fn stop(&mut self, now: Timestamp, verdict: Verdict, why: String) {

@@ -7,8 +7,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -22,9 +21,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::generate::plan_of_seed;
+use crate::invariant::{Class, registry};
 use crate::occurrence::Occurrence;
 use crate::plan::Plan;
 use crate::run::{Options, Outcome, run};
+use crate::scenario;
 use crate::verdict::{Finding, Verdict, Violation};
 
 /// What a sweep shall do.
@@ -170,7 +171,7 @@ impl Tally {
         if let Some(finding) = finding {
             // First on the disk: whatever happens to this process from here on, the story is kept.
             if let (Some(folder), Some(plan)) = (folder, &plan) {
-                match write_plan(folder, plan) {
+                match scenario::write(&folder.join(file_name(seed)), &scenario::to_text(plan)) {
                     Ok(()) => self.written.push(seed),
                     Err(error) => drop(self.unwritten.insert(seed, format!("{}: {error}", folder.display()))),
                 }
@@ -228,7 +229,7 @@ impl Tally {
         let is_first = |seed: &u64| self.groups.values().any(|group| group.first_seed == *seed);
         for seed in self.written.iter().filter(|seed| !is_first(seed)) {
             // One that can't be removed does no harm.
-            let _ = fs::remove_file(folder.join(file_name(&format!("seed-{seed}"))));
+            let _ = fs::remove_file(folder.join(file_name(*seed)));
         }
     }
 }
@@ -284,23 +285,8 @@ fn first_difference(one: &[(Timestamp, Occurrence)], other: &[(Timestamp, Occurr
     Some((at, format!("occurrence {nth} differs between two runs of one plan: {} and {}", told(one), told(other))))
 }
 
-fn file_name(plan: &str) -> String {
-    format!("{plan}.json")
-}
-
-/// Writes a plan as a file that is whole or not there at all.
-///
-/// # Errors
-/// If the folder can't be made or written.
-pub fn write_plan(folder: &Path, plan: &Plan) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let name = file_name(&plan.name);
-    let partial = folder.join(format!(".{name}.partial"));
-    let mut file = File::create(&partial)?;
-    serde_json::to_writer_pretty(&mut file, plan)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&partial, folder.join(name))
+fn file_name(seed: u64) -> String {
+    format!("seed-{seed}.json")
 }
 
 /// What a sweep came to.
@@ -377,7 +363,8 @@ impl Summary {
 
 /// The ids of the checkers that a sweep must arm.
 fn checkers() -> Vec<&'static str> {
-    vec![DETERMINISM]
+    let of_controllers = registry().filter(|row| !matches!(row.class, Class::Harness)).map(|row| row.id);
+    of_controllers.filter(|id| *id != DETERMINISM).chain([DETERMINISM]).collect()
 }
 
 /// Fingerprints that fit on a screen beside the rest.
@@ -448,7 +435,7 @@ fn share(part: u64, whole: u64) -> String {
 
 /// What a panic said, and where.
 #[derive(Clone, Debug, Default)]
-struct LastWords {
+pub(crate) struct LastWords {
     text: String,
     place: String,
 }
@@ -465,7 +452,7 @@ thread_local! {
 }
 
 /// Panics inside [`hushed`] are findings, which are told once and by us; all others speak for themselves as ever.
-fn hush_panics() {
+pub(crate) fn hush_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();
@@ -480,7 +467,7 @@ fn hush_panics() {
 }
 
 /// Runs `work`; its panic, if it does not end well.
-fn hushed<T>(work: impl FnOnce() -> T) -> Result<T, LastWords> {
+pub(crate) fn hushed<T>(work: impl FnOnce() -> T) -> Result<T, LastWords> {
     let before = IS_HUSHED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     IS_HUSHED.set(before);

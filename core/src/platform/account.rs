@@ -63,7 +63,11 @@ impl Platform {
     /// Wakes an account for its list of devices or for its queue of calls.
     pub(super) fn schedule_account(&mut self, account: u32) {
         let watch = &self.watches[account as usize];
-        let list_at = if watch.listing.is_none() && watch.list_at > self.now { Some(watch.list_at) } else { None };
+        let list_at = Some(watch.list_at).filter(|_| watch.listing.is_none());
+        if list_at.is_some_and(|at| at <= self.now) && !self.is_queued(account, Urgency::Account, Who::Account(account)) {
+            self.todo.insert(Who::Account(account));
+        }
+        let list_at = list_at.filter(|at| *at > self.now);
         let queue_at = self.queue_ready_at(account);
         self.wake_account(account, earliest(list_at, queue_at));
     }

@@ -116,6 +116,11 @@ impl Platform {
         pace.paid_at = pace.paid_at.max(now) + MINUTE_MS / i64::from(paced);
     }
 
+    /// Whether `who` waits for a call of this urgency.
+    pub(super) fn is_queued(&self, account: u32, urgency: Urgency, who: Who) -> bool {
+        self.paces[account as usize].queue.contains(&(urgency, who))
+    }
+
     /// When the first in the queue may call.
     pub(super) fn queue_ready_at(&self, account: u32) -> Option<Timestamp> {
         (!self.paces[account as usize].queue.is_empty()).then(|| self.ready_at(account))

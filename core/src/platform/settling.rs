@@ -33,7 +33,7 @@ impl Platform {
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         match (likeness, item) {
-            (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write),
+            (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
@@ -97,12 +97,20 @@ impl Platform {
     }
 
     /// The vendor has the entry, the lock not yet (`lock_loads_late`).
-    fn on_not_loaded(&mut self, at: At, write: &Write) {
-        if write.closed.is_none() {
-            return;
-        }
+    fn on_not_loaded(&mut self, at: At, write: &Write, item: &Item, evidence: Evidence) {
+        let Some(closing) = write.closed else { return };
         let (now, policy) = (self.now, self.policy);
         self.show(at, Symptom::NotLoaded);
+        let ends_at = write.sent_at + self.profile(at.device).command_ttl_ms;
+        if evidence.is_fresh && evidence.sent_at >= ends_at {
+            // It will never be loaded (P-03, P-05 d): what the vendor has of it makes way for another try.
+            self.adopt(at, item.place);
+            if let Some(held) = &mut self.code_mut(at).held {
+                held.is_enabled = false;
+            }
+            self.attempt_failed(at, closing.at, 0);
+            return;
+        }
         let passing = &mut self.code_quiet(at).passing;
         let wait = policy.probe_delay_ms(passing.read_failures);
         passing.read_failures = passing.read_failures.saturating_add(1);

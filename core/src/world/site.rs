@@ -292,6 +292,12 @@ impl Site {
         self.locks.len() - 1
     }
 
+    /// What lies in a lock now has lain there for long: every read shows it.
+    pub fn has_long_been_so(&mut self, now: Timestamp, lock: usize) {
+        let site = &mut self.locks[lock];
+        site.versions = VecDeque::from([(now, site.lock.items(now))]);
+    }
+
     /// Whether any command is waiting for a lock.
     #[must_use]
     pub fn has_jobs(&self) -> bool {

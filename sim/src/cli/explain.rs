@@ -1,7 +1,7 @@
 //! `keyway explain`: what an id or a word of the domain means.
 
 use keyway_core::problem::{ErrorCode, WarningCode};
-use keyway_core::rule::{RULES, invariant, quirk, rule};
+use keyway_core::rule::{CASES, RULES, invariant, quirk, rule};
 
 use super::Refused;
 use crate::report::Look;
@@ -31,6 +31,9 @@ fn meanings(word: &str) -> Vec<(String, String)> {
     } else if let Some(rule) = rule(word) {
         found.push((format!("{word}, a rule"), rule.statement.to_owned()));
     }
+    if let Some(case) = CASES.iter().find(|case| case.id == word) {
+        found.push((format!("{word}, a field case"), case.title.to_owned()));
+    }
     if let Some(quirk) = quirk(word) {
         let sort = format!("{:?}", quirk.sort).to_lowercase();
         found.push((format!("{word}, a quirk ({sort})"), quirk.statement.to_owned()));
@@ -45,7 +48,7 @@ fn meanings(word: &str) -> Vec<(String, String)> {
 }
 
 fn known() -> Vec<&'static str> {
-    let rules = RULES.iter().map(|rule| rule.id);
+    let rules = RULES.iter().map(|rule| rule.id).chain(CASES.iter().map(|case| case.id));
     let quirks = keyway_core::rule::QUIRKS.iter().map(|quirk| quirk.name);
     let errors = ErrorCode::ALL.iter().map(|error| error.name());
     let warnings = WarningCode::ALL.iter().map(|warning| warning.name());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use keyway_core::platform::Reference;
 
 use crate::plan::Plan;
 use crate::report::Look;
@@ -13,8 +14,10 @@ use crate::scenario::{self, BadInput};
 use crate::verdict::Verdict;
 
 mod explain;
+mod mutants;
 mod progress;
 mod run;
+mod sweep;
 mod target;
 
 pub use progress::Progress;
@@ -29,7 +32,20 @@ pub struct Engine {
     /// Runs many seeds, prints what came of them, and gives the gravest verdict.
     pub sweep: Option<fn(&Sweep) -> Verdict>,
     /// Runs the broken controllers, prints which invariant catches which, and gives the verdict.
-    pub mutants: Option<fn() -> Verdict>,
+    pub mutants: Option<fn(&Mutants) -> Verdict>,
+}
+
+impl Engine {
+    /// Everything, with the reference controller under test.
+    #[must_use]
+    pub fn of_reference() -> Self {
+        Self {
+            run: Some(|plan, options| crate::run::run(plan, &Reference::new(), options)),
+            generate: Some(crate::generate::plan_of_seed),
+            sweep: Some(|arguments| sweep::sweep(arguments, &Reference::new())),
+            mutants: Some(mutants::mutants),
+        }
+    }
 }
 
 /// A deterministic simulation of smart locks, their clouds and the people at them: does the platform still tell the
@@ -61,7 +77,8 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..20000")]
     Sweep(Sweep),
     /// Run deliberately broken controllers, and print what catches them
-    Mutants,
+    #[command(after_help = "Example:\n  keyway mutants scenarios")]
+    Mutants(Mutants),
     /// Say what an id or a word means: an invariant, a rule, a quirk, a problem
     Explain {
         /// Such as I-STA-01, R-20, T07, hub_power_lost, device_offline.
@@ -101,6 +118,26 @@ pub struct Sweep {
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `keyway mutants`.
+#[derive(Args, Clone, Debug)]
+pub struct Mutants {
+    /// Scenario files and folders that each mutant meets before the sweep; none: `scenarios`, if there is such a folder
+    #[arg(value_name = "PATH")]
+    pub scenarios: Vec<String>,
+    /// Seeds that a mutant meets before it counts as a survivor
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub seeds: u64,
+    /// Seconds of one core that a mutant gets before it counts as a survivor
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub seconds: u64,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn seeds_of(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -122,7 +159,7 @@ pub fn main(engine: Engine) -> ExitCode {
             Ok(Verdict::Pass)
         }
         Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
-        Command::Mutants => part(engine.mutants, "mutants").map(|mutants| mutants()),
+        Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
         Command::Explain { word } => explain::explain(&word).map(|text| {
             say(&text);
             Verdict::Pass

@@ -1,6 +1,6 @@
 //! `keyway run`: reads everything first, then runs story after story, one line each, and a page for each that failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::scenario;
 use crate::verdict::{Finding, Verdict};
 
 /// Where the plans of failed seeds are kept.
-const FINDINGS: &str = "keyway-findings";
+pub const FINDINGS: &str = "keyway-findings";
 
 /// A story and where it comes from.
 struct Story {
@@ -114,7 +114,7 @@ fn one(run: fn(&Plan, Options) -> Outcome, story: &Story, arguments: &Run, progr
     if verdict != Verdict::Pass && story.is_of_seed {
         // The plan is safe before anything else is tried with it.
         let path = PathBuf::from(FINDINGS).join(format!("{}.json", plan.name.replace('/', "-")));
-        scenario::write(&path, &scenario::to_text(plan)).map_err(|wrong| unwritten(&path, &wrong))?;
+        keep(plan, &path)?;
         replay = format!("keyway run {}", path.display());
         written.push(path);
     }
@@ -139,7 +139,12 @@ fn one(run: fn(&Plan, Options) -> Outcome, story: &Story, arguments: &Run, progr
     Ok(verdict)
 }
 
-fn unwritten(path: &std::path::Path, wrong: &std::io::Error) -> Refused {
+/// Writes a plan down, as a file that can be committed as it is.
+fn keep(plan: &Plan, path: &Path) -> Result<(), Refused> {
+    scenario::write(path, &scenario::to_text(plan)).map_err(|wrong| unwritten(path, &wrong))
+}
+
+fn unwritten(path: &Path, wrong: &std::io::Error) -> Refused {
     Refused::Word { message: format!("{}: can't be written: {wrong}", path.display()), help: None }
 }
 
@@ -189,4 +194,85 @@ fn summary(verdicts: &[Verdict]) -> String {
     let kinds: Vec<String> =
         kinds.iter().rev().map(|kind| format!("{} {kind}", failed.iter().filter(|verdict| *verdict == kind).count())).collect();
     format!("{}\n", look.bad(&format!("{stories}, {} not as expected: {}", failed.len(), kinds.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use keyway_core::config::{Config, ExpiredRecordPolicy, PolicyConstants};
+    use keyway_core::time::Timestamp;
+
+    use super::*;
+    use crate::occurrence::Facts;
+    use crate::verdict::Violation;
+
+    fn plan(expect: &str) -> Plan {
+        let text =
+            format!(r#"{{ "name": "n", "horizon": "1h", "devices": [{{ "name": "L1", "vendor": "august" }}], "expect": {{ {expect} }} }}"#);
+        scenario::parse("n.json", &text).unwrap().remove(0)
+    }
+
+    fn outcome(broken: &[&str]) -> Outcome {
+        let violation = |id: &&str| Violation { id: (*id).to_owned(), at: Timestamp(0), what: "w".to_owned(), roles: String::new() };
+        let verdict = if broken.is_empty() { Verdict::Pass } else { Verdict::Safety };
+        let violations: Vec<Violation> = broken.iter().map(violation).collect();
+        let config = Config {
+            workspaces: vec![],
+            accounts: vec![],
+            profiles: vec![],
+            policy: PolicyConstants::default(),
+            expired_record_policy: ExpiredRecordPolicy::Delete,
+            entropy: 0,
+            waivers: vec![],
+        };
+        Outcome {
+            verdict,
+            finding: (!violations.is_empty()).then(|| Finding { verdict, violations, fingerprint: "f".to_owned() }),
+            hash: 7,
+            marks: BTreeMap::from([("T07", 0)]),
+            figures: Figures::default(),
+            facts: Facts { config, locks: vec![], begins_at: Timestamp(0) },
+            log: vec![],
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_settled_by_what_the_plan_expects() {
+        let must_fail = r#""verdict": "I-STA-01""#;
+        for (expect, broken, verdict) in [
+            ("", &[][..], Verdict::Pass),
+            ("", &["I-STA-01"], Verdict::Safety),
+            (must_fail, &["I-WIN-05", "I-STA-01"], Verdict::Pass),
+            (must_fail, &["I-WIN-05"], Verdict::Safety),
+            (must_fail, &[], Verdict::ExpectationNotMet),
+            (r#""marks": ["T07"]"#, &[], Verdict::Vacuous),
+        ] {
+            assert_eq!(settled(&plan(expect), &outcome(broken)), verdict, "{expect} {broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_story_is_a_line_of_json() {
+        let line = json_line(&plan(""), Verdict::Safety, &outcome(&["I-STA-01"]), vec![]);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&value["story"], &value["verdict"]), (&"n".into(), &"safety".into()));
+        assert_eq!(value["finding"]["violations"][0]["id"], "I-STA-01");
+        assert_eq!(value["hash"], format!("{:032x}", 7));
+    }
+
+    #[test]
+    fn a_failed_seed_is_written_before_its_page_is_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FINDINGS).join("n.json");
+        let story = Story { plan: plan(""), replay: "seed:1".to_owned(), is_of_seed: true };
+        assert!(keep(&story.plan, &path).is_ok());
+        assert_eq!(scenario::read(&path).unwrap(), [story.plan]);
+    }
+
+    #[test]
+    fn the_summary_counts_by_verdict() {
+        let summary = summary(&[Verdict::Pass, Verdict::Safety, Verdict::Liveness, Verdict::Safety]);
+        assert!(summary.contains("4 stories, 3 not as expected: 2 safety, 1 liveness"), "{summary}");
+    }
 }

@@ -73,7 +73,7 @@ impl Habits {
         changes.push((weigh(chance) * 2, Change::Delete));
         let meddling = chance.some_of(&[Meddling::Adds, Meddling::Removes, Meddling::Edits, Meddling::Disables], 60);
         Self {
-            codes: chance.within(3, 12),
+            codes: chance.spread(4, 16),
             creations: kinds.into_iter().map(|kind| (weigh(chance), kind)).collect(),
             changes,
             meddling_percent: chance.one_of(&[0, 30, 70, 120]),

@@ -15,8 +15,10 @@ use crate::quirk;
 /// The kinds of trouble that exist in a world.
 #[derive(Clone, Debug)]
 pub struct Kinds {
-    quirks: Vec<Quirk>,
+    faults: Vec<Quirk>,
     faults_a_spell: (i64, i64),
+    noise: Vec<Quirk>,
+    noise_a_spell: (i64, i64),
     one_in: (i64, i64),
     crashes: i64,
 }
@@ -32,9 +34,12 @@ impl Kinds {
             QuirkSort::Actor => 25,
         };
         let quirks: Vec<Quirk> = Quirk::ALL.iter().copied().filter(|quirk| chance.happens(likely(quirk))).collect();
+        let (noise, faults) = quirks.iter().partition(|quirk| quirk.sort() == QuirkSort::Noise);
         Self {
-            quirks,
-            faults_a_spell: chance.one_of(&[(1, 2), (2, 4), (3, 6)]),
+            faults,
+            faults_a_spell: chance.one_of(&[(0, 1), (1, 2), (2, 4)]),
+            noise,
+            noise_a_spell: chance.one_of(&[(0, 1), (1, 3), (2, 5)]),
             one_in: chance.one_of(&[(2, 4), (3, 10), (8, 50)]),
             crashes: chance.weighted(&[(13, 0), (3, 1), (3, 2), (2, 4)]),
         }
@@ -43,16 +48,17 @@ impl Kinds {
 
 /// Adds faults and crashes. Crashes point into the steps, so those must be there.
 pub fn add(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &mut Plan) {
+    let kinds = &swarm.troubles;
     for spell in &swarm.spells {
-        let (fewest, most) = swarm.troubles.faults_a_spell;
-        for _ in 0..chance.within(fewest, most) {
-            let lock = &locks[chance.below(locks.len() as u64) as usize];
-            let possible: Vec<Quirk> = swarm.troubles.quirks.iter().copied().filter(|quirk| suits(*quirk, lock)).collect();
-            if possible.is_empty() {
-                continue;
+        for (quirks, (fewest, most)) in [(&kinds.faults, kinds.faults_a_spell), (&kinds.noise, kinds.noise_a_spell)] {
+            for _ in 0..chance.within(fewest, most) {
+                let lock = &locks[chance.below(locks.len() as u64) as usize];
+                let possible: Vec<Quirk> = quirks.iter().copied().filter(|quirk| suits(*quirk, lock)).collect();
+                if !possible.is_empty() {
+                    let quirk = chance.one_of(&possible);
+                    plan.faults.push(fault(swarm, quirk, lock, *spell, chance));
+                }
             }
-            let quirk = chance.one_of(&possible);
-            plan.faults.push(fault(swarm, quirk, lock, *spell, chance));
         }
     }
     plan.faults.sort_by_key(|fault| match fault.from {
@@ -100,8 +106,10 @@ fn is_august(lock: &DrawnLock) -> bool {
 }
 
 fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), chance: &mut Chance) -> Fault {
-    let begins = chance.within(from, from + (to - from) / 2) / SECOND_MS * SECOND_MS;
-    let ends = if chance.happens(50) { to } else { chance.within(begins + SECOND_MS, to) / SECOND_MS * SECOND_MS };
+    // Noise needs time to strike; a fault has struck when it begins.
+    let lasts = quirk.sort() == QuirkSort::Noise && chance.happens(70);
+    let begins = if lasts { from } else { chance.within(from, from + (to - from) / 2) / SECOND_MS * SECOND_MS };
+    let ends = if lasts || chance.happens(30) { to } else { chance.within(begins + SECOND_MS, to) / SECOND_MS * SECOND_MS };
     let lasts_to_the_end = to + 10 * MINUTE_MS > swarm.horizon_ms || chance.happens(4);
     let mut fault = Fault {
         quirk: quirk::Quirk(quirk),
@@ -153,6 +161,9 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
+    }
+    if matches!(quirk, Quirk::CloudFailsAfterStoring | Quirk::CloudFailsBeforeStoring) && chance.happens(30) {
+        fault.status = Some(chance.one_of(&[500, 503, 504]));
     }
     if quirk == Quirk::NoticeLate && chance.happens(50) {
         fault.delay = Some(Span(chance.within(5, 120) * SECOND_MS));

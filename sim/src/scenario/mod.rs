@@ -1,6 +1,6 @@
 //! Scenario files: the human form of a plan, read strictly and written back.
 //!
-//! A file is JSON; its form is [`Plan`](crate::plan::Plan), with two conveniences that are resolved before typing: `variants` of
+//! A file is JSON; its form is [`Plan`], with two conveniences that are resolved before typing: `variants` of
 //! one story, and `repeat` on steps and memory entries. Whatever is wrong with it, in syntax, type or meaning, becomes one
 //! [`BadInput`] with its place.
 

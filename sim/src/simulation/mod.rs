@@ -181,9 +181,7 @@ impl<'a> Simulation<'a> {
             let at = self.setup.prologue_at(index);
             self.agenda.add(at, Class::Call, 0, Item::PrologueCall { index });
         }
-        if self.phase == Phase::Safety {
-            self.fill_memories();
-        }
+        self.fill_memories();
         self.start_controller(false);
     }
 
@@ -205,9 +203,6 @@ impl<'a> Simulation<'a> {
         self.now = self.now.max(at);
         self.phase = phase;
         self.see(&Occurrence::Phase(phase));
-        if phase == Phase::Safety {
-            self.fill_memories();
-        }
     }
 
     /// Puts everything that the plan says into the agenda.

@@ -13,7 +13,7 @@ use crate::plan::{Action, AtEntry, Enter};
 use crate::request::entries_meant;
 
 impl Simulation<'_> {
-    /// Puts the entries of strangers into the locks: before the controller starts, or at `+0` after the prologue.
+    /// Puts the entries of strangers into the locks, before the controller starts.
     pub(super) fn fill_memories(&mut self) {
         for (n, device) in self.plan.devices.iter().enumerate() {
             let Some(lock) = self.setup.lock(&device.name).filter(|lock| lock.0 as usize == n) else { continue };
@@ -24,7 +24,9 @@ impl Simulation<'_> {
                 let name = stored.name.as_deref().unwrap_or("owner").into();
                 let added = PersonAdds { place, pin: pin.0, name, hidden: stored.hidden };
                 let mut out = Vec::new();
-                self.setup.sites[address.site].person_adds(self.now, address.lock, added, &mut out);
+                let site = &mut self.setup.sites[address.site];
+                site.person_adds(self.now, address.lock, added, &mut out);
+                site.has_long_been_so(self.now, address.lock);
                 for consequence in out {
                     if let Consequence::Stored { place, .. } = consequence {
                         self.show_entry(lock, place, Cause::Beginning);

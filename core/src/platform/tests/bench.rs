@@ -39,6 +39,8 @@ pub struct Stored {
     pub origin: Option<CodeId>,
     /// Somebody else changed it, or may have.
     pub touched: bool,
+    /// The lock has it, and not only the vendor.
+    pub is_loaded: bool,
     pub since: Timestamp,
 }
 
@@ -618,7 +620,7 @@ impl Bench {
             name: profile.shows_names.then(|| stored.name.clone()),
             window: stored.window.filter(|_| profile.schedules).map(|window| window.rounded_outward(profile.round_ms)),
             enabled: stored.enabled,
-            on_lock: OnLock::Yes,
+            on_lock: if stored.is_loaded { OnLock::Yes } else { OnLock::No },
         }
     }
 
@@ -629,14 +631,14 @@ impl Bench {
             Op::CreateEntry { pin, name, window } => {
                 let place = Place::Handle(Handle(self.next_handle));
                 self.next_handle += 1;
-                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false, since: self.now })
+                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false, is_loaded: true, since: self.now })
             }
             Op::ReplaceEntry { handle, pin, name, window } => {
                 let place = Place::Handle(handle);
                 if self.find(place).is_none() {
                     return Answer::NotFound;
                 }
-                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false, since: self.now })
+                self.write(Stored { place, pin, name, window, enabled: true, origin, touched: false, is_loaded: true, since: self.now })
             }
             Op::SetSchedule { handle, window } => match self.memory.iter_mut().find(|stored| stored.place == Place::Handle(handle)) {
                 Some(stored) => {
@@ -653,6 +655,7 @@ impl Bench {
                 enabled: true,
                 origin,
                 touched: false,
+                is_loaded: true,
                 since: self.now,
             }),
             Op::DeleteEntry { handle } => self.erase(Place::Handle(handle), origin),
@@ -726,6 +729,7 @@ impl Bench {
             enabled: true,
             origin: None,
             touched: false,
+            is_loaded: true,
             since: self.now,
         };
         self.memory.retain(|other| other.place != place);

@@ -10,7 +10,7 @@ use crate::access_code::Status;
 use crate::id::{Epoch, Handle, VendorDevice};
 use crate::port::{Answer, News, Op, OpKind, Place, Reason};
 use crate::problem::{ErrorCode, WarningCode};
-use crate::request::Refusal;
+use crate::request::{CreateMultiple, Refusal, Request, Response, UpdateMultiple};
 use crate::vendor::{Ack, DuplicatePolicy, ReadBack, Vendor};
 
 fn cloud() -> Bench {
@@ -296,6 +296,32 @@ fn an_external_removal_is_repaired() {
         assert_eq!(bench.events_of(id), ["created", "set_on_device", "deleted_external_to_seam", "set_on_device"]);
         assert!(bench.errors(id).is_empty());
     }
+}
+
+#[test]
+fn what_only_the_vendor_still_has_is_lost() {
+    let mut bench = Bench::new(Vendor::August.profile());
+    let id = bench.create("2718", None);
+    bench.run(MINUTE);
+    bench.somebody_changes(id, "2718");
+    bench.memory[0].is_loaded = false;
+    bench.run(12 * MINUTE);
+    assert_eq!((bench.status(id), bench.memory.len()), (Some(Status::Set), 1));
+    assert_eq!(bench.events_of(id), ["created", "set_on_device", "deleted_external_to_seam", "set_on_device"]);
+}
+
+#[test]
+fn a_code_that_never_loads_is_made_anew() {
+    let mut bench = Bench::new(Vendor::August.profile());
+    bench.fates = first(OpKind::CreateEntry, 1, Fate::LoseAnswer);
+    let id = bench.create("2718", None);
+    bench.run(2000);
+    bench.memory[0].is_loaded = false;
+    bench.run(20 * MINUTE);
+    assert_eq!(bench.status(id), Some(Status::Setting));
+    assert_eq!(bench.warnings(id), [WarningCode::DelayInSettingOnDevice, WarningCode::AugustDeviceProgrammingDelay]);
+    bench.run(40 * MINUTE);
+    assert_eq!((bench.status(id), bench.warnings(id), bench.mutating()), (Some(Status::Set), vec![], 3));
 }
 
 #[test]
@@ -586,6 +612,28 @@ fn what_a_gone_code_left_is_cleared_when_it_returns() {
     bench.run(12 * MINUTE);
     assert!(bench.memory.is_empty() && bench.unmanaged().is_empty());
     assert_eq!(bench.events_of(id), ["created", "set_on_device", "removed_from_device", "deleted"]);
+}
+
+#[test]
+fn a_group_shares_pin_and_window_under_its_key() {
+    let mut bench = cloud();
+    let window = bench.window(HOUR, 5 * HOUR).unwrap();
+    let linked = CreateMultiple {
+        device_ids: vec![Bench::device_id()],
+        starts_at: Some(window.starts_at),
+        ends_at: Some(window.ends_at),
+        ..CreateMultiple::default()
+    };
+    let plain = CreateMultiple { code: Some(pin("4321").into()), ..linked.clone() };
+    assert!(bench.call(Request::CreateMultiple(linked)).is_ok() && bench.call(Request::CreateMultiple(plain)).is_ok());
+    let keys: Vec<_> = bench.managed().iter().map(|id| bench.controller.access_code(*id).unwrap().to_record().common_code_key).collect();
+    assert!(keys[0].as_ref().is_some_and(|key| key.starts_with("auto_set_by_create_multiple_")) && keys[1].is_none());
+    let id = bench.managed()[0];
+    let later = window.ends_at + HOUR;
+    let update = UpdateMultiple { common_code_key: keys[0].clone().unwrap(), ends_at: Some(later), ..UpdateMultiple::default() };
+    assert_eq!(bench.call(Request::UpdateMultiple(update)), Ok(Response::Done));
+    assert_eq!(bench.controller.access_code(id).unwrap().ends_at, Some(later));
+    assert_eq!(bench.update(id, |update| update.code = Some(pin("8172").into())), Err(Refusal::CommonCodeKeyConflict));
 }
 
 #[test]

@@ -1,0 +1,507 @@
+//! Broken controllers that are the reference with something between it and the world: inputs or outputs are
+//! dropped, held back, swapped or bent. What stands in between forgets everything at a restart.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::marker::PhantomData;
+
+use keyway_core::access_code::{AccessCodeView, DeviceView, Record, Status};
+use keyway_core::config::Config;
+use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
+use keyway_core::draw::mix;
+use keyway_core::event::{Event, EventType};
+use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, EventId, Key};
+use keyway_core::pin::Pin;
+use keyway_core::platform::Reference;
+use keyway_core::port::{Answer, Command, Item, Op};
+use keyway_core::request::{Request, Response};
+use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+
+/// What stands between the reference and the world. Everything passes through unchanged unless said otherwise.
+pub trait Tamper: Default + 'static {
+    /// The controller was started.
+    fn started(&mut self, _is_restart: bool, _inner: &dyn Controller) {}
+
+    /// What the controller is told.
+    fn input(&mut self, _now: Timestamp, _input: &mut Input) {}
+
+    /// What it does in the step of this input.
+    fn outputs(&mut self, _now: Timestamp, _input: &Input, _outputs: &mut Vec<Output>, _inner: &dyn Controller) {}
+
+    /// Something else that it is told in the same step.
+    fn aside(&mut self) -> Option<Input> {
+        None
+    }
+
+    /// When it wants to be woken.
+    fn deadline(&self, own: Option<Timestamp>) -> Option<Timestamp> {
+        own
+    }
+
+    /// What it shows of a device.
+    fn device<'a>(&self, view: DeviceView<'a>) -> DeviceView<'a> {
+        view
+    }
+}
+
+/// A factory of controllers that are tampered with.
+#[derive(Debug, Default)]
+pub struct Tampered<T>(PhantomData<fn() -> T>);
+
+struct Between<T> {
+    inner: Box<dyn Controller>,
+    tamper: T,
+}
+
+impl<T: Tamper> Controllers for Tampered<T> {
+    fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
+        let inner = Reference::new().start(now, config, durable);
+        let mut tamper = T::default();
+        tamper.started(durable.is_some(), inner.as_ref());
+        Box::new(Between { inner, tamper })
+    }
+}
+
+impl<T: Tamper> Controller for Between<T> {
+    fn handle(&mut self, now: Timestamp, mut input: Input, out: &mut Outputs) -> Result<(), Broken> {
+        self.tamper.input(now, &mut input);
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let mut inner_out = Outputs::new(out.keeps_saves());
+            self.inner.handle(now, input.clone(), &mut inner_out)?;
+            let mut outputs: Vec<Output> = inner_out.drain().collect();
+            self.tamper.outputs(now, &input, &mut outputs, self.inner.as_ref());
+            for output in outputs {
+                match output {
+                    Output::Save(bytes) => out.save(|| bytes),
+                    other => out.push(other),
+                }
+            }
+            next = self.tamper.aside();
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.tamper.deadline(self.inner.next_deadline())
+    }
+
+    fn access_codes(&self, each: &mut dyn FnMut(CodeId)) {
+        self.inner.access_codes(each);
+    }
+
+    fn access_code(&self, id: CodeId) -> Option<AccessCodeView<'_>> {
+        self.inner.access_code(id)
+    }
+
+    fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
+        self.inner.device(id).map(|view| self.tamper.device(view))
+    }
+}
+
+/// `F-06`, naive: the record goes at once, and the erasure is a task in memory.
+#[derive(Debug, Default)]
+pub struct ClearsLater {
+    tasks: VecDeque<(Timestamp, Command)>,
+    done: Vec<CommandId>,
+}
+
+/// How long the task of [`ClearsLater`] waits for its turn.
+const TASK_DELAY_MS: i64 = 30 * SECOND_MS;
+
+impl Tamper for ClearsLater {
+    fn outputs(&mut self, now: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        outputs.retain(|output| match output {
+            Output::Command(command) if command.op.is_erasing() => {
+                self.done.push(command.command_id);
+                self.tasks.push_back((now + TASK_DELAY_MS, command.clone()));
+                false
+            }
+            _ => true,
+        });
+        while let Some((_, command)) = self.tasks.pop_front_if(|(at, _)| *at <= now) {
+            outputs.push(Output::Command(command));
+        }
+    }
+
+    fn aside(&mut self) -> Option<Input> {
+        self.done.pop().map(|command_id| Input::Answer { command_id, answer: Answer::Done { handle: None } })
+    }
+
+    fn deadline(&self, own: Option<Timestamp>) -> Option<Timestamp> {
+        own.into_iter().chain(self.tasks.front().map(|(at, _)| *at)).min()
+    }
+}
+
+/// `F-19`, naive: an erasure that was acknowledged was done.
+#[derive(Debug, Default)]
+pub struct TakesAcknowledgedForGone(BTreeSet<CommandId>);
+
+impl Tamper for TakesAcknowledgedForGone {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        if let Input::Answer { command_id, answer: answer @ Answer::Accepted } = input
+            && self.0.contains(command_id)
+        {
+            *answer = Answer::Done { handle: None };
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        self.0.extend(commands(outputs).filter(|command| command.op.is_erasing()).map(|command| command.command_id));
+    }
+}
+
+/// After a failed attempt, the acknowledgement of the next one is good enough.
+#[derive(Debug, Default)]
+pub struct LosesPatience {
+    writes: BTreeMap<CommandId, CodeId>,
+    failed: BTreeSet<CodeId>,
+}
+
+impl Tamper for LosesPatience {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        let Input::Answer { command_id, answer } = input else { return };
+        let Some(code) = self.writes.get(command_id) else { return };
+        match answer {
+            Answer::Accepted if self.failed.contains(code) => *answer = Answer::Done { handle: None },
+            Answer::Done { .. } => drop(self.failed.remove(code)),
+            answer if answer.is_closing() => drop(self.failed.insert(*code)),
+            _ => {}
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let writes = commands(outputs).filter(|command| command.op.is_mutating() && !command.op.is_erasing());
+        self.writes.extend(writes.filter_map(|command| Some((command.command_id, command.for_code?))));
+    }
+}
+
+/// Tells nobody when nothing but the warnings of a code differ.
+#[derive(Debug, Default)]
+pub struct KeepsWarningsQuiet(BTreeMap<CodeId, Record>);
+
+impl Tamper for KeepsWarningsQuiet {
+    fn started(&mut self, _: bool, inner: &dyn Controller) {
+        inner.access_codes(&mut |code| {
+            self.0.extend(inner.access_code(code).map(|view| (code, view.to_record())));
+        });
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
+        outputs.retain(|output| {
+            let Output::Changed(code) = output else { return true };
+            let Some(after) = inner.access_code(*code).map(|view| view.to_record()) else {
+                self.0.remove(code);
+                return true;
+            };
+            let same_but_warnings =
+                self.0.get(code).is_some_and(|before| *before == Record { warnings: before.warnings.clone(), ..after.clone() });
+            self.0.insert(*code, after);
+            !same_but_warnings
+        });
+    }
+}
+
+/// Saves every half minute at most; what falls in between waits.
+#[derive(Debug, Default)]
+pub struct SavesSeldom {
+    next_at: Option<Timestamp>,
+    waiting: Option<Vec<u8>>,
+}
+
+/// The time between two saves of [`SavesSeldom`].
+const SAVE_PERIOD_MS: i64 = 30 * SECOND_MS;
+
+impl Tamper for SavesSeldom {
+    fn outputs(&mut self, now: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let may_save = self.next_at.is_none_or(|at| at <= now);
+        let mut saves = outputs.extract_if(.., |output| matches!(output, Output::Save(_))).collect::<Vec<_>>();
+        if let Some(Output::Save(bytes)) = saves.pop() {
+            self.waiting = Some(bytes);
+        }
+        if may_save && let Some(bytes) = self.waiting.take() {
+            self.next_at = Some(now + SAVE_PERIOD_MS);
+            let replies = outputs.iter().position(|output| matches!(output, Output::Reply { .. } | Output::Command(_)));
+            outputs.insert(replies.unwrap_or(outputs.len()), Output::Save(bytes));
+        }
+    }
+
+    fn deadline(&self, own: Option<Timestamp>) -> Option<Timestamp> {
+        own.into_iter().chain(self.next_at.filter(|_| self.waiting.is_some())).min()
+    }
+}
+
+/// Where a removal was slow, tells first that the code is deleted and then that it was removed.
+#[derive(Debug, Default)]
+pub struct DeletesFirst(BTreeSet<CodeId>);
+
+impl Tamper for DeletesFirst {
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let place = |outputs: &[Output], code: CodeId, wanted: EventType| {
+            outputs
+                .iter()
+                .position(|output| matches!(output, Output::Event(event) if event.event_type == wanted && event.access_code_id == code))
+        };
+        let slow: Vec<CodeId> =
+            events(outputs).filter(|e| e.event_type == EventType::DelayInRemovingFromDevice).map(|e| e.access_code_id).collect();
+        self.0.extend(slow);
+        for code in &self.0 {
+            if let (Some(removed), Some(deleted)) =
+                (place(outputs, *code, EventType::RemovedFromDevice), place(outputs, *code, EventType::Deleted))
+            {
+                outputs.swap(removed, deleted);
+            }
+        }
+    }
+}
+
+/// Keeps PINs as numbers on their way to the lock and pads them to four digits.
+#[derive(Debug, Default)]
+pub struct CountsPins;
+
+impl Tamper for CountsPins {
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for output in outputs {
+            if let Output::Command(Command {
+                op: Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. },
+                ..
+            }) = output
+            {
+                let digits = pin.value().max(1).ilog10() as u8 + 1;
+                *pin = Pin::new(digits.max(4).min(pin.length()), pin.value()).unwrap_or(*pin);
+            }
+        }
+    }
+}
+
+/// A repeat of a command gets a key of its own.
+#[derive(Debug, Default)]
+pub struct ForgetsKeys(BTreeSet<Key>);
+
+impl Tamper for ForgetsKeys {
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for output in outputs {
+            if let Output::Command(command) = output
+                && command.op.is_mutating()
+                && !self.0.insert(command.key)
+            {
+                command.key = Key(mix(command.key.0 ^ command.command_id.0));
+            }
+        }
+    }
+}
+
+/// Tells again what it told when an answer comes a second time.
+#[derive(Debug, Default)]
+pub struct RepeatsItself(BTreeMap<CommandId, Vec<Event>>);
+
+impl Tamper for RepeatsItself {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let Input::Answer { command_id, answer: Answer::Done { .. } } = input else { return };
+        if let Some(told) = self.0.get(command_id) {
+            let again = told.iter().map(|event| Output::Event(Event { event_id: EventId(event.event_id.0 ^ 1), ..event.clone() }));
+            outputs.splice(0..0, again.collect::<Vec<_>>());
+            return;
+        }
+        self.0.insert(*command_id, events(outputs).cloned().collect());
+    }
+}
+
+/// Goes on saying that there is a backup once one was pulled.
+#[derive(Debug, Default)]
+pub struct PromisesBackups(BTreeSet<DeviceId>);
+
+impl Tamper for PromisesBackups {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
+        if let Input::Call { request: Request::PullBackupAccessCode(_), .. } = input {
+            let pulled = replies(outputs).next().and_then(|response| match response {
+                Response::AccessCode(code) => inner.access_code(*code),
+                Response::AccessCodes(_) | Response::Done => None,
+            });
+            self.0.extend(pulled.map(|view| view.device_id));
+        }
+    }
+
+    fn device<'a>(&self, view: DeviceView<'a>) -> DeviceView<'a> {
+        let promised = view.is_backup_pool_active && self.0.contains(&view.device_id);
+        DeviceView { is_backup_access_code_available: view.is_backup_access_code_available || promised, ..view }
+    }
+}
+
+/// Leaves codes out of a list while it cannot tell how they are.
+#[derive(Debug, Default)]
+pub struct HidesUnknownCodes;
+
+impl Tamper for HidesUnknownCodes {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
+        if !matches!(input, Input::Call { request: Request::List(_), .. }) {
+            return;
+        }
+        for output in outputs {
+            if let Output::Reply { result: Ok(Response::AccessCodes(codes)), .. } = output {
+                codes.retain(|code| inner.access_code(*code).is_none_or(|view| view.status != Status::Unknown));
+            }
+        }
+    }
+}
+
+/// Tells of a change that it refused.
+#[derive(Debug, Default)]
+pub struct AnnouncesRefusedChanges {
+    accounts: BTreeMap<DeviceId, AccountId>,
+    told: u128,
+}
+
+impl Tamper for AnnouncesRefusedChanges {
+    fn outputs(&mut self, now: Timestamp, input: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
+        self.accounts.extend(events(outputs).map(|event| (event.device_id, event.connected_account_id)));
+        let Input::Call { request: Request::Update(update), .. } = input else { return };
+        let is_refused = outputs.iter().any(|output| matches!(output, Output::Reply { result: Err(_), .. }));
+        let Some(view) = inner.access_code(update.access_code_id).filter(|view| is_refused && view.is_managed) else { return };
+        let Some(account) = self.accounts.get(&view.device_id) else { return };
+        self.told += 1;
+        let event = Event {
+            access_code_id: view.access_code_id,
+            backup_access_code_id: None,
+            code: None,
+            connected_account_id: *account,
+            created_at: now,
+            device_id: view.device_id,
+            event_id: EventId(view.access_code_id.0 ^ (self.told << 64) ^ now.0 as u128),
+            event_type: EventType::Changed,
+            occurred_at: now,
+            workspace_id: view.workspace_id,
+        };
+        outputs.insert(0, Output::Event(event));
+    }
+}
+
+/// After a restart it looks at its clock only every three hours.
+#[derive(Debug, Default)]
+pub struct Oversleeps {
+    is_restart: bool,
+}
+
+impl Tamper for Oversleeps {
+    fn started(&mut self, is_restart: bool, _: &dyn Controller) {
+        self.is_restart = is_restart;
+    }
+
+    fn deadline(&self, own: Option<Timestamp>) -> Option<Timestamp> {
+        own.map(|at| if self.is_restart { at.ceil_to(3 * HOUR_MS) } else { at })
+    }
+}
+
+/// Names an old PIN when it tells that a code is set which was changed on the way.
+#[derive(Debug, Default)]
+pub struct NamesOldPins {
+    pins: BTreeMap<CodeId, Pin>,
+    old: BTreeMap<CodeId, Pin>,
+}
+
+impl Tamper for NamesOldPins {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
+        if let Input::Call { request: Request::Update(update), .. } = input {
+            let code = update.access_code_id;
+            let now = inner.access_code(code).filter(|view| view.status == Status::Setting).and_then(|view| view.code);
+            if let (Some(before), Some(after)) = (self.pins.get(&code), now)
+                && *before != after
+            {
+                self.old.insert(code, *before);
+            }
+        }
+        for output in outputs {
+            match output {
+                Output::Event(event) if event.event_type == EventType::SetOnDevice => {
+                    event.code = self.old.remove(&event.access_code_id).or(event.code);
+                }
+                Output::Changed(code) => {
+                    self.pins.extend(inner.access_code(*code).and_then(|view| view.code).map(|pin| (*code, pin)));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Reckons local times with the offset of today, also for a day after the clocks change.
+#[derive(Debug, Default)]
+pub struct IgnoresClockChanges {
+    /// What was sent, and what was meant.
+    sent: BTreeMap<(Timestamp, Timestamp), Window>,
+}
+
+/// When the clocks of Europe/Berlin and America/New_York change in 2026, and by how much a time behind the change is then missed.
+const CLOCK_CHANGES: [(Timestamp, i64); 4] = [
+    (Timestamp(1_774_746_000_000), HOUR_MS),
+    (Timestamp(1_792_890_000_000), -HOUR_MS),
+    (Timestamp(1_772_953_200_000), HOUR_MS),
+    (Timestamp(1_793_512_800_000), -HOUR_MS),
+];
+
+impl IgnoresClockChanges {
+    fn missed(now: Timestamp, bound: Timestamp) -> Timestamp {
+        let error = CLOCK_CHANGES.iter().find(|(change, _)| now < *change && *change <= bound);
+        error.map_or(bound, |(_, error)| bound + *error)
+    }
+
+    fn put_right(&self, item: &mut Item) {
+        let known = item.window.and_then(|window| self.sent.get(&(window.starts_at, window.ends_at)));
+        item.window = known.copied().or(item.window);
+    }
+}
+
+impl Tamper for IgnoresClockChanges {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        match input {
+            Input::Answer { answer: Answer::Entries { items, .. }, .. } => {
+                let mut right: Vec<Item> = items.to_vec();
+                for item in &mut right {
+                    self.put_right(item);
+                }
+                *items = right.into();
+            }
+            Input::Answer { answer: Answer::Entry(item), .. } => self.put_right(item),
+            _ => {}
+        }
+    }
+
+    fn outputs(&mut self, now: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for output in outputs {
+            let Output::Command(Command {
+                op: Op::CreateEntry { window, .. } | Op::ReplaceEntry { window, .. } | Op::SetSchedule { window, .. },
+                ..
+            }) = output
+            else {
+                continue;
+            };
+            let Some(meant) = *window else { continue };
+            let sent = Window { starts_at: Self::missed(now, meant.starts_at), ends_at: Self::missed(now, meant.ends_at) };
+            if sent != meant && sent.starts_at < sent.ends_at {
+                let stored = sent.rounded_outward(MINUTE_MS);
+                self.sent.insert((stored.starts_at, stored.ends_at), meant.rounded_outward(MINUTE_MS));
+                *window = Some(sent);
+            }
+        }
+    }
+}
+
+fn commands(outputs: &[Output]) -> impl Iterator<Item = &Command> {
+    outputs.iter().filter_map(|output| match output {
+        Output::Command(command) => Some(command),
+        _ => None,
+    })
+}
+
+fn events(outputs: &[Output]) -> impl Iterator<Item = &Event> {
+    outputs.iter().filter_map(|output| match output {
+        Output::Event(event) => Some(event),
+        _ => None,
+    })
+}
+
+fn replies(outputs: &[Output]) -> impl Iterator<Item = &Response> {
+    outputs.iter().filter_map(|output| match output {
+        Output::Reply { result: Ok(response), .. } => Some(response),
+        _ => None,
+    })
+}
