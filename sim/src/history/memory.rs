@@ -595,12 +595,16 @@ impl History {
         if is_last {
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
+            let known = state.picture.places.len();
             state
                 .picture
                 .places
                 .retain(|place, known| known.whose == Whose::Free || pages.iter().any(|page| page.iter().any(|item| item.place == *place)));
             state.picture.pages = pages;
-            if fresh && let Some(began) = state.picture.listing_began {
+            if state.picture.places.len() < known {
+                self.show_change(lock);
+            }
+            if fresh && let Some(began) = self.lock(lock).picture.listing_began {
                 self.end_fresh_listing(lock, began);
             }
             self.refresh_staleness(lock, snapshot_at);
@@ -660,6 +664,9 @@ impl History {
         };
         if item.on_lock != keyway_core::port::OnLock::No {
             self.locks[lock.0 as usize].picture.places.insert(item.place, Known { pin: shown, whose });
+            if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
+                self.show_change(lock);
+            }
         }
         if self.may_be_outdated(lock, sent, item.place) {
             return;
@@ -669,6 +676,16 @@ impl History {
             let differs =
                 |lost: &Lost| shown.is_some_and(|pin| pin != lost.pin) || item.name.as_ref().is_some_and(|name| *name != lost.name);
             self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
+        }
+    }
+
+    /// The controller was shown something new in the lock: it may try again what was refused as a twin (`R-54`).
+    fn show_change(&mut self, lock: Lock) {
+        for at in 0..self.lock(lock).codes.len() {
+            let code = self.lock(lock).codes[at];
+            if self.code(code).work.twin_at.is_some() {
+                self.codes[code.0 as usize].work.change_cause(self.now);
+            }
         }
     }
 
@@ -738,6 +755,7 @@ impl History {
         if !is_all && place.is_none() {
             return;
         }
+        self.show_change(lock);
         let picture = &mut self.locks[lock.0 as usize].picture;
         picture.places.retain(|known, _| !is_all && Some(*known) != place);
         if is_all {

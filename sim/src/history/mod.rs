@@ -1107,7 +1107,7 @@ impl LockState {
     #[must_use]
     pub fn honours(&self, entry: &TrueEntry, at: Timestamp) -> bool {
         let is_in_window = entry.window.is_none_or(|window| window.contains(at + self.clock_off_ms));
-        entry.enabled && entry.origin != Origin::Reserved && is_in_window
+        entry.enabled && is_in_window
     }
 
     /// Entries that take a usable place: all but what the lock keeps for itself.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
-use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, VendorDevice};
+use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
-use keyway_core::port::{Answer, Command, News, Op, Place};
+use keyway_core::port::{Answer, Command, Item, News, Op, Place};
 use keyway_core::request::{Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
 
@@ -395,6 +395,8 @@ struct Identity {
     names: BTreeMap<(AccountId, VendorDevice), Lock>,
     /// Commands that ask for devices, and their accounts.
     inventories: BTreeMap<CommandId, AccountId>,
+    /// The newest incarnation in which each handle was learnt.
+    handles: BTreeMap<(Lock, Handle), Epoch>,
 }
 
 /// What the controller knows of the incarnations of a lock.
@@ -422,6 +424,27 @@ impl Identity {
         }
     }
 
+    /// Notes the handles that an answer tells, by the incarnation that was asked.
+    fn learn(&mut self, history: &History, command_id: CommandId, answer: &Answer) {
+        let Some(Input::Answer(_, Some(lock))) = history.step().input else { return };
+        let told = self.locks.get(&lock).map_or(Epoch::default(), |known| known.told);
+        let asked = history.sent(command_id).map_or(told, |sent| sent.command.epoch);
+        let mut note = |handle: Handle| {
+            let learnt = self.handles.entry((lock, handle)).or_insert(asked);
+            *learnt = asked.max(*learnt);
+        };
+        let mut note_item = |item: &Item| match item.place {
+            Place::Handle(handle) => note(handle),
+            Place::Slot(_) => {}
+        };
+        match answer {
+            Answer::Entries { items, .. } => items.iter().for_each(note_item),
+            Answer::Entry(item) => note_item(item),
+            Answer::Done { handle: Some(handle) } => note(*handle),
+            _ => {}
+        }
+    }
+
     fn hear(&mut self, command_id: CommandId, answer: &Answer) {
         let Some(account) = self.inventories.get(&command_id).copied() else { return };
         let items = match answer {
@@ -446,10 +469,15 @@ impl Identity {
         if command.epoch < told {
             return Some(format!("{kind:?} is sent to incarnation {} and {} is known", command.epoch.0, told.0));
         }
-        let place = target(&command.op).filter(|place| command.op.is_mutating() || matches!(place, Place::Handle(_)))?;
+        let place = target(&command.op)?;
         let picture = &history.lock(lock).picture;
-        let is_learnt = picture.places.contains_key(&place) || matches!(place, Place::Slot(_)) && picture.is_inventoried;
-        let is_void = picture.epoch == Some(told) && !is_learnt;
+        let is_void = match place {
+            Place::Handle(handle) => self.handles.get(&(lock, handle)).is_some_and(|learnt| *learnt < told),
+            Place::Slot(_) => {
+                let is_learnt = picture.is_inventoried || picture.places.contains_key(&place);
+                command.op.is_mutating() && picture.epoch == Some(told) && !is_learnt
+            }
+        };
         is_void.then(|| format!("{kind:?} is sent to {place:?}, which was learnt of an older incarnation"))
     }
 
@@ -499,7 +527,10 @@ impl Invariant for Identity {
 
     fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         match occurrence {
-            Occurrence::Answered { command_id, answer, .. } => self.hear(*command_id, answer),
+            Occurrence::Answered { command_id, answer, .. } => {
+                self.learn(history, *command_id, answer);
+                self.hear(*command_id, answer);
+            }
             Occurrence::Noticed { notice, .. } => {
                 let is_nameless = matches!(notice.news, News::DeviceAdded { serial: None });
                 if let Some(device) = notice.device {
@@ -611,8 +642,8 @@ fn written(op: &Op) -> Option<Pin> {
 #[cfg(test)]
 mod tests {
     use keyway_core::event::EventType;
-    use keyway_core::id::{Epoch, Slot, VendorDevice};
-    use keyway_core::port::{Answer, News, Reason};
+    use keyway_core::id::Slot;
+    use keyway_core::port::Reason;
     use keyway_core::request::Update;
     use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
@@ -767,7 +798,7 @@ mod tests {
             epoch: Epoch(2),
             device_time: None,
             serial: 1,
-            news: News::DeviceAdded { serial: None },
+            news: News::DeviceAdded { serial: Some("serial".into()) },
         };
         let snapshot_at = story.now();
         story.step(Occurrence::Noticed { notice, snapshot_at, lock: Some(SLOT) }, Vec::new());

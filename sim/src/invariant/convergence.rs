@@ -41,7 +41,8 @@ impl Convergence {
             return None;
         }
         let intent = history.goal(code)?;
-        if !Self::is_over(history, lock, intent.due_at.max(state.free_since), now) || Self::is_hidden(history, code) {
+        let is_excused = Self::is_hidden(history, code) || is_honoured(record);
+        if is_excused || !Self::is_over(history, lock, intent.due_at.max(state.free_since), now) {
             return None;
         }
         match intent.goal {
@@ -55,9 +56,9 @@ impl Convergence {
     fn is_hidden(history: &History, code: CodeIx) -> bool {
         let reads = history.profile(code).map(|profile| profile.read_back);
         match reads {
-            Some(ReadBack::Exact | ReadBack::ExactLoaded) => {
-                history.entries(code).any(|(_, stored)| stored.touched.is_some() && (stored.entry.hidden || history.is_granted(code, stored, history.now())))
-            }
+            Some(ReadBack::Exact | ReadBack::ExactLoaded) => history
+                .entries(code)
+                .any(|(_, stored)| stored.touched.is_some() && (stored.entry.hidden || history.is_granted(code, stored, history.now()))),
             Some(ReadBack::Masked | ReadBack::Presence) => history.entries(code).any(|(_, stored)| stored.touched.is_some()),
             Some(ReadBack::None) | None => history.is_touched(code),
         }
@@ -156,10 +157,16 @@ impl Invariant for Convergence {
     }
 }
 
+/// Whether the platform leaves a code as others left it, who may: switched off or removed, and said so (T25, T26).
+fn is_honoured(record: &Record) -> bool {
+    let is_said = record.warnings.iter().any(|warning| warning.warning_code == WarningCode::CodeModifiedExternalToSeam);
+    record.is_external_modification_allowed && record.status == Status::Unset && is_said
+}
+
 /// A managed online code that shall be in its lock, with the lock, the present wish, and since when nothing was in its way.
 fn wanted(history: &History, code: CodeIx) -> Option<(&Record, Lock, &Intent, Timestamp)> {
     let state = history.code(code);
-    let record = state.record.as_deref().filter(|record| record.is_managed && !record.is_offline_access_code)?;
+    let record = state.record.as_deref().filter(|record| record.is_managed && !record.is_offline_access_code && !is_honoured(record))?;
     let intent = history.goal(code).filter(|intent| matches!(intent.goal, Goal::Present { .. }))?;
     Some((record, state.lock?, intent, history.code_quiet_since(code)?))
 }
