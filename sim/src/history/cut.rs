@@ -36,7 +36,8 @@ impl History {
         self.step.events.iter().any(is_it) || (!self.is_real_step && self.cut.events.iter().any(is_it))
     }
 
-    fn unanswered(&self) -> Option<&Request> {
+    /// The call that was under way when the controller died last.
+    pub fn unanswered(&self) -> Option<&Request> {
         self.calls.get(&self.cut.call?).map(|call| &call.request)
     }
 

@@ -21,7 +21,7 @@ pub const ROWS: &[Row] = &[Row::of("I-IDENT-01"), Row::of("I-BYTES-01"), Row::of
 /// Its checkers.
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
-    vec![Box::new(Identity::default()), Box::new(Bytes), Box::new(Isolation::default()), Box::new(Quiet), Box::new(Durability::default())]
+    vec![Box::new(Identity::default()), Box::new(Bytes), Box::new(Isolation::default()), Box::new(Quiet), Box::new(Durability)]
 }
 
 /// The mutating commands of the step, each with its lock and code.
@@ -125,13 +125,7 @@ impl Invariant for Quiet {
 }
 
 /// `I-DUR-01`, when everything was read again after a restart; and later no record may come out of a call that was answered long ago.
-#[derive(Default)]
-struct Durability {
-    /// Records that the call under way at the crash may have made without an answer.
-    under_way: u32,
-    /// The code that the call under way at the crash may have changed or ended without an answer.
-    in_doubt: Option<CodeId>,
-}
+struct Durability;
 
 impl Durability {
     fn lost(history: &History, code: CodeIx) -> Option<String> {
@@ -166,14 +160,18 @@ impl Durability {
         is_renamed.then(|| "its name was answered ok and is forgotten".to_owned())
     }
 
-    fn read_again(&mut self, history: &History, found: &mut Found) {
+    fn read_again(history: &History, found: &mut Found) {
         let mut unasked = 0;
+        let under_way = match history.unanswered() {
+            Some(Request::Create(_)) => 1,
+            Some(Request::CreateMultiple(create)) => create.device_ids.len(),
+            _ => 0,
+        };
         for (code, state) in history.codes() {
             if state.acked.is_created {
                 found.armed("I-DUR-01");
             }
-            let is_in_doubt = self.in_doubt == Some(state.id);
-            if let Some(what) = Self::lost(history, code).filter(|_| !is_in_doubt) {
+            if let Some(what) = Self::lost(history, code) {
                 found.broken_by("I-DUR-01", history, code, format!("after a restart {what}"));
             }
             if state.pulled_at.is_none() && state.record.as_ref().is_some_and(|record| record.is_backup && record.kind == Type::TimeBound) {
@@ -183,12 +181,11 @@ impl Durability {
             let is_made = state.record.as_ref().is_some_and(|record| record.is_managed && !record.is_backup);
             if is_new && is_made && !state.acked.is_created {
                 unasked += 1;
-                if unasked > self.under_way {
+                if unasked > under_way {
                     found.broken_by("I-DUR-01", history, code, "after a restart has a record that no call made");
                 }
             }
         }
-        (self.under_way, self.in_doubt) = (0, None);
     }
 
     fn born_late(history: &History, found: &mut Found) {
@@ -212,28 +209,14 @@ impl Invariant for Durability {
     }
 
     fn interests(&self) -> Interests {
-        Interests::CRASHED.and(Interests::STEP_ENDED)
+        Interests::STEP_ENDED
     }
 
-    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
-        match occurrence {
-            Occurrence::Crashed => {
-                let Some(Input::Call(call_id)) = history.step().input else { return };
-                self.in_doubt = match history.call(call_id).map(|call| &call.request) {
-                    Some(Request::Update(update)) => Some(update.access_code_id),
-                    Some(Request::Delete(delete)) => Some(delete.access_code_id),
-                    Some(Request::PullBackupAccessCode(pull)) => Some(pull.access_code_id),
-                    _ => None,
-                };
-                self.under_way = match history.call(call_id).map(|call| &call.request) {
-                    Some(Request::Create(_)) => 1,
-                    Some(Request::CreateMultiple(create)) => create.device_ids.len() as u32,
-                    _ => 0,
-                };
-            }
-            Occurrence::StepEnded if history.is_transition() => Self::born_late(history, found),
-            Occurrence::StepEnded if history.restarts() > 0 => self.read_again(history, found),
-            _ => {}
+    fn observe(&mut self, history: &History, _now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+        if history.is_transition() {
+            Self::born_late(history, found);
+        } else if history.restarts() > 0 {
+            Self::read_again(history, found);
         }
     }
 }

@@ -1,24 +1,16 @@
-//! The rules of the boundary: what changed was announced, calls are answered once and in their step, commands have ids of their own (I-CTR).
+//! The rules of the boundary, all `I-CTR-01`: what changed was announced, calls are answered once and in their step, commands have ids of their own.
 
 use std::collections::BTreeSet;
 
 use keyway_core::id::{CallId, CommandId};
 use keyway_core::time::Timestamp;
 
-use super::{Class, Found, Interests, Invariant, Origin, Row, Scope};
+use super::{Class, Found, Interests, Invariant, Row};
 use crate::history::History;
 use crate::occurrence::Occurrence;
 
 /// The rows of this family.
-pub const ROWS: &[Row] = &[
-    Row { class: Class::Contract, ..Row::of("I-CTR-01") },
-    row("I-CTR-02", "A call has exactly one reply, in the step that handles it, and nothing else has one."),
-    row("I-CTR-03", "No two commands have the same id, also across restarts."),
-];
-
-const fn row(id: &'static str, statement: &'static str) -> Row {
-    Row { id, statement, class: Class::Contract, scope: Scope::World, origin: Origin::Ours }
-}
+pub const ROWS: &[Row] = &[Row { class: Class::Contract, ..Row::of("I-CTR-01") }];
 
 /// The checkers of this family.
 #[must_use]
@@ -26,7 +18,7 @@ pub fn checkers() -> Vec<Box<dyn Invariant>> {
     vec![Box::new(Announced), Box::new(Replies::default()), Box::new(CommandIds::default())]
 }
 
-/// I-CTR-01. The runner compares the views; each step that announced something is a premise.
+/// What changed was announced. The runner compares the views; each step that announced something is a premise.
 struct Announced;
 
 impl Invariant for Announced {
@@ -51,7 +43,7 @@ impl Invariant for Announced {
     }
 }
 
-/// I-CTR-02. A step that a crash cuts short owes no reply.
+/// A call has exactly one reply, in the step that handles it, and nothing else has one. A step that a crash cuts short owes no reply.
 #[derive(Default)]
 struct Replies {
     /// The call of the step.
@@ -61,7 +53,7 @@ struct Replies {
 
 impl Invariant for Replies {
     fn ids(&self) -> &'static [&'static str] {
-        &["I-CTR-02"]
+        &["I-CTR-01"]
     }
 
     fn interests(&self) -> Interests {
@@ -77,16 +69,16 @@ impl Invariant for Replies {
                 self.replies += 1;
                 if self.call != Some(*call_id) {
                     let what = format!("call {} is answered in a step that does not handle it", call_id.0);
-                    found.broken("I-CTR-02", what, "a reply to no call".to_owned());
+                    found.broken("I-CTR-01", what, "a reply to no call".to_owned());
                 } else if self.replies > 1 {
-                    found.broken("I-CTR-02", format!("call {} is answered twice", call_id.0), "a second reply".to_owned());
+                    found.broken("I-CTR-01", format!("call {} is answered twice", call_id.0), "a second reply".to_owned());
                 }
             }
             Occurrence::StepEnded => {
                 if let Some(call) = self.call.take() {
-                    found.armed("I-CTR-02");
+                    found.armed("I-CTR-01");
                     if self.replies == 0 {
-                        found.broken("I-CTR-02", format!("call {} is not answered in its step", call.0), "a missing reply".to_owned());
+                        found.broken("I-CTR-01", format!("call {} is not answered in its step", call.0), "a missing reply".to_owned());
                     }
                 }
             }
@@ -95,7 +87,7 @@ impl Invariant for Replies {
     }
 }
 
-/// I-CTR-03.
+/// No two commands have the same id, also across restarts.
 #[derive(Default)]
 struct CommandIds {
     seen: BTreeSet<CommandId>,
@@ -103,7 +95,7 @@ struct CommandIds {
 
 impl Invariant for CommandIds {
     fn ids(&self) -> &'static [&'static str] {
-        &["I-CTR-03"]
+        &["I-CTR-01"]
     }
 
     fn interests(&self) -> Interests {
@@ -112,10 +104,10 @@ impl Invariant for CommandIds {
 
     fn observe(&mut self, _history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         let Occurrence::Commanded { command, .. } = occurrence else { return };
-        found.armed("I-CTR-03");
+        found.armed("I-CTR-01");
         if !self.seen.insert(command.command_id) {
             let what = format!("a second command has the id {:?}", command.command_id);
-            found.broken("I-CTR-03", what, format!("a command of kind {:?}", command.op.kind()));
+            found.broken("I-CTR-01", what, format!("a command of kind {:?}", command.op.kind()));
         }
     }
 }
@@ -151,11 +143,11 @@ mod tests {
         for rest in wrong {
             let mut story = Story::judged_by(checkers());
             story.step(called(7), rest.to_vec());
-            breaks(&mut story, "I-CTR-02");
+            breaks(&mut story, "I-CTR-01");
         }
         let mut story = Story::judged_by(checkers());
         story.step(Occurrence::Woken, vec![replied(7)]);
-        breaks(&mut story, "I-CTR-02");
+        breaks(&mut story, "I-CTR-01");
     }
 
     #[test]
@@ -174,6 +166,6 @@ mod tests {
         let again = Occurrence::Commanded { command, lock: Some(SLOT) };
         story.step(Occurrence::Woken, vec![again.clone()]);
         story.step(Occurrence::Woken, vec![again]);
-        breaks(&mut story, "I-CTR-03");
+        breaks(&mut story, "I-CTR-01");
     }
 }

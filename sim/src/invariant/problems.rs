@@ -658,7 +658,7 @@ mod tests {
 
     #[test]
     fn lawful_trouble_breaks_nothing() {
-        let mut story = Story::judged_by_all();
+        let mut story = story();
         let id = story.code(SLOT, "1234", None, Status::Setting);
         story.wait(15 * MINUTE_MS);
         let now = story.now();
