@@ -47,7 +47,12 @@ impl Quiet {
         let is_unsettled =
             history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
         let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
-        let is_calm = confirmed > reason && !Self::is_misnamed(history, code) && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
+        let is_calm = confirmed > reason
+            && !Self::is_misnamed(history, code)
+            && !is_unsettled
+            && !is_clock_off
+            && !state.is_hindered
+            && !history.is_touched(code);
         is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
     }
 

@@ -450,7 +450,8 @@ impl OngoingLeavesSet {
         let is_external = emitted(EventType::ModifiedExternalToSeam) || emitted(EventType::DeletedExternalToSeam);
         let is_pooled = before.is_backup && history.code(code).pulled_at.is_none();
         let (is_removed, is_lost) = losses(history, code);
-        let is_unknown = after.is_some_and(|after| after.status == Status::Unknown) && (is_removed || is_lost || meets_incarnation(history, code));
+        let is_unknown =
+            after.is_some_and(|after| after.status == Status::Unknown) && (is_removed || is_lost || meets_incarnation(history, code));
         let is_released = after.is_some_and(|after| !after.is_managed);
         is_external || is_pooled || is_unknown || is_released || Self::is_called(history, before)
     }
