@@ -109,7 +109,7 @@ impl Platform {
         }
         let code = self.code(at);
         let write = code.write.as_ref()?;
-        if write.is_without_effect && self.wanted(code).is_none() {
+        if write.is_without_effect && write.content().is_some() && self.wanted(code).is_none() {
             // A newer intent needs no closing answer to the step before (I-DEV-09).
             self.drop_write(at);
             self.again(at);

@@ -168,11 +168,13 @@ impl History {
                     create.name.as_ref(),
                     now,
                 );
+                self.accept_flag(*id, create.is_external_modification_allowed);
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
                 let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);
                 for (id, device) in ids.iter().zip(&create.device_ids) {
                     self.accept_create(*id, *device, create.code.as_ref(), window, prefers, create.name.as_ref(), now);
+                    self.accept_flag(*id, create.is_external_modification_allowed);
                 }
             }
             (Request::Update(update), _) => self.accept_update(update, now),
@@ -196,6 +198,11 @@ impl History {
         self.codes.iter().filter_map(|code| code.record.as_deref())
     }
 
+    fn accept_flag(&mut self, id: CodeId, allows: Option<bool>) {
+        let ix = self.intern(id);
+        self.codes[ix.0 as usize].acked.allows = allows;
+    }
+
     #[allow(clippy::too_many_arguments)] // The fields of the call.
     fn accept_create(
         &mut self,
@@ -217,14 +224,16 @@ impl History {
         self.ask(ix, Goal::Present { pin: requested(code), window }, Why::Asked, now);
     }
 
-    fn accept_update(&mut self, update: &Update, now: Timestamp) {
+    pub(super) fn accept_update(&mut self, update: &Update, now: Timestamp) {
         let Some(ix) = self.find_code(update.access_code_id) else { return };
         if update.is_managed == Some(false) {
             self.codes[ix.0 as usize].is_residual = true;
             return;
         }
+        let acked = &mut self.codes[ix.0 as usize].acked;
+        acked.allows = update.is_external_modification_allowed.or(acked.allows);
         if update.name.is_some() {
-            self.codes[ix.0 as usize].acked.name.clone_from(&update.name);
+            acked.name.clone_from(&update.name);
         }
         if let Some(prefers) = update.prefer_native_scheduling {
             let state = &mut self.codes[ix.0 as usize];
@@ -260,7 +269,7 @@ impl History {
         }
     }
 
-    fn accept_pull(&mut self, original: CodeId, backup: CodeId, now: Timestamp) {
+    pub(super) fn accept_pull(&mut self, original: CodeId, backup: CodeId, now: Timestamp) {
         let (original, backup) = (self.intern(original), self.intern(backup));
         if self.code(backup).pulled_at.is_some() {
             return;
@@ -293,7 +302,7 @@ impl History {
         let present = Goal::Present { pin: record.code, window: record.window() };
         let Some(current) = self.goal(code).copied() else { return self.ask(code, present, Why::Own, now) };
         let is_pooled = record.is_backup && self.code(code).pulled_at.is_none();
-        let emitted = |kind| self.step.events.iter().any(|event| event.access_code_id == record.access_code_id && event.event_type == kind);
+        let emitted = |kind| self.has_emitted(record.access_code_id, kind);
         match current.goal {
             Goal::Present { .. } if is_pooled && record.status == Status::Removing => self.ask(code, Goal::Absent, Why::Own, now),
             Goal::Present { pin, .. } if is_pooled && record.code != pin => self.ask(code, present, Why::Own, now),

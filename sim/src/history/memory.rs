@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use keyway_core::access_code::Status;
 use keyway_core::id::{Epoch, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
+use keyway_core::problem::WarningCode;
 use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{DuplicatePolicy, Profile, ReadBack};
 
@@ -147,10 +149,20 @@ impl History {
         !self.code(code).lost.is_empty() || self.entries(code).any(|(_, stored)| stored.touched.is_some())
     }
 
-    /// Whether the controller still has time to clear an entry away that the world made, or brought back.
+    /// Whether a code rests as others left it, as its owner allows (T26): lost or switched off, not set again, with its warning.
+    #[must_use]
+    pub fn rests_as_left(&self, code: CodeIx) -> bool {
+        self.code(code).record.as_deref().is_some_and(|record| {
+            let is_told = record.warnings.iter().any(|entry| entry.warning_code == WarningCode::CodeModifiedExternalToSeam);
+            is_told && record.is_external_modification_allowed && record.status == Status::Unset
+        })
+    }
+
+    /// Whether the controller still has time to clear an entry away that the world made or brought back, or to mend one that it changed.
     #[must_use]
     pub fn is_granted(&self, code: CodeIx, stored: &Stored, now: Timestamp) -> bool {
-        let (Some(granted_at), Some(lock)) = (stored.granted_at, self.code(code).lock) else { return false };
+        let granted_at = stored.granted_at.or((stored.cause == Cause::World).then_some(stored.since));
+        let (Some(granted_at), Some(lock)) = (granted_at, self.code(code).lock) else { return false };
         self.quiet_since(lock).is_none_or(|quiet| {
             let since = quiet.max(granted_at);
             now <= since + self.b_set(code, since)

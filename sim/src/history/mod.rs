@@ -20,6 +20,7 @@ use crate::bounds::Peak;
 use crate::occurrence::{Facts, Lock, LockFacts, Occurrence, Origin, Phase, TrueEntry};
 
 pub mod commands;
+mod cut;
 pub mod intents;
 pub mod memory;
 
@@ -101,6 +102,8 @@ pub struct Acked {
     pub pulled: Option<CodeId>,
     /// Its name, as last given.
     pub name: Option<String>,
+    /// Whether others may change it, as last given.
+    pub allows: Option<bool>,
 }
 
 impl Code {
@@ -251,6 +254,7 @@ pub struct History {
     fading: VecDeque<(Timestamp, CommandId)>,
     calls: BTreeMap<CallId, Call>,
     cleared: Vec<memory::Cleared>,
+    cut: cut::Cut,
     step: Step,
     is_in_step: bool,
     is_real_step: bool,
@@ -286,6 +290,7 @@ impl History {
             fading: VecDeque::new(),
             calls: BTreeMap::new(),
             cleared: Vec::new(),
+            cut: cut::Cut::default(),
             step: Step::default(),
             is_in_step: false,
             is_real_step: false,
@@ -694,6 +699,7 @@ impl History {
     }
 
     fn crash(&mut self, now: Timestamp) {
+        self.cut_short(now);
         (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);
@@ -720,6 +726,7 @@ impl History {
     fn begin_step(&mut self) {
         self.forget_before();
         (self.is_in_step, self.is_real_step) = (true, true);
+        self.cut = cut::Cut::default();
         self.clear_step();
     }
 
@@ -758,6 +765,7 @@ impl History {
         let ends =
             |event: &Event| matches!(event.event_type, EventType::Deleted | EventType::UnmanagedRemoved) && event.access_code_id == id;
         let is_saved = self.step.events[..self.step.saved_events].iter().any(ends);
+        let had_ended = !is_transition && self.code(ix).was_recorded && self.had_ended(ix);
         let code = &mut self.codes[ix.0 as usize];
         let before = std::mem::replace(&mut code.record, after);
         code.gone_at = if code.record.is_none() { code.gone_at.or(Some(now)) } else { None };
@@ -777,12 +785,17 @@ impl History {
             if !is_saved {
                 self.unsaved_losses.push(ix);
             }
+        } else if to.is_none() && had_ended {
+            code.is_gone_for_good = true;
         } else if to.is_none() {
             // It was never saved: for all that follows it never was.
             (code.gone_at, code.is_lost_by_restart) = (None, true);
             code.intents.clear();
         } else {
             code.is_lost_by_restart = false;
+        }
+        if !is_transition {
+            self.resume(ix, before.as_deref());
         }
         self.infer(ix, before.as_deref(), now);
         let code = &mut self.codes[ix.0 as usize];

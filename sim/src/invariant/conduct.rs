@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use keyway_core::access_code::Status;
-use keyway_core::id::CodeId;
+use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
+use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
-use keyway_core::port::{Command, Op, Place};
+use keyway_core::port::{Answer, Command, Item, News, Op, Place};
 use keyway_core::request::{Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
 
@@ -21,7 +21,7 @@ pub const ROWS: &[Row] = &[Row::of("I-IDENT-01"), Row::of("I-BYTES-01"), Row::of
 /// Its checkers.
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
-    vec![Box::new(Identity::default()), Box::new(Bytes), Box::new(Isolation), Box::new(Quiet), Box::new(Durability::default())]
+    vec![Box::new(Identity::default()), Box::new(Bytes), Box::new(Isolation::default()), Box::new(Quiet), Box::new(Durability::default())]
 }
 
 /// The mutating commands of the step, each with its lock and code.
@@ -40,6 +40,9 @@ impl Quiet {
     /// Why a write for a code was needless; none if there was a reason.
     fn needless(history: &History, command: &Command, lock: Lock, code: CodeIx, now: Timestamp) -> Option<String> {
         let (state, intent) = (history.code(code), history.goal(code)?);
+        if command.op.is_erasing() && now < intent.due_at && history.is_resident(code) {
+            return None; // T36: it came to be there before its time.
+        }
         let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
         let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
         let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);
@@ -47,21 +50,20 @@ impl Quiet {
         let is_unsettled =
             history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
         let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
-        let is_calm = confirmed > reason
-            && !Self::is_misnamed(history, code)
-            && !is_unsettled
-            && !is_clock_off
-            && !state.is_hindered
-            && !history.is_touched(code);
+        let is_calm = confirmed > reason && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
+        let is_calm = is_calm && !Self::is_yet_to_be_written(history, code, intent);
         is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
     }
 
-    /// Whether the lock still shows another name than the owner asked for: an update of the name asks for a write (T11).
-    fn is_misnamed(history: &History, code: CodeIx) -> bool {
-        let record = history.code(code).record.as_deref();
-        let Some(name) = record.and_then(|record| record.name.as_deref()) else { return false };
-        let shown: String = name.chars().take(10).collect();
-        history.entries(code).any(|(_, stored)| !stored.entry.name.starts_with(&shown))
+    /// Whether what lies in the lock was written for an older wish: it may differ in what memory shows only in part, such as the name.
+    fn is_yet_to_be_written(history: &History, code: CodeIx, intent: &Intent) -> bool {
+        history.entries(code).any(|(_, stored)| match stored.cause {
+            Cause::Command(id) => {
+                let version = history.sent(id).map(|sent| sent.version);
+                version.map_or(stored.since < intent.asked_at, |version| version < history.code(code).version)
+            }
+            Cause::World | Cause::Beginning => false,
+        })
     }
 
     /// Since when it is proven that nothing of a code is in the lock, and nothing need be.
@@ -127,6 +129,8 @@ impl Invariant for Quiet {
 struct Durability {
     /// Records that the call under way at the crash may have made without an answer.
     under_way: u32,
+    /// The code that the call under way at the crash may have changed or ended without an answer.
+    in_doubt: Option<CodeId>,
 }
 
 impl Durability {
@@ -155,6 +159,9 @@ impl Durability {
                 record.window()
             ));
         }
+        if state.acked.allows.is_some_and(|allows| allows != record.is_external_modification_allowed) {
+            return Some("whether others may change it was answered ok and is forgotten".to_owned());
+        }
         let is_renamed = state.acked.name.is_some() && state.acked.name != record.name && !record.is_external_modification_allowed;
         is_renamed.then(|| "its name was answered ok and is forgotten".to_owned())
     }
@@ -165,8 +172,12 @@ impl Durability {
             if state.acked.is_created {
                 found.armed("I-DUR-01");
             }
-            if let Some(what) = Self::lost(history, code) {
+            let is_in_doubt = self.in_doubt == Some(state.id);
+            if let Some(what) = Self::lost(history, code).filter(|_| !is_in_doubt) {
                 found.broken_by("I-DUR-01", history, code, format!("after a restart {what}"));
+            }
+            if state.pulled_at.is_none() && state.record.as_ref().is_some_and(|record| record.is_backup && record.kind == Type::TimeBound) {
+                found.broken_by("I-DUR-01", history, code, "after a restart is pulled, and no call pulled it");
             }
             let is_new = history.changed_codes().contains(&code) && history.previous(code).is_none();
             let is_made = state.record.as_ref().is_some_and(|record| record.is_managed && !record.is_backup);
@@ -177,7 +188,7 @@ impl Durability {
                 }
             }
         }
-        self.under_way = 0;
+        (self.under_way, self.in_doubt) = (0, None);
     }
 
     fn born_late(history: &History, found: &mut Found) {
@@ -208,6 +219,12 @@ impl Invariant for Durability {
         match occurrence {
             Occurrence::Crashed => {
                 let Some(Input::Call(call_id)) = history.step().input else { return };
+                self.in_doubt = match history.call(call_id).map(|call| &call.request) {
+                    Some(Request::Update(update)) => Some(update.access_code_id),
+                    Some(Request::Delete(delete)) => Some(delete.access_code_id),
+                    Some(Request::PullBackupAccessCode(pull)) => Some(pull.access_code_id),
+                    _ => None,
+                };
                 self.under_way = match history.call(call_id).map(|call| &call.request) {
                     Some(Request::Create(_)) => 1,
                     Some(Request::CreateMultiple(create)) => create.device_ids.len() as u32,
@@ -221,34 +238,136 @@ impl Invariant for Durability {
     }
 }
 
-/// `I-ISO-01`, for steps that handle an answer or a notice about one lock. A change at an instant at which time alone has work to do on the code is a timer's.
-struct Isolation;
+/// `I-ISO-01`, for all inputs but wakes, which may be due to any lock. A change at an instant at which time alone has work to do on the code is a timer's; so may be
+/// any in the first instant after a restart. What a call names, or the linked group it names, is its own.
+#[derive(Default)]
+struct Isolation {
+    /// Commands that name no lock, and their accounts.
+    inventories: BTreeMap<CommandId, AccountId>,
+    about: About,
+    /// Whether a change of an earlier step was found in this one.
+    is_muddled: bool,
+}
 
-impl Isolation {
+/// What the input of a step is about.
+#[derive(Clone, Debug, Default)]
+enum About {
+    /// Nobody can tell.
+    #[default]
+    Anything,
+    /// These locks.
+    Locks(Vec<Lock>),
+    /// An account as a whole.
+    Account(AccountId),
+}
+
+impl About {
+    fn locks(&self) -> &[Lock] {
+        match self {
+            Self::Locks(locks) => locks,
+            Self::Anything | Self::Account(_) => &[],
+        }
+    }
+
+    fn reaches(&self, history: &History, other: Lock) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Locks(locks) => locks.iter().any(|lock| Self::shares(history, *lock, other)),
+            Self::Account(account) => history.lock(other).facts.account == *account,
+        }
+    }
+
     fn shares(history: &History, one: Lock, other: Lock) -> bool {
         let (one, other) = (&history.lock(one).facts, &history.lock(other).facts);
         one.account == other.account || one.hub.is_some() && one.hub == other.hub
     }
 
-    fn is_linked(history: &History, code: CodeIx, lock: Lock) -> bool {
+    fn names(&self, history: &History) -> String {
+        match self {
+            Self::Anything => "anything".to_owned(),
+            Self::Locks(locks) => locks.iter().map(|lock| history.lock_name(*lock)).collect::<Vec<_>>().join(", "),
+            Self::Account(_) => "another account".to_owned(),
+        }
+    }
+
+    /// What a call is about; one that only reads is about nothing that may change.
+    fn call(history: &History, request: &Request) -> Self {
+        let of_code = |id: CodeId| history.find_code(id).and_then(|code| history.code(code).lock);
+        let locks: Vec<Lock> = match request {
+            Request::Create(create) => history.find_lock(create.device_id).into_iter().collect(),
+            Request::CreateMultiple(create) => create.device_ids.iter().filter_map(|device| history.find_lock(*device)).collect(),
+            Request::Update(update) => of_code(update.access_code_id).into_iter().collect(),
+            Request::UpdateMultiple(update) => {
+                let is_member = |record: &Record| record.common_code_key.as_deref() == Some(update.common_code_key.as_str());
+                let codes = history.codes().filter(|(_, state)| state.record.as_deref().is_some_and(is_member));
+                codes.filter_map(|(_, state)| state.lock).collect()
+            }
+            Request::Delete(delete) => of_code(delete.access_code_id).into_iter().collect(),
+            Request::PullBackupAccessCode(pull) => of_code(pull.access_code_id).into_iter().collect(),
+            Request::Get(_) | Request::List(_) => Vec::new(),
+        };
+        Self::Locks(locks)
+    }
+}
+
+impl Isolation {
+    fn is_linked(history: &History, code: CodeIx, locks: &[Lock]) -> bool {
         let key = |code: CodeIx| {
             history.code(code).record.as_deref().or(history.previous(code)).and_then(|record| record.common_code_key.as_deref())
         };
         let Some(own) = key(code) else { return false };
-        history.lock(lock).codes.iter().any(|other| key(*other) == Some(own))
+        locks.iter().any(|lock| history.lock(*lock).codes.iter().any(|other| key(*other) == Some(own)))
     }
 
     fn is_timed(history: &History, code: CodeIx, now: Timestamp) -> bool {
         let policy = history.policy();
         let delays = [0, policy.delay_set_after_ms, policy.fail_set_after_ms, policy.delay_remove_after_ms, policy.fail_remove_after_ms];
+        let is_delayed = |since: Timestamp| delays.iter().any(|delay| since + *delay == now);
         let is_due = |intent: &Intent| {
             let bounds = match intent.goal {
                 Goal::Present { window: Some(window), .. } => [window.starts_at, window.ends_at],
                 Goal::Present { window: None, .. } | Goal::Absent => [intent.asked_at; 2],
             };
-            bounds.contains(&now) || delays.iter().any(|delay| intent.due_at + *delay == now || intent.asked_at + *delay == now)
+            bounds.into_iter().any(is_delayed) || is_delayed(intent.due_at) || is_delayed(intent.asked_at)
         };
-        history.code(code).intents.iter().any(is_due)
+        let state = history.code(code);
+        state.intents.iter().any(is_due) || (state.status_since < now && is_delayed(state.status_since))
+    }
+
+    fn end_step(&self, history: &History, now: Timestamp, found: &mut Found) {
+        if !history.is_transition() || self.is_muddled || history.is_catching_up() || matches!(self.about, About::Anything) {
+            return;
+        }
+        for code in history.changed_codes() {
+            let Some(other) = history.code(*code).lock.filter(|other| !self.about.locks().contains(other)) else { continue };
+            found.armed("I-ISO-01");
+            let is_linked = Self::is_linked(history, *code, self.about.locks());
+            if !self.about.reaches(history, other) && !is_linked && !Self::is_timed(history, *code, now) {
+                let what = format!("its record changes by an input about {}, with which it shares nothing", self.about.names(history));
+                found.broken_by("I-ISO-01", history, *code, what);
+            }
+        }
+        for other in history.changed_devices().iter().filter(|other| !self.about.locks().contains(other)) {
+            found.armed("I-ISO-01");
+            let errors = |device: Option<&DeviceRecord>| device.map(|device| (device.errors.clone(), device.account_errors.clone()));
+            let is_troubled = errors(history.previous_device(*other)) != errors(history.lock(*other).device.as_deref());
+            let is_timed = history.lock(*other).codes.iter().any(|code| Self::is_timed(history, *code, now));
+            if is_troubled && !is_timed && !self.about.reaches(history, *other) {
+                let what = format!("{} changes by an input about {}", history.lock_name(*other), self.about.names(history));
+                found.broken("I-ISO-01", what, history.lock_role(*other));
+            }
+        }
+    }
+
+    fn hear(&mut self, history: &History, command_id: CommandId, is_closing: bool) -> About {
+        let account = self.inventories.get(&command_id).copied();
+        if is_closing {
+            self.inventories.remove(&command_id);
+        }
+        match history.step().input {
+            Some(Input::Answer(_, Some(lock))) => About::Locks(vec![lock]),
+            _ => account.map_or(About::Anything, About::Account),
+        }
     }
 }
 
@@ -258,50 +377,153 @@ impl Invariant for Isolation {
     }
 
     fn interests(&self) -> Interests {
-        Interests::STEP_ENDED
+        let inputs = Interests::CALLED.and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::STEP_BEGAN);
+        inputs.and(Interests::COMMANDED).and(Interests::UNANNOUNCED).and(Interests::STEP_ENDED)
     }
 
-    fn observe(&mut self, history: &History, now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
-        let Some(Input::Answer(_, Some(lock)) | Input::Notice(Some(lock))) = history.step().input else { return };
-        if !history.is_transition() {
-            return;
-        }
-        for code in history.changed_codes() {
-            let Some(other) = history.code(*code).lock.filter(|other| *other != lock) else { continue };
-            found.armed("I-ISO-01");
-            let is_lawful =
-                Self::shares(history, lock, other) || Self::is_linked(history, *code, lock) || Self::is_timed(history, *code, now);
-            if !is_lawful {
-                let what = format!("its record changes by an input about {}, with which it shares nothing", history.lock_name(lock));
-                found.broken_by("I-ISO-01", history, *code, what);
+    fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        match occurrence {
+            Occurrence::StepBegan => (self.about, self.is_muddled) = (About::Anything, false),
+            Occurrence::Called { request, .. } => self.about = About::call(history, request),
+            Occurrence::Answered { command_id, answer, .. } => self.about = self.hear(history, *command_id, answer.is_closing()),
+            Occurrence::Noticed { notice, lock, .. } => {
+                self.about = lock.map_or(About::Account(notice.account), |lock| About::Locks(vec![lock]));
             }
-        }
-        for other in history.changed_devices().iter().filter(|other| **other != lock) {
-            found.armed("I-ISO-01");
-            if !Self::shares(history, lock, *other) {
-                let what = format!("{} changes by an input about {}", history.lock_name(*other), history.lock_name(lock));
-                found.broken("I-ISO-01", what, history.lock_role(*other));
-            }
+            Occurrence::Commanded { command, lock: None } => drop(self.inventories.insert(command.command_id, command.account)),
+            Occurrence::Unannounced { .. } => self.is_muddled = true,
+            Occurrence::StepEnded => self.end_step(history, now, found),
+            _ => {}
         }
     }
 }
 
-/// `I-IDENT-01`. Handles are learnt from answers; slots from any inventory of the incarnation. Nothing that was sent to an old incarnation may run on a new one.
+/// `I-IDENT-01`. A slot is learnt anew by any inventory of the incarnation. What was told and not saved is unknown again after a crash, until it is told again or
+/// used. Where a vendor tells no serial nobody can know that what is listed anew is the lock that was there (`R-57`), so that the old vendor id may still be
+/// asked for. That nothing meant for an old incarnation runs on a new one is the world's part.
 #[derive(Default)]
 struct Identity {
-    is_new: BTreeMap<Lock, bool>,
+    locks: BTreeMap<Lock, Knowledge>,
+    /// The lock of each vendor id.
+    names: BTreeMap<(AccountId, VendorDevice), Lock>,
+    /// Commands that ask for devices, and their accounts.
+    inventories: BTreeMap<CommandId, AccountId>,
+    /// The newest incarnation in which each handle was learnt.
+    handles: BTreeMap<(Lock, Handle), Epoch>,
+}
+
+/// What the controller knows of the incarnations of a lock.
+#[derive(Clone, Copy, Default)]
+struct Knowledge {
+    /// The newest it was told of and has not forgotten.
+    told: Epoch,
+    /// The newest that a save holds, or that it has used.
+    kept: Epoch,
+    /// Whether it was ever told of another.
+    has_risen: bool,
+    /// Whether the vendor told no serial.
+    is_nameless: bool,
+    /// The vendor id of the present incarnation.
+    device: VendorDevice,
 }
 
 impl Identity {
-    fn fault(history: &History, command: &Command, lock: Lock, is_new: bool) -> Option<String> {
-        let picture = &history.lock(lock).picture;
-        let known = picture.epoch?;
-        if command.epoch < known {
-            return Some(format!("{:?} is sent to incarnation {} and {} is known", command.op.kind(), command.epoch.0, known.0));
+    fn tell(&mut self, account: AccountId, device: VendorDevice, epoch: Epoch, is_nameless: bool) {
+        let Some(known) = self.names.get(&(account, device)).and_then(|lock| self.locks.get_mut(lock)) else { return };
+        known.is_nameless |= is_nameless;
+        if epoch > known.told {
+            known.has_risen |= known.told > Epoch::default();
+            known.told = epoch;
         }
-        let place = target(&command.op).filter(|_| is_new && command.op.is_mutating())?;
-        let is_learnt = picture.places.contains_key(&place) || matches!(place, Place::Slot(_)) && picture.is_inventoried;
-        (!is_learnt).then(|| format!("{:?} is sent to {place:?}, which was learnt of an older incarnation", command.op.kind()))
+    }
+
+    /// Notes the handles that an answer tells, by the incarnation that was asked.
+    fn learn(&mut self, history: &History, command_id: CommandId, answer: &Answer) {
+        let Some(Input::Answer(_, Some(lock))) = history.step().input else { return };
+        let told = self.locks.get(&lock).map_or(Epoch::default(), |known| known.told);
+        let asked = history.sent(command_id).map_or(told, |sent| sent.command.epoch);
+        let mut note = |handle: Handle| {
+            let learnt = self.handles.entry((lock, handle)).or_insert(asked);
+            *learnt = asked.max(*learnt);
+        };
+        let mut note_item = |item: &Item| match item.place {
+            Place::Handle(handle) => note(handle),
+            Place::Slot(_) => {}
+        };
+        match answer {
+            Answer::Entries { items, .. } => items.iter().for_each(note_item),
+            Answer::Entry(item) => note_item(item),
+            Answer::Done { handle: Some(handle) } => note(*handle),
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, command_id: CommandId, answer: &Answer) {
+        let Some(account) = self.inventories.get(&command_id).copied() else { return };
+        let items = match answer {
+            Answer::Devices { items, .. } => &items[..],
+            Answer::Device(info) => std::slice::from_ref(info),
+            _ => &[],
+        };
+        for info in items {
+            self.tell(account, info.device, info.epoch, info.serial.is_none());
+        }
+        if answer.is_closing() {
+            self.inventories.remove(&command_id);
+        }
+    }
+
+    fn fault(&self, history: &History, command: &Command, lock: Lock) -> Option<String> {
+        let known = self.locks.get(&lock).filter(|known| known.has_risen)?;
+        if known.is_nameless && command.device != Some(known.device) {
+            return None;
+        }
+        let (kind, told) = (command.op.kind(), known.told);
+        if command.epoch < told {
+            return Some(format!("{kind:?} is sent to incarnation {} and {} is known", command.epoch.0, told.0));
+        }
+        let place = target(&command.op)?;
+        let picture = &history.lock(lock).picture;
+        let is_void = match place {
+            Place::Handle(handle) => self.handles.get(&(lock, handle)).is_some_and(|learnt| *learnt < told),
+            Place::Slot(_) => {
+                let is_learnt = picture.is_inventoried || picture.places.contains_key(&place);
+                command.op.is_mutating() && picture.epoch == Some(told) && !is_learnt
+            }
+        };
+        is_void.then(|| format!("{kind:?} is sent to {place:?}, which was learnt of an older incarnation"))
+    }
+
+    fn send(&mut self, history: &History, command: &Command, found: &mut Found) {
+        if matches!(command.op, Op::ListDevices { .. } | Op::GetDevice) {
+            self.inventories.insert(command.command_id, command.account);
+        }
+        let Some(lock) = command.device.and_then(|device| self.names.get(&(command.account, device)).copied()) else { return };
+        let what = self.fault(history, command, lock);
+        let Some(known) = self.locks.get_mut(&lock) else { return };
+        (known.told, known.kept) = (known.told.max(command.epoch), known.kept.max(command.epoch));
+        if known.has_risen {
+            found.armed("I-IDENT-01");
+        }
+        let Some(what) = what else { return };
+        match command.for_code.and_then(|code| history.find_code(code)) {
+            Some(code) => found.broken_by("I-IDENT-01", history, code, what),
+            None => found.broken("I-IDENT-01", format!("{}: {what}", history.lock_name(lock)), history.lock_role(lock)),
+        }
+    }
+
+    fn see_truth(&mut self, history: &History, lock: Lock, change: &Change, cause: Cause, found: &mut Found) {
+        match (change, cause) {
+            (Change::Joined { device, .. }, _) => {
+                self.names.insert((history.lock(lock).facts.account, *device), lock);
+                self.locks.entry(lock).or_default().device = *device;
+            }
+            (Change::Stored { .. } | Change::Erased { .. }, Cause::Command(id)) => {
+                let Some(sent) = history.sent(id).filter(|sent| sent.command.epoch < history.lock(lock).epoch) else { return };
+                let what = format!("{}: {:?} for an older incarnation was run", history.lock_name(lock), sent.command.op.kind());
+                found.broken("I-IDENT-01", what, history.lock_role(lock));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -311,30 +533,26 @@ impl Invariant for Identity {
     }
 
     fn interests(&self) -> Interests {
-        Interests::COMMANDED.and(Interests::TRUTH)
+        let told = Interests::ANSWERED.and(Interests::NOTICED).and(Interests::TRUTH);
+        told.and(Interests::COMMANDED).and(Interests::SAVED).and(Interests::CRASHED)
     }
 
     fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         match occurrence {
-            Occurrence::Commanded { command, .. } => {
-                let Some(sent) = history.sent(command.command_id) else { return };
-                let Some(lock) = sent.lock else { return };
-                let is_new = self.is_new.get(&lock).copied().unwrap_or(false);
-                if is_new {
-                    found.armed("I-IDENT-01");
-                }
-                let Some(what) = Self::fault(history, command, lock, is_new) else { return };
-                match sent.code {
-                    Some(code) => found.broken_by("I-IDENT-01", history, code, what),
-                    None => found.broken("I-IDENT-01", format!("{}: {what}", history.lock_name(lock)), history.lock_role(lock)),
+            Occurrence::Answered { command_id, answer, .. } => {
+                self.learn(history, *command_id, answer);
+                self.hear(*command_id, answer);
+            }
+            Occurrence::Noticed { notice, .. } => {
+                let is_nameless = matches!(notice.news, News::DeviceAdded { serial: None });
+                if let Some(device) = notice.device {
+                    self.tell(notice.account, device, notice.epoch, is_nameless);
                 }
             }
-            Occurrence::Truth { lock, change: Change::Joined { .. }, cause: Cause::World } => drop(self.is_new.insert(*lock, true)),
-            Occurrence::Truth { lock, change: Change::Stored { .. } | Change::Erased { .. }, cause: Cause::Command(id) } => {
-                let Some(sent) = history.sent(*id).filter(|sent| sent.command.epoch < history.lock(*lock).epoch) else { return };
-                let what = format!("{}: {:?} for an older incarnation was run", history.lock_name(*lock), sent.command.op.kind());
-                found.broken("I-IDENT-01", what, history.lock_role(*lock));
-            }
+            Occurrence::Commanded { command, .. } => self.send(history, command, found),
+            Occurrence::Saved => self.locks.values_mut().for_each(|known| known.kept = known.told),
+            Occurrence::Crashed => self.locks.values_mut().for_each(|known| known.told = known.kept),
+            Occurrence::Truth { lock, change, cause } => self.see_truth(history, *lock, change, *cause, found),
             _ => {}
         }
     }
@@ -344,17 +562,13 @@ impl Invariant for Identity {
 struct Bytes;
 
 impl Bytes {
-    fn requested(request: &Request) -> Option<&str> {
-        let code = match request {
+    fn requested(request: &Request) -> Option<&RequestedCode> {
+        match request {
             Request::Create(create) => create.code.as_ref(),
             Request::CreateMultiple(create) => create.code.as_ref(),
             Request::Update(update) => update.code.as_ref(),
             Request::UpdateMultiple(_) | Request::Delete(_) | Request::Get(_) => None,
             Request::List(_) | Request::PullBackupAccessCode(_) => None,
-        };
-        match code? {
-            RequestedCode::Text(text) => Some(text),
-            RequestedCode::Number(_) => None,
         }
     }
 
@@ -362,7 +576,7 @@ impl Bytes {
     fn check_call(history: &History, found: &mut Found) {
         let Some(Input::Call(call_id)) = history.step().input else { return };
         let Some(call) = history.call(call_id) else { return };
-        let Some(text) = Self::requested(&call.request) else { return };
+        let Some(asked) = Self::requested(&call.request) else { return };
         let Some((_, Ok(response))) = history.step().replies.iter().find(|(id, _)| *id == call_id) else { return };
         let ids: Vec<CodeId> = match (response, &call.request) {
             (_, Request::Update(update)) => vec![update.access_code_id],
@@ -372,9 +586,15 @@ impl Bytes {
         };
         for code in ids.iter().filter_map(|id| history.find_code(*id)) {
             found.armed("I-BYTES-01");
-            let shown = history.code(code).record.as_ref().and_then(|record| record.code);
-            if shown.is_some_and(|shown| shown.to_string() != text) {
-                found.broken_by("I-BYTES-01", history, code, format!("{text} was asked, and its record shows {shown:?}"));
+            let Some(record) = &history.code(code).record else { continue };
+            match asked {
+                RequestedCode::Text(text) if record.code.is_some_and(|shown| shown.to_string() == *text) => {}
+                RequestedCode::Text(text) => {
+                    found.broken_by("I-BYTES-01", history, code, format!("{text} was asked, and its record shows {:?}", record.code));
+                }
+                RequestedCode::Number(number) => {
+                    found.broken_by("I-BYTES-01", history, code, format!("the number {number} was taken for a PIN"));
+                }
             }
         }
     }
@@ -434,8 +654,8 @@ fn written(op: &Op) -> Option<Pin> {
 #[cfg(test)]
 mod tests {
     use keyway_core::event::EventType;
-    use keyway_core::id::{Epoch, Slot, VendorDevice};
-    use keyway_core::port::{Answer, News, Reason};
+    use keyway_core::id::Slot;
+    use keyway_core::port::Reason;
     use keyway_core::request::Update;
     use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
@@ -590,7 +810,7 @@ mod tests {
             epoch: Epoch(2),
             device_time: None,
             serial: 1,
-            news: News::DeviceAdded { serial: None },
+            news: News::DeviceAdded { serial: Some("serial".into()) },
         };
         let snapshot_at = story.now();
         story.step(Occurrence::Noticed { notice, snapshot_at, lock: Some(SLOT) }, Vec::new());

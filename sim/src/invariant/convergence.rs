@@ -4,6 +4,7 @@ use keyway_core::access_code::{Record, Status};
 use keyway_core::config::ExpiredRecordPolicy;
 use keyway_core::problem::{ErrorCode, WarningCode};
 use keyway_core::time::Timestamp;
+use keyway_core::vendor::ReadBack;
 
 use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{CodeIx, Goal, History, Intent, Why, is_path_error};
@@ -40,13 +41,26 @@ impl Convergence {
             return None;
         }
         let intent = history.goal(code)?;
-        if !Self::is_over(history, lock, intent.due_at.max(state.free_since), now) || history.is_touched(code) {
+        let is_excused = Self::is_hidden(history, code) || is_honoured(record);
+        if is_excused || !Self::is_over(history, lock, intent.due_at.max(state.free_since), now) {
             return None;
         }
         match intent.goal {
             Goal::Absent => Self::fault_of_unwanted(history, code, intent, record),
             Goal::Present { .. } if now < intent.due_at => Self::fault_of_waiting(history, code, record),
             Goal::Present { .. } => Self::fault_of_wanted(history, code, record, now),
+        }
+    }
+
+    /// Whether others changed an entry of the code in a way that no read of its lock shows: nobody can know. What reads do show must have been found by now.
+    fn is_hidden(history: &History, code: CodeIx) -> bool {
+        let reads = history.profile(code).map(|profile| profile.read_back);
+        match reads {
+            Some(ReadBack::Exact | ReadBack::ExactLoaded) => history
+                .entries(code)
+                .any(|(_, stored)| stored.touched.is_some() && (stored.entry.hidden || history.is_granted(code, stored, history.now()))),
+            Some(ReadBack::Masked | ReadBack::Presence) => history.entries(code).any(|(_, stored)| stored.touched.is_some()),
+            Some(ReadBack::None) | None => history.is_touched(code),
         }
     }
 
@@ -79,17 +93,18 @@ impl Convergence {
     fn fault_of_wanted(history: &History, code: CodeIx, record: &Record, now: Timestamp) -> Option<String> {
         let state = history.code(code);
         let is_pooled = record.is_backup && state.pulled_at.is_none();
-        if state.is_hindered {
-            let is_silent = record.errors.is_empty() && !is_pooled;
-            return is_silent.then(|| format!("the lock refuses it or has no room, and it is {} without an error", record.status));
-        }
-        if state.work.is_twin && now < state.free_since + history.with_jitter(history.policy().refused_retry_ms) {
-            return None;
-        }
         let is_ahead = history.is_native(code) && record.starts_at.is_some_and(|starts_at| now < starts_at);
         let is_shown =
             if is_ahead { record.status == Status::Unset && record.is_scheduled_on_device } else { record.status == Status::Set };
-        if !is_shown || !history.is_matching(code) {
+        let is_right = is_shown && history.is_matching(code);
+        if state.is_hindered && !is_right {
+            let is_silent = record.errors.is_empty() && !is_pooled;
+            return is_silent.then(|| format!("the lock refuses it or has no room, and it is {} without an error", record.status));
+        }
+        if !is_right && state.work.is_twin && now < state.free_since + history.with_jitter(history.policy().refused_retry_ms) {
+            return None;
+        }
+        if !is_right {
             return Some(format!("it is {} and matches memory: {}", record.status, history.is_matching(code)));
         }
         let stays = |warning: WarningCode| {
@@ -142,10 +157,16 @@ impl Invariant for Convergence {
     }
 }
 
+/// Whether the platform leaves a code as others left it, who may: switched off or removed, and said so (T25, T26).
+fn is_honoured(record: &Record) -> bool {
+    let is_said = record.warnings.iter().any(|warning| warning.warning_code == WarningCode::CodeModifiedExternalToSeam);
+    record.is_external_modification_allowed && record.status == Status::Unset && is_said
+}
+
 /// A managed online code that shall be in its lock, with the lock, the present wish, and since when nothing was in its way.
 fn wanted(history: &History, code: CodeIx) -> Option<(&Record, Lock, &Intent, Timestamp)> {
     let state = history.code(code);
-    let record = state.record.as_deref().filter(|record| record.is_managed && !record.is_offline_access_code)?;
+    let record = state.record.as_deref().filter(|record| record.is_managed && !record.is_offline_access_code && !is_honoured(record))?;
     let intent = history.goal(code).filter(|intent| matches!(intent.goal, Goal::Present { .. }))?;
     Some((record, state.lock?, intent, history.code_quiet_since(code)?))
 }
@@ -153,7 +174,7 @@ fn wanted(history: &History, code: CodeIx) -> Option<(&Record, Lock, &Intent, Ti
 /// `I-LIV-02`. A code that leaves `set` because it was lost or changed has the time of a setting from then on.
 fn confirmed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let Some((record, lock, intent, quiet)) = wanted(history, code) else { return };
-    if now <= intent.due_at || matches!(record.status, Status::Unknown | Status::Removing) || history.is_touched(code) {
+    if history.rests_as_left(code) || now <= intent.due_at || matches!(record.status, Status::Unknown | Status::Removing) || history.is_touched(code) {
         return;
     }
     let due = intent.due_at;

@@ -86,7 +86,7 @@ fn unset_is_true(history: &History, code: CodeIx, now: Timestamp, found: &mut Fo
     let Some(record) = managed(history, code) else { return };
     let state = history.code(code);
     let is_meant = record.status == Status::Unset && !record.is_scheduled_on_device && state.work.unsettled == 0;
-    if !is_meant || history.is_touched(code) || history.is_catching_up() {
+    if !is_meant || history.is_touched(code) || history.is_catching_up() || history.rests_as_left(code) {
         return;
     }
     found.armed("I-STA-02");

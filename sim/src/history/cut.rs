@@ -1,0 +1,112 @@
+//! What a crash cut short: a call that was in force although nobody heard so, and changes that were saved before anybody saw them. The records that
+//! are read after the restart tell.
+
+use keyway_core::access_code::{Record, Status};
+use keyway_core::event::{Event, EventType};
+use keyway_core::id::{CallId, CodeId};
+use keyway_core::request::{Request, RequestedCode, Update};
+use keyway_core::time::Timestamp;
+
+use super::{CodeIx, Goal, History, Input, Intent, Why};
+
+/// The step in which the controller died.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cut {
+    at: Timestamp,
+    /// The call it handled and had not answered.
+    call: Option<CallId>,
+    /// The events it had saved.
+    events: Vec<Event>,
+}
+
+impl History {
+    /// The controller dies now.
+    pub(super) fn cut_short(&mut self, now: Timestamp) {
+        let call = match self.step.input {
+            Some(Input::Call(call)) if self.step.replies.iter().all(|(replied, _)| *replied != call) => Some(call),
+            _ => None,
+        };
+        let events = self.step.events[..self.step.saved_events].to_vec();
+        self.cut = if self.is_in_step { Cut { at: now, call, events } } else { Cut::default() };
+    }
+
+    /// Whether such an event of a code happened in the present step, or was the last that was saved of it before the crash.
+    pub(super) fn has_emitted(&self, id: CodeId, event_type: EventType) -> bool {
+        let is_it = |event: &Event| event.access_code_id == id && event.event_type == event_type;
+        self.step.events.iter().any(is_it) || (!self.is_real_step && self.cut.events.iter().any(is_it))
+    }
+
+    fn unanswered(&self) -> Option<&Request> {
+        self.calls.get(&self.cut.call?).map(|call| &call.request)
+    }
+
+    /// Whether a record that is missing after a restart had ended: it was to go, or the step that was cut short had dropped it.
+    pub(super) fn had_ended(&self, code: CodeIx) -> bool {
+        let id = self.code(code).id;
+        let is_to_go = matches!(self.goal(code), Some(Intent { goal: Goal::Absent, .. }));
+        let is_dropped = self.has_emitted(id, EventType::Deleted) || self.has_emitted(id, EventType::UnmanagedRemoved);
+        let is_deleted = matches!(self.unanswered(), Some(Request::Delete(delete)) if self.goes_with(delete.access_code_id, id));
+        is_to_go || is_dropped || is_deleted
+    }
+
+    /// Whether the deletion of one code is that of another: they are the same, or the other is its pulled backup.
+    fn goes_with(&self, deleted: CodeId, id: CodeId) -> bool {
+        let pulled = self.find_code(deleted).and_then(|original| self.code(original).acked.pulled);
+        deleted == id || pulled == Some(id)
+    }
+
+    /// A record was read after a restart: if it shows that the unanswered call is in force, that call counts as accepted; what had ended is not wanted.
+    pub(super) fn resume(&mut self, code: CodeIx, before: Option<&Record>) {
+        let (at, id) = (self.cut.at, self.code(code).id);
+        if self.code(code).record.is_none() && matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. })) {
+            return self.ask(code, Goal::Absent, Why::Deleted, at);
+        }
+        let (Some(request), Some(record)) = (self.unanswered().cloned(), self.code(code).record.clone()) else { return };
+        let is_changed = before != Some(&*record);
+        match request {
+            Request::Create(create) if self.code(code).intents.is_empty() => {
+                self.codes[code.0 as usize].prefers_native = create.prefer_native_scheduling != Some(false);
+            }
+            Request::CreateMultiple(create) if self.code(code).intents.is_empty() => {
+                self.codes[code.0 as usize].prefers_native = create.prefer_native_scheduling != Some(false);
+            }
+            Request::Update(update) if update.access_code_id == id && is_changed && shows(&record, &update) => {
+                self.accept_update(&update, at);
+            }
+            Request::UpdateMultiple(group) if record.common_code_key.as_deref() == Some(group.common_code_key.as_str()) => {
+                let (starts_at, ends_at) = (group.starts_at, group.ends_at);
+                let update = Update { access_code_id: id, name: group.name, starts_at, ends_at, ..Update::default() };
+                if is_changed && shows(&record, &update) {
+                    self.accept_update(&update, at);
+                }
+            }
+            Request::Delete(delete) if self.goes_with(delete.access_code_id, id) => {
+                let was_removing = before.is_some_and(|before| before.status == Status::Removing);
+                if record.status == Status::Removing && !was_removing {
+                    self.ask(code, Goal::Absent, Why::Deleted, at);
+                }
+            }
+            Request::PullBackupAccessCode(pull) if pull.access_code_id == id => {
+                if let Some(backup) = record.pulled_backup_access_code_id {
+                    self.accept_pull(id, backup, at);
+                }
+            }
+            Request::Create(_) | Request::CreateMultiple(_) | Request::Update(_) | Request::UpdateMultiple(_) => {}
+            Request::Delete(_) | Request::Get(_) | Request::List(_) | Request::PullBackupAccessCode(_) => {}
+        }
+    }
+}
+
+/// Whether a record has all that an update asks of it.
+fn shows(record: &Record, update: &Update) -> bool {
+    let code = match &update.code {
+        Some(RequestedCode::Text(text)) => record.code.is_some_and(|pin| pin.to_string() == *text),
+        Some(RequestedCode::Number(_)) => false,
+        None => true,
+    };
+    let has_name = update.name.is_none() || update.name == record.name;
+    let has_start = update.starts_at.is_none() || update.starts_at == record.starts_at;
+    let has_end = update.ends_at.is_none() || update.ends_at == record.ends_at;
+    let is_kind = update.kind.is_none_or(|kind| kind == record.kind);
+    code && has_name && has_start && has_end && is_kind
+}
