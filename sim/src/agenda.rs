@@ -142,8 +142,12 @@ mod tests {
         let drained =
             |agenda: &mut Agenda<(i64, Class, u32)>| -> Vec<_> { std::iter::from_fn(|| agenda.pop_until(Timestamp(100))).collect() };
         let (mut forward, mut backward) = (Agenda::new(0), Agenda::new(0));
-        items.iter().for_each(|item| forward.add(Timestamp(item.0), item.1, item.2, *item));
-        items.iter().rev().for_each(|item| backward.add(Timestamp(item.0), item.1, item.2, *item));
+        for item in &items {
+            forward.add(Timestamp(item.0), item.1, item.2, *item);
+        }
+        for item in items.iter().rev() {
+            backward.add(Timestamp(item.0), item.1, item.2, *item);
+        }
         let mut sorted = items;
         sorted.sort();
         assert_eq!(drained(&mut forward), sorted);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::occurrence::Occurrence;
+use crate::run::Outcome;
 
 /// One line of a trace.
 #[derive(Serialize)]
@@ -45,4 +46,18 @@ impl Hash {
 pub fn write_line(out: &mut impl Write, now: Timestamp, occurrence: &Occurrence) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Line { at: now, occurrence })?;
     out.write_all(b"\n")
+}
+
+/// The trace of a run whose log was kept; its last line is the hash.
+///
+/// # Panics
+/// Never: memory takes every line.
+#[must_use]
+pub fn text(outcome: &Outcome) -> String {
+    let mut lines = Vec::new();
+    for (at, occurrence) in &outcome.log {
+        write_line(&mut lines, *at, occurrence).expect("memory takes every line");
+    }
+    let lines = String::from_utf8(lines).expect("JSON is UTF-8");
+    lines + &format!("{{\"hash\":\"{:032x}\"}}\n", outcome.hash)
 }

@@ -492,12 +492,12 @@ impl Site {
         if now > job.order.emitted_at + site_timeout(&self.locks[lock], &job.order.op) {
             out.push(Consequence::OffCourse { lock });
         }
-        self.perform(now, lock, job, out);
+        self.perform(now, lock, &job, out);
         self.start_head(now, lock, out);
     }
 
     /// A job reaches its lock.
-    fn perform(&mut self, now: Timestamp, lock: usize, job: Job, out: &mut Vec<Consequence>) {
+    fn perform(&mut self, now: Timestamp, lock: usize, job: &Job, out: &mut Vec<Consequence>) {
         let command_id = job.order.command_id;
         if !job.order.op.is_mutating() {
             let (answer, snapshot_at) = self.locks[lock].direct_answer(now, &job.order, self.page_size);
@@ -508,7 +508,7 @@ impl Site {
             return;
         }
         site.past = Some(site.lock.entries.clone());
-        let (effect, place) = site.write(now, &job);
+        let (effect, place) = site.write(now, job);
         let mut closes = None;
         if site.lock.profile.ack == Ack::Nothing {
             closes = Some(command_id);
@@ -1073,11 +1073,8 @@ fn loss(now: Timestamp, lock: Option<usize>, news: News, is_back: bool) -> Conse
 
 /// Notices that a lock keeps while it can't send (port.md 7).
 fn is_kept(news: &News) -> bool {
-    match news {
-        News::EntryAdded(_) | News::EntryChanged(_) | News::EntryRemoved(_) | News::AllRemoved => true,
-        News::KeypadUsed { .. } | News::KeypadRefused | News::KeypadLocked => true,
-        _ => false,
-    }
+    let is_of_memory = matches!(news, News::EntryAdded(_) | News::EntryChanged(_) | News::EntryRemoved(_) | News::AllRemoved);
+    is_of_memory || matches!(news, News::KeypadUsed { .. } | News::KeypadRefused | News::KeypadLocked)
 }
 
 /// Whether the vendor knows the command (`P-13`).

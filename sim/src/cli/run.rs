@@ -126,7 +126,7 @@ fn one(run: fn(&Plan, Options) -> Outcome, story: &Story, arguments: &Run, progr
         outcome = again;
     }
     if let Some(path) = &arguments.trace {
-        let text = crate::report::trace(&outcome);
+        let text = crate::trace::text(&outcome);
         scenario::write(path, &text).map_err(|wrong| unwritten(path, &wrong))?;
         written.push(path.clone());
     }

@@ -174,7 +174,11 @@ fn wanted(history: &History, code: CodeIx) -> Option<(&Record, Lock, &Intent, Ti
 /// `I-LIV-02`. A code that leaves `set` because it was lost or changed has the time of a setting from then on.
 fn confirmed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let Some((record, lock, intent, quiet)) = wanted(history, code) else { return };
-    if history.rests_as_left(code) || now <= intent.due_at || matches!(record.status, Status::Unknown | Status::Removing) || history.is_touched(code) {
+    if history.rests_as_left(code)
+        || now <= intent.due_at
+        || matches!(record.status, Status::Unknown | Status::Removing)
+        || history.is_touched(code)
+    {
         return;
     }
     let due = intent.due_at;

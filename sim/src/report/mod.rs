@@ -5,30 +5,6 @@ pub mod snapshot;
 pub mod timeline;
 mod words;
 
-use keyway_core::time::Timestamp;
-
-use crate::occurrence::Occurrence;
-use crate::run::Outcome;
-
-/// All that happened, as JSON lines; the last one is the hash.
-///
-/// # Panics
-/// Never: an occurrence is plain data.
-#[must_use]
-pub fn trace(outcome: &Outcome) -> String {
-    #[derive(serde::Serialize)]
-    struct Line<'a> {
-        at: Timestamp,
-        occurrence: &'a Occurrence,
-    }
-    let mut text = String::new();
-    for (at, occurrence) in &outcome.log {
-        text.push_str(&serde_json::to_string(&Line { at: *at, occurrence }).expect("an occurrence is plain data"));
-        text.push('\n');
-    }
-    text + &format!("{{\"hash\":\"{:032x}\"}}\n", outcome.hash)
-}
-
 /// How a page is to look.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {

@@ -117,22 +117,19 @@ impl Simulation<'_> {
             return;
         }
         let plan = self.plan;
-        match &plan.steps[step].action {
-            Action::Enter(enter) => {
-                if !self.enter_once(enter) {
-                    self.no_target(step);
-                }
+        let (enter, repeated) = match &plan.steps[step].action {
+            Action::Enter(enter) => (enter, None),
+            Action::EnterRepeatedly(repeated) => (&repeated.enter, Some(repeated)),
+            _ => return,
+        };
+        if !self.enter_once(enter) {
+            self.no_target(step);
+        }
+        if let Some(repeated) = repeated {
+            let next = self.now + repeated.every.0.max(1);
+            if next <= self.setup.instant(repeated.until) {
+                self.agenda.add(next, Class::Probe, step as u32, Item::Enter { step });
             }
-            Action::EnterRepeatedly(repeated) => {
-                if !self.enter_once(&repeated.enter) {
-                    self.no_target(step);
-                }
-                let next = self.now + repeated.every.0.max(1);
-                if next <= self.setup.instant(repeated.until) {
-                    self.agenda.add(next, Class::Probe, step as u32, Item::Enter { step });
-                }
-            }
-            _ => {}
         }
     }
 
