@@ -370,7 +370,9 @@ fn checkers() -> Vec<&'static str> {
 /// Fingerprints that fit on a screen beside the rest.
 const GROUPS_SHOWN: usize = 12;
 /// Checkers in one line.
-const CHECKERS_A_LINE: usize = 6;
+const CHECKERS_A_LINE: usize = 5;
+/// Checkers that are named because they were never armed.
+const NEVER_SHOWN: usize = 6;
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -402,7 +404,7 @@ impl Summary {
             let first = group.violations.first();
             let what = first.map_or("", |violation| violation.what.as_str());
             let line = format!("{}: {what}", group.ids().join(", "));
-            let line: String = line.chars().take(110).collect();
+            let line: String = line.chars().take(75).collect();
             writeln!(f, "  {:>6}  {:>10}  {:<12} {line}", group.count, group.first_seed, group.verdict)?;
         }
         if self.findings.len() > GROUPS_SHOWN {
@@ -417,8 +419,11 @@ impl Summary {
         for line in shares.chunks(CHECKERS_A_LINE) {
             writeln!(f, "  {}", line.join("   "))?;
         }
-        if !self.never_armed().is_empty() {
-            writeln!(f, "never armed: {}", self.never_armed().join(", "))?;
+        let never = self.never_armed();
+        if !never.is_empty() {
+            let others = if never.len() > NEVER_SHOWN { format!(" and {} more", never.len() - NEVER_SHOWN) } else { String::new() };
+            let shown: Vec<_> = never.iter().take(NEVER_SHOWN).copied().collect();
+            writeln!(f, "never armed: {}{others}", shown.join(", "))?;
         }
         Ok(())
     }
@@ -477,4 +482,107 @@ pub(crate) fn hushed<T>(work: impl FnOnce() -> T) -> Result<T, LastWords> {
 fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use keyway_core::access_code::{AccessCodeView, DeviceView};
+    use keyway_core::config::Config;
+    use keyway_core::controller::{Broken, Controller, Input, Outputs};
+    use keyway_core::id::{CodeId, DeviceId};
+    use keyway_core::platform::Reference;
+
+    use super::*;
+
+    /// A controller that does nothing but this, whenever it is asked.
+    struct Idle(fn() -> Option<Timestamp>);
+
+    impl Controller for Idle {
+        fn handle(&mut self, _: Timestamp, _: Input, _: &mut Outputs) -> Result<(), Broken> {
+            (self.0)();
+            Ok(())
+        }
+
+        fn next_deadline(&self) -> Option<Timestamp> {
+            (self.0)()
+        }
+
+        fn access_codes(&self, _: &mut dyn FnMut(CodeId)) {}
+
+        fn access_code(&self, _: CodeId) -> Option<AccessCodeView<'_>> {
+            None
+        }
+
+        fn device(&self, _: DeviceId) -> Option<DeviceView<'_>> {
+            None
+        }
+    }
+
+    struct Idlers(fn() -> Option<Timestamp>);
+
+    impl Controllers for Idlers {
+        fn start(&self, _: Timestamp, _: &Config, _: Option<&[u8]>) -> Box<dyn Controller> {
+            Box::new(Idle(self.0))
+        }
+    }
+
+    fn order(seeds: Range<u64>, threads: usize) -> Order<'static> {
+        Order { seeds, threads: Some(threads), findings: None }
+    }
+
+    #[test]
+    fn threads_change_nothing_but_the_time() {
+        let told = |threads| {
+            let summary = sweep(&order(0..24, threads), &Reference::new(), &|_| ());
+            serde_json::to_string(&Summary { took_ms: 0, ..summary }).unwrap()
+        };
+        assert_eq!(told(1), told(3));
+    }
+
+    #[test]
+    fn a_controller_that_panics_is_a_finding_with_its_plan_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = Order { seeds: 7..10, threads: Some(2), findings: Some(folder.path()) };
+        let summary = sweep(&order, &Idlers(|| panic!("out of ideas")), &|_| ());
+        assert_eq!((summary.verdict, summary.failed()), (Verdict::Panic, 3));
+        let kept = summary.findings.iter().map(|group| folder.path().join(file_name(group.first_seed)));
+        for path in kept {
+            assert_eq!(scenario::read(&path).unwrap().len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_changes_between_two_runs_is_named() {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        struct Moody;
+        // Each run gets another entropy.
+        impl Controllers for Moody {
+            fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
+                let run = RUNS.fetch_add(1, Ordering::Relaxed);
+                Reference::new().start(now, &Config { entropy: config.entropy ^ u64::from(run), ..config.clone() }, durable)
+            }
+        }
+        let summary = sweep(&order(0..1, 1), &Moody, &|_| ());
+        let found = &summary.findings[0];
+        assert_eq!(found.verdict, Verdict::NonDeterminism);
+        assert!(found.violations[0].what.contains("differs between two runs"), "{}", found.violations[0].what);
+    }
+
+    #[test]
+    fn the_summary_fits_a_screen() {
+        let text = sweep(&order(0..12, 2), &Idlers(|| None), &|_| ()).to_string();
+        assert!(text.lines().count() < 45 && text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    }
+
+    #[test]
+    fn medians_are_lower_medians() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.median(), 0);
+        [5, 1, 9, 7].into_iter().for_each(|value| histogram.add(value));
+        assert_eq!(histogram.median(), 5);
+        histogram.add(9);
+        assert_eq!(histogram.median(), 7);
+    }
 }

@@ -163,7 +163,10 @@ impl Platform {
         let id = code.record.access_code_id;
         let is_gone = code.is_gone;
         if !trusts && !is_gone && code.record.is_managed {
-            code.held = None;
+            // The place is still known; what lies there is not.
+            if let Some(held) = &mut code.held {
+                held.pin = None;
+            }
             code.record.status = crate::access_code::Status::Setting;
         }
         let open = code.write.as_ref().filter(|write| write.closed.is_none()).map(|write| write.command);

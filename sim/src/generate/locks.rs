@@ -198,7 +198,6 @@ fn by_slot_quirks(chance: &mut Chance, device: &mut Device) {
         &[
             (25, Quirk::SlotOccupiedRefuses),
             (15, Quirk::CacheBehindReport),
-            (8, Quirk::CacheNeverRefreshed),
             (blank, Quirk::PinBlankAfterWrite),
             (15, Quirk::ScanStopsEarly),
         ],

@@ -4,7 +4,7 @@
 //! since each does what its case tells of.
 
 use keyway_core::controller::Controllers;
-use keyway_core::platform::{Policy, Reference};
+use keyway_core::platform::{Honest, Policy, Reference};
 
 mod decisions;
 mod scoreboard;
@@ -32,14 +32,14 @@ pub struct Mutant {
 #[derive(Clone, Copy)]
 enum Make {
     Decides(&'static dyn Policy),
-    Tampers(fn() -> Box<dyn Controllers>),
+    Tampers(fn(&'static dyn Policy) -> Box<dyn Controllers>, &'static dyn Policy),
 }
 
 impl std::fmt::Debug for Make {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Decides(_) => "decides",
-            Self::Tampers(_) => "tampers",
+            Self::Tampers(..) => "tampers",
         })
     }
 }
@@ -50,7 +50,7 @@ impl Mutant {
     pub fn controllers(&self) -> Box<dyn Controllers> {
         match self.make {
             Make::Decides(policy) => Box::new(Reference { policy }),
-            Make::Tampers(make) => make(),
+            Make::Tampers(make, policy) => make(policy),
         }
     }
 
@@ -58,6 +58,14 @@ impl Mutant {
     #[must_use]
     pub fn is_decision(&self) -> bool {
         matches!(self.make, Make::Decides(_))
+    }
+
+    /// The same tamper before a controller that decides wrongly.
+    const fn deciding(self, policy: &'static dyn Policy) -> Self {
+        match self.make {
+            Make::Decides(_) => self,
+            Make::Tampers(make, _) => Self { make: Make::Tampers(make, policy), ..self },
+        }
     }
 
     const fn naive(self, case: &'static str) -> Self {
@@ -70,11 +78,11 @@ const fn decides(name: &'static str, policy: &'static dyn Policy, catches: &'sta
 }
 
 const fn tampers<T: Tamper>(name: &'static str, catches: &'static [&'static str], about: &'static str) -> Mutant {
-    Mutant { name, about, catches, naive_of: None, make: Make::Tampers(between::<T>) }
+    Mutant { name, about, catches, naive_of: None, make: Make::Tampers(between::<T>, &Honest) }
 }
 
-fn between<T: Tamper>() -> Box<dyn Controllers> {
-    Box::new(Tampered::<T>::default())
+fn between<T: Tamper>(policy: &'static dyn Policy) -> Box<dyn Controllers> {
+    Box::new(Tampered::<T>::new(policy))
 }
 
 /// All mutants: the naive controllers first.
@@ -91,12 +99,12 @@ pub fn mutant(name: &str) -> Option<Mutant> {
 
 fn naive() -> [Mutant; 6] {
     [
-        decides(
+        tampers::<tampering::KeysByContent>(
             "believes-server-errors",
-            &decisions::BelievesServerErrors,
             &["I-EVT-11", "I-DEV-02", "I-LIV-01"],
             "Takes a server error for a refusal, repeats the write blindly and lists its own entry as a stranger's.",
         )
+        .deciding(&decisions::BelievesServerErrors)
         .naive("F-01"),
         decides(
             "writes-again",
@@ -258,7 +266,11 @@ fn tamperers() -> Vec<Mutant> {
             "Tells `deleted` before `removed_from_device` when the removal was slow.",
         ),
         tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits."),
-        tampers::<tampering::ForgetsKeys>("forgets-keys", &["I-DEV-09"], "Gives the repeat of a command a key of its own."),
+        tampers::<tampering::KeysByContent>(
+            "keys-by-content",
+            &["I-STA-01", "I-STA-03", "I-EVT-05", "I-DEV-09"],
+            "Gives a new write the key of an old one with the same content.",
+        ),
         tampers::<tampering::RepeatsItself>(
             "repeats-itself",
             &["I-EVT-03", "I-EVT-04", "I-EVT-05"],
@@ -283,7 +295,7 @@ fn tamperers() -> Vec<Mutant> {
         tampers::<tampering::NamesOldPins>(
             "names-old-pins",
             &["I-EVT-06"],
-            "Names the old PIN when a code is set that was changed on the way.",
+            "Goes on naming the PIN that was asked for when another was adopted.",
         ),
         tampers::<tampering::IgnoresClockChanges>(
             "ignores-clock-changes",

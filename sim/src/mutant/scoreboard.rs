@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
+use keyway_core::controller::Controllers;
+use keyway_core::platform::Reference;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -121,7 +123,7 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan]) -> Row {
 /// The hunt for one mutant; it stays on one thread, whose time it counts.
 struct Hunt {
     mutant: Mutant,
-    controllers: Box<dyn keyway_core::controller::Controllers>,
+    controllers: Box<dyn Controllers>,
     began: ThreadTime,
     runs: u64,
     seen_else: Vec<String>,
@@ -136,6 +138,9 @@ impl Hunt {
         self.runs += 1;
         let outcome = hushed(|| run(plan, self.controllers.as_ref(), Options::default())).ok()?;
         let id = self.right_one(outcome.finding.as_ref()?)?;
+        if is_broken_by_reference(plan, &id) {
+            return None;
+        }
         Some(Caught { plan: plan.name.clone(), id, runs: self.runs, cpu_ms: self.began.elapsed().as_millis() as u64 })
     }
 
@@ -149,6 +154,13 @@ impl Hunt {
         }
         right
     }
+}
+
+/// Whether the reference breaks the same rule on this plan: then the plan says nothing about a mutant.
+fn is_broken_by_reference(plan: &Plan, id: &str) -> bool {
+    let outcome = hushed(|| run(plan, &Reference::new(), Options::default()));
+    let finding = outcome.ok().and_then(|outcome| outcome.finding);
+    finding.is_some_and(|finding| finding.violations.iter().any(|violation| violation.id == id))
 }
 
 impl fmt::Display for Scoreboard {

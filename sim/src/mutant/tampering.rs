@@ -11,7 +11,7 @@ use keyway_core::draw::mix;
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, EventId, Key};
 use keyway_core::pin::Pin;
-use keyway_core::platform::Reference;
+use keyway_core::platform::{Policy, Reference};
 use keyway_core::port::{Answer, Command, Item, Op};
 use keyway_core::request::{Request, Response};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
@@ -44,8 +44,17 @@ pub trait Tamper: Default + 'static {
 }
 
 /// A factory of controllers that are tampered with.
-#[derive(Debug, Default)]
-pub struct Tampered<T>(PhantomData<fn() -> T>);
+pub struct Tampered<T> {
+    policy: &'static dyn Policy,
+    tamper: PhantomData<fn() -> T>,
+}
+
+impl<T> Tampered<T> {
+    /// Puts the tamper before the reference with these decisions.
+    pub const fn new(policy: &'static dyn Policy) -> Self {
+        Self { policy, tamper: PhantomData }
+    }
+}
 
 struct Between<T> {
     inner: Box<dyn Controller>,
@@ -54,7 +63,7 @@ struct Between<T> {
 
 impl<T: Tamper> Controllers for Tampered<T> {
     fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
-        let inner = Reference::new().start(now, config, durable);
+        let inner = Reference { policy: self.policy }.start(now, config, durable);
         let mut tamper = T::default();
         tamper.started(durable.is_some(), inner.as_ref());
         Box::new(Between { inner, tamper })
@@ -273,19 +282,21 @@ impl Tamper for CountsPins {
     }
 }
 
-/// A repeat of a command gets a key of its own.
+/// Makes the key of a command from what it asks for and nothing else, so that a new intent can look like an old one.
 #[derive(Debug, Default)]
-pub struct ForgetsKeys(BTreeSet<Key>);
+pub struct KeysByContent;
 
-impl Tamper for ForgetsKeys {
+impl Tamper for KeysByContent {
     fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
         for output in outputs {
-            if let Output::Command(command) = output
-                && command.op.is_mutating()
-                && !self.0.insert(command.key)
-            {
-                command.key = Key(mix(command.key.0 ^ command.command_id.0));
-            }
+            let Output::Command(command) = output else { continue };
+            let content = match &command.op {
+                Op::CreateEntry { pin, window, .. } => (*pin, window.map_or(0, |window| window.starts_at.0 ^ window.ends_at.0)),
+                Op::SetSlot { pin, slot, .. } => (*pin, i64::from(slot.0)),
+                _ => continue,
+            };
+            let code = command.for_code.map_or(0, |code| code.0 as u64);
+            command.key = Key(mix(mix(code ^ content.0.value()) ^ content.1 as u64));
         }
     }
 }
@@ -391,31 +402,28 @@ impl Tamper for Oversleeps {
     }
 }
 
-/// Names an old PIN when it tells that a code is set which was changed on the way.
+/// Goes on naming the PIN that was asked for when somebody changed it at the lock, with leave.
 #[derive(Debug, Default)]
 pub struct NamesOldPins {
     pins: BTreeMap<CodeId, Pin>,
-    old: BTreeMap<CodeId, Pin>,
+    asked: BTreeMap<CodeId, Pin>,
 }
 
 impl Tamper for NamesOldPins {
     fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
-        if let Input::Call { request: Request::Update(update), .. } = input {
-            let code = update.access_code_id;
-            let now = inner.access_code(code).filter(|view| view.status == Status::Setting).and_then(|view| view.code);
-            if let (Some(before), Some(after)) = (self.pins.get(&code), now)
-                && *before != after
-            {
-                self.old.insert(code, *before);
-            }
-        }
         for output in outputs {
             match output {
-                Output::Event(event) if event.event_type == EventType::SetOnDevice => {
-                    event.code = self.old.remove(&event.access_code_id).or(event.code);
+                Output::Event(event) if event.event_type.has_code() => {
+                    event.code = self.asked.get(&event.access_code_id).copied().or(event.code);
                 }
                 Output::Changed(code) => {
-                    self.pins.extend(inner.access_code(*code).and_then(|view| view.code).map(|pin| (*code, pin)));
+                    let Some(pin) = inner.access_code(*code).and_then(|view| view.code) else { continue };
+                    let before = self.pins.insert(*code, pin).filter(|before| *before != pin);
+                    match (before, input) {
+                        (Some(_), Input::Call { .. }) => drop(self.asked.remove(code)),
+                        (Some(before), _) => drop(self.asked.insert(*code, before)),
+                        (None, _) => {}
+                    }
                 }
                 _ => {}
             }
