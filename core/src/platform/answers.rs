@@ -118,21 +118,25 @@ impl Platform {
     /// Nothing is there any more in this place.
     pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
         if let Some(place) = place {
-            self.forget_entry(at, place);
-            self.code_mut(at).retry = Retry::default();
+            if self.forget_entry(at, place) {
+                self.code_mut(at).retry = Retry::default();
+            }
             self.caches[at.device as usize].places.remove(&place);
         }
         self.on_entry_left(at.device);
         self.again(at);
     }
 
-    pub(super) fn forget_entry(&mut self, at: At, place: Place) {
+    /// Nothing of the code is in this place any more. Returns whether anything was known to be.
+    pub(super) fn forget_entry(&mut self, at: At, place: Place) -> bool {
         let now = self.now;
         let code = self.code_mut(at);
+        let was_there = code.entries().any(|held| held.place == place);
         if let Some(held) = code.held.take_if(|held| held.place == place) {
             remember(&mut code.past, held, now);
         }
         code.surplus.retain(|held| held.place != place);
+        was_there
     }
 
     fn on_nothing_there(&mut self, at: At, write: &Write) {

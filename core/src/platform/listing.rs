@@ -11,7 +11,7 @@ use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
-use crate::id::CommandId;
+use crate::id::{CommandId, Slot};
 use crate::port::{Answer, Item, Op, Place, ShownPin};
 use crate::time::Timestamp;
 use crate::vendor::{Family, ReadBack};
@@ -44,6 +44,8 @@ pub(super) struct Memory {
     pub was_told_down: bool,
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
+    /// Slots that refused a write as occupied: what is in them may be hidden from every read.
+    pub refusing: BTreeSet<Slot>,
     /// Codes that wait for another write to this lock.
     pub waiting: BTreeSet<u64>,
 }
@@ -77,6 +79,7 @@ impl Memory {
             unreachable_at: Timestamp::MIN,
             was_told_down: false,
             scouting: None,
+            refusing: BTreeSet::new(),
             waiting: BTreeSet::new(),
         }
     }

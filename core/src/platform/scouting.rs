@@ -1,6 +1,7 @@
 //! The choice of a slot: the lowest one that a fresh read has just shown to be free (`V-02`, `I-DEV-07`).
 
 use super::Platform;
+use super::listing::Memory;
 use super::reading::{Evidence, Look, Read, ReadKind, look};
 use super::step::{At, Who};
 use crate::id::Slot;
@@ -37,18 +38,20 @@ impl Platform {
         None
     }
 
-    /// The lowest free slot; once in a fight with another writer, the highest (`R-62`).
+    /// The lowest free slot; once in a fight with another writer, the highest (`R-62`). One that called itself occupied comes last.
     fn free_slot(&mut self, at: At) -> Option<Slot> {
         let (state, profile) = (self.device(at.device), self.profile(at.device));
         let last = state.info.positions.saturating_sub(profile.reserved_slots).min(u32::from(u16::MAX)) as u16;
         let last = state.first_missing_slot.map_or(last, |missing| last.min(missing.0.saturating_sub(1)));
-        let places = &self.caches[at.device as usize].places;
+        let Memory { places, refusing, .. } = &self.caches[at.device as usize];
         let is_free = |slot: &Slot| {
             let place = Place::Slot(*slot);
             !places.contains_key(&place) && !state.closed_slots.contains(slot) && self.owner_of_place(at.device, place).is_none()
         };
-        let mut slots = (1..=last).map(Slot);
-        if self.code(at).is_in_fight { slots.rev().find(is_free) } else { slots.find(is_free) }
+        let slots = (1..=last).map(Slot);
+        let willing = |slot: &Slot| is_free(slot) && !refusing.contains(slot);
+        let first = if self.code(at).is_in_fight { slots.clone().rev().find(willing) } else { slots.clone().find(willing) };
+        first.or_else(|| slots.clone().find(is_free))
     }
 
     pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
@@ -97,7 +100,11 @@ impl Platform {
     /// A slot that a refusal showed to be taken; the next listing tells by what.
     pub(super) fn note_occupied(&mut self, device: u32, place: Place) {
         let item = Item { place, pin: ShownPin::Masked, name: None, window: None, enabled: true, on_lock: OnLock::Yes };
-        self.caches[device as usize].places.insert(place, item);
+        let memory = &mut self.caches[device as usize];
+        memory.places.insert(place, item);
+        if let Place::Slot(slot) = place {
+            memory.refusing.insert(slot);
+        }
         self.want_listing(device, self.now);
     }
 }

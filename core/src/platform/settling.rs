@@ -19,15 +19,17 @@ impl Platform {
     pub(super) fn judge_write(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
         let code = self.code(at);
         let Some(write) = code.write.clone() else { return };
-        let is_conclusive = evidence.is_fresh && write.runs_before_reads_since().is_some_and(|since| evidence.sent_at >= since);
-        let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let Some((pin, window, name)) = write.content() else {
-            self.judge_change(at, &write, item, is_conclusive, is_after_sending);
+            self.judge_change(at, &write, item, evidence);
             return;
         };
+        let is_conclusive = is_conclusive(&write, evidence);
+        let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
-        let likeness = item.map_or(Likeness::Different, |item| like(item, &content, profile));
+        // What was switched off before the write is not what it stores.
+        let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
+        let likeness = item.filter(|_| !is_off).map_or(Likeness::Different, |item| like(item, &content, profile));
         let is_new_to_lock =
             code.entries().chain(&code.past).all(|past| past.pin != Some(pin) || past.name.as_ref() != Some(&content.name));
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
@@ -39,12 +41,14 @@ impl Platform {
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
             (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
-            (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at),
+            (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
         }
     }
 
     /// An erasure, or a new schedule for an entry that stays.
-    fn judge_change(&mut self, at: At, write: &Write, item: Option<&Item>, is_conclusive: bool, is_after_sending: bool) {
+    fn judge_change(&mut self, at: At, write: &Write, item: Option<&Item>, evidence: Evidence) {
+        let is_conclusive = is_conclusive(write, evidence);
+        let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let is_ours = item.is_some_and(|item| self.is_still_ours(at, item));
         match (&write.op, item) {
             (Op::SetSchedule { window, .. }, Some(item)) if rounds_to(item.window, *window, self.profile(at.device)) => {
@@ -54,13 +58,13 @@ impl Platform {
                 }
             }
             (_, _) if is_ours && is_conclusive => self.on_no_effect(at, write, item),
-            (_, _) if is_ours => self.stop_looking(at),
+            (_, _) if is_ours => self.stop_looking(at, evidence),
             (_, _) if is_conclusive => {
                 let place = write.place();
                 self.settle(at);
                 self.on_erased(at, place);
             }
-            (_, _) => self.stop_looking(at),
+            (_, _) => self.stop_looking(at, evidence),
         }
     }
 
@@ -74,10 +78,11 @@ impl Platform {
         self.on_applied(at, handle);
     }
 
-    /// An inconclusive look at an open write: the closing answer will have another.
-    fn stop_looking(&mut self, at: At) {
+    /// An inconclusive look at an open write: the closing answer will have another. A look that was wanted since it began is still to come.
+    fn stop_looking(&mut self, at: At, evidence: Evidence) {
         if self.code(at).write.as_ref().is_some_and(|write| write.closed.is_none()) {
-            self.code_quiet(at).passing.verify_at = None;
+            let passing = &mut self.code_quiet(at).passing;
+            passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
     }
 
@@ -282,4 +287,9 @@ impl Platform {
             self.again(at);
         }
     }
+}
+
+/// Whether a read shows what became of a write for good: it ran after it (`P-02`, `P-05` b).
+fn is_conclusive(write: &Write, evidence: Evidence) -> bool {
+    evidence.is_fresh && write.runs_before_reads_since().is_some_and(|since| evidence.sent_at >= since)
 }

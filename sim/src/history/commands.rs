@@ -320,7 +320,7 @@ impl History {
         let is_removal = matches!(notice.news, News::EntryRemoved(_));
         let meant = |sent: &&Sent| {
             let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
-            same && sent.closed_at.is_none() && snapshot_at >= sent.at
+            same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
         let Some(sent) = self.open_commands(lock).find(meant).cloned() else { return };
         let id = sent.command.command_id;

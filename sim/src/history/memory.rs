@@ -324,7 +324,11 @@ impl History {
     /// or renamed by a join, the code it was of, where its PIN can be read.
     fn attribute(&mut self, now: Timestamp, lock: Lock, entry: &TrueEntry, before: Option<&Stored>, cause: Cause) -> Option<CodeIx> {
         if let Origin::Code(id) = entry.origin {
-            return Some(self.intern(id));
+            // What a join left behind counts as somebody's, however it was renumbered or changed since.
+            let is_left_behind = self.lock(lock).joined_at == Some(now)
+                || before.is_some_and(|before| before.code.is_none() && before.entry.origin == entry.origin);
+            let is_proven = cause != Cause::World || Self::proves_by_pin(&self.lock(lock).facts.profile);
+            return (is_proven || !is_left_behind).then(|| self.intern(id));
         }
         if entry.origin == Origin::Reserved || cause == Cause::Beginning {
             return None;
@@ -383,6 +387,7 @@ impl History {
             return;
         }
         state.picture.is_stale = true;
+        state.joined_at = Some(now);
         if Self::proves_by_pin(&state.facts.profile) {
             return;
         }

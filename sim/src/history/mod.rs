@@ -149,6 +149,8 @@ pub struct LockState {
     pub epoch: Epoch,
     /// Whether it is in its account.
     pub is_present: bool,
+    /// When it joined its account anew, if it did.
+    pub joined_at: Option<Timestamp>,
     /// Whether commands can reach it.
     pub reach: bool,
     /// Faults active on its path.
@@ -1085,6 +1087,7 @@ impl LockState {
             lengths: facts.profile.lengths,
             epoch: Epoch::default(),
             is_present: true,
+            joined_at: None,
             reach: true,
             faults: 0,
             disturbed_at: begins_at,
