@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::Platform;
 use super::likeness::hides_pin;
 use super::listing::remember;
+use super::reading::Evidence;
 use super::state::{Code, Goal, Held, Retry, Told};
 use super::step::At;
 use crate::access_code::Status;
@@ -16,14 +17,19 @@ use crate::time::Timestamp;
 
 impl Platform {
     /// A read that may be believed shows a confirmed entry changed or gone.
-    pub(super) fn overturn(&mut self, at: At, found: Option<&Item>) {
-        let ours = found.filter(|item| self.is_still_ours(at, item)).cloned();
+    pub(super) fn overturn(&mut self, at: At, found: Option<&Item>, evidence: Evidence) {
+        // An old state of the entry that came back is the code's own too.
+        let returned = found.and_then(|item| self.past_of(at, item)).cloned();
+        let ours = found.filter(|item| self.is_still_ours(at, item) || returned.is_some()).cloned();
         let is_hidden = hides_pin(self.profile(at.device));
         let now = self.now;
         let code = self.code_mut(at);
         let before = code.held.take();
         code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), is_hidden, now));
         let was_told_removed = code.passing.told_removed_at.take().is_some();
+        if let (Some(held), Some(returned)) = (&mut code.held, returned) {
+            held.pin = held.pin.or(returned.pin);
+        }
         if let (None, Some(before)) = (&code.held, before) {
             remember(&mut code.past, before, now);
         }
@@ -35,7 +41,7 @@ impl Platform {
         let has_other_writer = is_loaded || was_told_removed;
         self.take_reversal(at, is_loaded, has_other_writer);
         if let Some(stranger) = found.filter(|_| ours.is_none()).cloned() {
-            self.on_stranger(at.device, &stranger);
+            self.place_item(at.device, &stranger, evidence);
         }
         self.again(at);
     }

@@ -315,13 +315,14 @@ impl Platform {
     /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
     /// With it, when it last held or left it.
     fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
-        let profile = self.profile(device);
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
-        let was_its_own = |code: &Code| {
-            let past = code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile));
-            past.map(|past| (code.n, past.confirmed_at))
-        };
-        codes.into_iter().find_map(was_its_own)
+        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past.confirmed_at)))
+    }
+
+    /// The state of the code's entries, now or once, that an item equals.
+    pub(super) fn past_of(&self, at: At, item: &Item) -> Option<&Held> {
+        let (code, profile) = (self.code(at), self.profile(at.device));
+        code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile))
     }
 
     /// An entry of ours that should not be there, or not there.
@@ -391,8 +392,10 @@ impl Platform {
         let (place, confirmed_at) = (held.place, held.confirmed_at);
         let lag = self.profile(at.device).read_lag_ms;
         let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
-        if told_at.is_some() && code.write.is_none() {
-            self.on_shown(at, place, None, evidence);
+        if told_at.is_some() && code.write.is_none() && (code.record.is_managed || code.is_gone) {
+            // A notice and a fresh listing since are proof, however young the entry was (P-12).
+            self.code_quiet(at).passing.verify_at = None;
+            self.overturn(at, None, evidence);
         } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {

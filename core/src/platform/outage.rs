@@ -191,6 +191,8 @@ impl Platform {
         for n in numbers {
             let at = At { device, n };
             self.keep_unanswered(at);
+            // What was on its way may be there under another name of its place.
+            self.remember_attempt(at);
             self.drop_write(at);
             let deadline = self.code(at).passing.restart_deadline;
             let code = self.code_mut(at);

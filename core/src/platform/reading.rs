@@ -167,7 +167,7 @@ impl Platform {
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
         if self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag, is_shown_or_fresh) {
             self.code_quiet(at).passing.verify_at = None;
-            self.overturn(at, item);
+            self.overturn(at, item, evidence);
         } else {
             self.caches[at.device as usize].is_clean = false;
             self.want_verify(at, confirmed_at + lag);

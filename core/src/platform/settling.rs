@@ -188,7 +188,7 @@ impl Platform {
     }
 
     /// Should the entry show up after all, it is ours.
-    fn remember_attempt(&mut self, at: At) {
+    pub(super) fn remember_attempt(&mut self, at: At) {
         let now = self.now;
         let Some(write) = self.code(at).write.as_ref() else { return };
         let Some((pin, window, name)) = write.content() else { return };

@@ -11,7 +11,7 @@ use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{DuplicatePolicy, Profile, ReadBack};
 
 use super::commands::{Sent, is_fresh, target};
-use super::{CodeIx, Goal, History};
+use super::{CodeIx, Goal, History, Intent};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -227,6 +227,12 @@ impl History {
         matches!(profile.read_back, ReadBack::Exact | ReadBack::ExactLoaded)
     }
 
+    /// Whether a code's entry can be known again after a join: its PIN is shown, and was asked for.
+    fn is_proven_by_pin(&self, lock: Lock, code: CodeIx, entry: Pin) -> bool {
+        let was_asked = |intent: &Intent| matches!(intent.goal, Goal::Present { pin, .. } if pin == Some(entry));
+        Self::proves_by_pin(&self.lock(lock).facts.profile) && self.code(code).intents.iter().any(was_asked)
+    }
+
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
         match change {
             Change::Stored { place, entry } => self.put(now, lock, *place, entry, cause),
@@ -327,8 +333,9 @@ impl History {
             // What a join left behind counts as somebody's, however it was renumbered or changed since.
             let is_left_behind = self.lock(lock).joined_at == Some(now)
                 || before.is_some_and(|before| before.code.is_none() && before.entry.origin == entry.origin);
-            let is_proven = cause != Cause::World || Self::proves_by_pin(&self.lock(lock).facts.profile);
-            return (is_proven || !is_left_behind).then(|| self.intern(id));
+            let code = self.intern(id);
+            let is_proven = cause != Cause::World || self.is_proven_by_pin(lock, code, entry.pin);
+            return (is_proven || !is_left_behind).then_some(code);
         }
         if entry.origin == Origin::Reserved || cause == Cause::Beginning {
             return None;
@@ -388,11 +395,10 @@ impl History {
         }
         state.picture.is_stale = true;
         state.joined_at = Some(now);
-        if Self::proves_by_pin(&state.facts.profile) {
-            return;
-        }
-        // Nothing proves what is left to be ours: it counts as somebody's, and our codes as missing (`R-57`).
-        let places: Vec<Place> = state.memory.iter().filter(|(_, stored)| stored.code.is_some()).map(|(place, _)| *place).collect();
+        // What nothing proves to be ours counts as somebody's, and our codes as missing (`R-57`).
+        let memory = &self.lock(lock).memory;
+        let is_unproven = |stored: &Stored| stored.code.is_some_and(|code| !self.is_proven_by_pin(lock, code, stored.entry.pin));
+        let places: Vec<Place> = memory.iter().filter(|(_, stored)| is_unproven(stored)).map(|(place, _)| *place).collect();
         for place in places {
             let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) else { continue };
             let before = stored.clone();
@@ -550,7 +556,10 @@ impl History {
         self.locks[lock.0 as usize].read_at = Some(now);
         match answer {
             Answer::Entries { items, next_page } => self.read_page(now, lock, sent, items, next_page.is_none(), snapshot_at),
-            Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => self.read_item(lock, sent, item, snapshot_at),
+            Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => {
+                self.read_item(lock, sent, item, snapshot_at);
+                self.see_entry(lock, sent, item, snapshot_at);
+            }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
                 self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
@@ -612,6 +621,11 @@ impl History {
             self.seek_lost_in_page(lock, items, at == 0);
         }
         if is_last {
+            for page in self.lock(lock).picture.pages.clone() {
+                for item in page.iter() {
+                    self.see_entry(lock, sent, item, self.lock(lock).picture.listing_snapshot);
+                }
+            }
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
             let known = state.picture.places.len();
@@ -690,7 +704,6 @@ impl History {
         if self.may_be_outdated(lock, sent, item.place) {
             return;
         }
-        self.see_entry(lock, item, snapshot_at);
         for code in self.lock(lock).codes.clone() {
             let differs =
                 |lost: &Lost| shown.is_some_and(|pin| pin != lost.pin) || item.name.as_ref().is_some_and(|name| *name != lost.name);
@@ -732,7 +745,11 @@ impl History {
         is_open || sent.at < last_own + state.facts.profile.read_lag_ms
     }
 
-    fn see_entry(&mut self, lock: Lock, item: &Item, snapshot_at: Timestamp) {
+    /// A direct read or a listing that is complete shows an entry: what others did to it is known from now on.
+    fn see_entry(&mut self, lock: Lock, sent: &Sent, item: &Item, snapshot_at: Timestamp) {
+        if self.may_be_outdated(lock, sent, item.place) {
+            return;
+        }
         let state = &mut self.locks[lock.0 as usize];
         let schedules = state.facts.profile.schedules;
         let Some(stored) = state.memory.get_mut(&item.place) else { return };
