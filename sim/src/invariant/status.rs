@@ -692,7 +692,8 @@ mod tests {
     #[test]
     fn what_others_may_change_is_not_put_back() {
         let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
+        let window = story.window(-HOUR_MS, DAY_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
         story.change(id, |record| record.is_external_modification_allowed = true);
         story.must_hold();
         story.change(id, |record| record.status = Status::Setting);
@@ -702,7 +703,8 @@ mod tests {
     #[test]
     fn what_its_owner_changes_is_set_again() {
         let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
+        let window = story.window(-HOUR_MS, DAY_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
         story.change(id, |record| record.is_external_modification_allowed = true);
         story.change(id, |record| (record.name, record.status) = (Some("guest".to_owned()), Status::Setting));
         story.must_hold();

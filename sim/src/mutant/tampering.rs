@@ -68,7 +68,9 @@ impl<T: Tamper> Controllers for Tampered<T> {
     fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
         let inner = Reference { policy: self.policy }.start(now, config, durable);
         let mut tamper = T::default();
-        durable.into_iter().for_each(|saved| tamper.found(saved));
+        if let Some(saved) = durable {
+            tamper.found(saved);
+        }
         tamper.started(durable.is_some(), inner.as_ref());
         Box::new(Between { inner, tamper })
     }
