@@ -96,7 +96,7 @@ impl Platform {
         if let Some(held) = held.filter(|held| held.is_enabled) {
             adopt_values(code, &held, now);
         } else {
-            code.goal = Goal::Rest;
+            code.goal = Goal::Yield;
             code.record.status = Status::Unset;
             code.record.is_scheduled_on_device = false;
             code.told = Told::default();

@@ -350,7 +350,7 @@ impl Platform {
         let code = self.code_mut(at);
         code.block = None;
         code.retry = Retry::default();
-        if code.goal == Goal::Rest {
+        if matches!(code.goal, Goal::Rest | Goal::Yield) {
             // A removal under way when the outage began is cancelled with it (T37).
             code.goal = Goal::Hold;
             code.episode = None;
@@ -429,7 +429,7 @@ impl Platform {
         match (code.goal, code.record.status) {
             (Goal::End, _) if !is_removed => {}
             (Goal::Rest, Status::Removing) => self.code_mut(at).goal = Goal::End,
-            (Goal::Hold | Goal::Rest | Goal::End, _) => self.begin_removal(at, Goal::End),
+            (Goal::Hold | Goal::Rest | Goal::Yield | Goal::End, _) => self.begin_removal(at, Goal::End),
         }
     }
 

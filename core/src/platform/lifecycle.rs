@@ -73,7 +73,7 @@ impl Platform {
         }
         if code.record.status == Status::Removing {
             self.code_mut(at).goal = goal;
-        } else if code.goal == Goal::Hold || goal == Goal::End {
+        } else if code.goal != Goal::Rest || goal == Goal::End {
             self.begin_removal(at, goal);
         }
     }
@@ -271,7 +271,9 @@ impl Platform {
         if code.record.status == Status::Unknown && code.before_outage != Some(Status::Removing) {
             code.episode = None;
         }
-        if !code.may_be_on_lock() {
+        // Nobody can tell now what became of an entry that was there; a record that stays is `unknown` until the lock is read.
+        let is_unread = code.record.status == Status::Unknown && (code.has_trace || goal != Goal::End);
+        if !code.may_be_on_lock() && !is_unread {
             self.finish_removal(at);
         } else if code.record.status != Status::Unknown {
             code.episode = Some(Episode::begin(now));
@@ -291,7 +293,7 @@ impl Platform {
         let had_trace = core::mem::take(&mut code.has_trace);
         match code.goal {
             Goal::End => self.end_record(at, had_trace),
-            Goal::Rest | Goal::Hold => {
+            Goal::Rest | Goal::Hold | Goal::Yield => {
                 code.told = Told::default();
                 code.before_outage = None;
                 code.record.status = Status::Unset;

@@ -6,7 +6,7 @@ use super::Platform;
 use super::likeness::hides_pin;
 use super::listing::remember;
 use super::reading::Evidence;
-use super::state::{Episode, Goal, Passing, Retry};
+use super::state::{Code, Episode, Goal, Passing, Retry};
 use super::step::At;
 use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
@@ -39,6 +39,9 @@ impl Platform {
 
     /// `R-21`: the lock is read before any code leaves `unknown`.
     pub(super) fn begin_recovery(&mut self, device: u32) {
+        if !self.is_account_down(self.device(device).account) {
+            self.end_lost_unmanaged(device);
+        }
         if !self.is_askable(device) {
             return;
         }
@@ -97,11 +100,10 @@ impl Platform {
         if code.before_outage.take().is_none() {
             return;
         }
-        if code.goal != Goal::Hold {
-            self.resolve_removal(at);
-            return;
+        match code.goal {
+            Goal::Hold | Goal::Yield => code.record.status = Status::Unset,
+            Goal::Rest | Goal::End => return self.resolve_removal(at),
         }
-        code.record.status = Status::Unset;
         if !self.is_due(self.code(at), now) {
             let code = self.code_mut(at);
             code.episode = None;
@@ -227,9 +229,20 @@ impl Platform {
         self.want_devices(account);
     }
 
-    /// Ends the unmanaged records of a device that is gone (T34).
+    /// Ends the unmanaged records of a device that is gone (T34); while its account can't be read nothing is said of them (EO-17).
     fn end_unmanaged(&mut self, device: u32) {
+        let is_told = !self.is_account_down(self.device(device).account);
         let numbers: Vec<u64> = self.device(device).live().filter(|code| !code.record.is_managed).map(|code| code.n).collect();
+        for n in numbers {
+            let at = At { device, n };
+            if is_told { self.end_unmanaged_code(at) } else { self.code_mut(at).held = None }
+        }
+    }
+
+    /// Says of the unmanaged records what could not be said while the account was lost.
+    fn end_lost_unmanaged(&mut self, device: u32) {
+        let is_lost = |code: &&Code| !code.record.is_managed && code.held.is_none();
+        let numbers: Vec<u64> = self.device(device).live().filter(is_lost).map(|code| code.n).collect();
         for n in numbers {
             self.end_unmanaged_code(At { device, n });
         }

@@ -49,6 +49,9 @@ impl Platform {
             let place = extra.place;
             return self.erase(at, place);
         }
+        if code.goal == Goal::Yield {
+            return None;
+        }
         match (self.wanted(code), &code.held) {
             (Some(_), Some(held)) if self.fits(code, held) => {
                 self.confirm_if_new(at);

@@ -91,6 +91,8 @@ pub(super) enum Goal {
     Hold,
     /// Hold nothing; the record stays.
     Rest,
+    /// What others made of it with leave stands until the owner says otherwise (T26).
+    Yield,
     /// Hold nothing; then the record ends.
     End,
 }

@@ -124,8 +124,8 @@ impl Life {
 
     /// A set episode begins that no event announces: the code came back from `unknown`.
     pub fn begin_set_episode(&mut self) {
-        self.set_delayed = false;
-        self.set_maybe_delayed = false;
+        // The outage may count as a pause of the episode before it too.
+        self.set_maybe_delayed |= std::mem::take(&mut self.set_delayed);
         self.set_failed = false;
     }
 

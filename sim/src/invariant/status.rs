@@ -149,7 +149,8 @@ fn unknown_while_lost(history: &History, code: CodeIx, now: Timestamp, found: &m
     let must_be_unknown = is_removed
         || match record.status {
             Status::Set | Status::Setting | Status::Removing => true,
-            Status::Unset => is_due || record.is_scheduled_on_device,
+            // What others removed with leave is not due before the owner's word (T26, T21).
+            Status::Unset => (is_due && !history.rests_as_left(code)) || record.is_scheduled_on_device,
             Status::Unknown => return,
         };
     if must_be_unknown && record.status != Status::Unknown {

@@ -471,6 +471,8 @@ pub struct Story {
     /// Each backup that was pulled, with the original; they outlive both.
     pulled: BTreeSet<(CodeId, CodeId)>,
     crashed_at: Option<Timestamp>,
+    /// The step under way, or the one that the last crash cut short, has saved.
+    has_saved: bool,
     sent: BTreeMap<CommandId, Sent>,
     /// Emitted and not saved.
     unsaved: Vec<Event>,
@@ -646,6 +648,10 @@ impl Story {
         self.codes.entry(id).or_default().turn(seen_at, is_reread, history.previous(ix), after);
         let backup = after.pulled_backup_access_code_id;
         if is_reread {
+            if self.has_saved && after.status != Status::Set {
+                // The intent to write may have been saved and the command never sent: nobody can tell from a state that survived (R-60, EV-02).
+                self.codes.entry(id).or_default().writes += 1;
+            }
             // A crash may have undone a pull.
             self.pulled.retain(|(pulled, original)| *original != id || Some(*pulled) == backup);
         }
@@ -850,7 +856,7 @@ impl Invariant for Chronicler {
         match occurrence {
             Occurrence::Started { restart } => self.is_rereading = *restart,
             // What was read after a restart is judged by now, or there was nothing.
-            Occurrence::StepBegan => self.is_rereading = false,
+            Occurrence::StepBegan => (self.is_rereading, self.story.has_saved) = (false, false),
             Occurrence::Crashed => {
                 self.story.unsaved.clear();
                 self.story.crashed_at = Some(now);
@@ -861,7 +867,10 @@ impl Invariant for Chronicler {
             }
             Occurrence::Replied { result, .. } => self.story.reply(history, result),
             Occurrence::Emitted(event) => self.story.unsaved.push(event.clone()),
-            Occurrence::Saved => self.story.saved.append(&mut self.story.unsaved),
+            Occurrence::Saved => {
+                self.story.has_saved = true;
+                self.story.saved.append(&mut self.story.unsaved);
+            }
             Occurrence::Recorded { code, .. } => self.story.record(history, now, *code),
             Occurrence::Commanded { command, lock } => self.story.command(now, command, *lock),
             Occurrence::Answered { command_id, answer, .. } => self.story.answer(*command_id, answer),
