@@ -181,7 +181,7 @@ impl fmt::Display for Scoreboard {
                     let seed = plan.trim_start_matches("seed-");
                     writeln!(f, "{id:<15} {seed:>5} {runs:>5} {cpu_ms:>6} ms")?;
                 }
-                None => writeln!(f, "SURVIVED {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
+                None => writeln!(f, "SURVIVED after {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
             }
         }
         let (caught, all) = (self.rows.len() - self.survivors().len(), self.rows.len());
