@@ -270,7 +270,7 @@ fn tamperers() -> Vec<Mutant> {
             &["I-CTR-01", "I-DEV-06", "I-DEV-09", "I-EVT-11"],
             "Sends a command before the intent is on the disk.",
         ),
-        tampers::<tampering::TakesBlankSlots>("takes-blank-slots", &["I-DEV-07"], "Takes a slot for free that shows neither PIN nor name."),
+        tampers::<tampering::TakesBlankSlots>("takes-blank-slots", &["I-DEV-07"], "Takes a slot for free that shows no PIN."),
         tampers::<tampering::OverlooksExpiredEntries>(
             "overlooks-expired-entries",
             &["I-EVT-07", "I-DEV-06", "I-STA-08"],

@@ -587,7 +587,7 @@ impl Tamper for IgnoresClockChanges {
     }
 }
 
-/// When it looks for a free slot, one that shows neither PIN nor name is free.
+/// When it looks for a free slot, one that shows no PIN is free.
 #[derive(Debug, Default)]
 pub struct TakesBlankSlots {
     written: BTreeSet<(Option<VendorDevice>, Slot)>,
@@ -599,7 +599,6 @@ impl Tamper for TakesBlankSlots {
         let Input::Answer { command_id, answer: Answer::Slot(content) } = input else { return };
         if let SlotContent::Occupied(item) = content
             && self.scouts.remove(command_id)
-            && item.name.is_none()
             && !matches!(item.pin, ShownPin::Shown(_))
         {
             *content = SlotContent::Free { filler: None };
