@@ -15,6 +15,8 @@ pub enum Verdict {
     Vacuous,
     /// An expectation of the plan was not met.
     ExpectationNotMet,
+    /// A broken controller was not caught.
+    Survivor,
     /// The run did not converge in time.
     Liveness,
     /// Something happened that must never happen.
@@ -46,6 +48,7 @@ impl Verdict {
             Self::Stuck => 15,
             Self::NonDeterminism => 16,
             Self::Vacuous => 17,
+            Self::Survivor => 18,
         }
     }
 
@@ -56,6 +59,7 @@ impl Verdict {
             Self::Pass => "pass",
             Self::Vacuous => "vacuous",
             Self::ExpectationNotMet => "expectation not met",
+            Self::Survivor => "a broken controller survived",
             Self::Liveness => "liveness",
             Self::Safety => "safety",
             Self::Contract => "contract",

@@ -53,7 +53,7 @@ impl Engine {
 #[derive(Debug, Parser)]
 #[command(name = "keyway", version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 as expected, 2 bad input, 10 safety, 11 liveness, 12 contract, 13 expectation not met, \
-14 panic, 15 stuck, 16 non-determinism, 17 vacuous.")]
+14 panic, 15 stuck, 16 non-determinism, 17 vacuous, 18 a broken controller survived.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

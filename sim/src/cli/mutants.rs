@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 /// Where the scenarios of this repository lie.
 const SCENARIOS: &str = "scenarios";
 
-/// Hunts them all; a survivor is an expectation that was not met.
+/// Hunts them all; a survivor has a verdict of its own.
 pub fn mutants(arguments: &Mutants) -> Verdict {
     let stories = match stories(arguments) {
         Ok(stories) => stories,
@@ -34,7 +34,7 @@ pub fn mutants(arguments: &Mutants) -> Verdict {
     }
     let text = if arguments.json { serde_json::to_string(&board).unwrap_or_default() } else { board.to_string() };
     say(&(text + "\n"));
-    if board.survivors().is_empty() { Verdict::Pass } else { Verdict::ExpectationNotMet }
+    if board.survivors().is_empty() { Verdict::Pass } else { Verdict::Survivor }
 }
 
 fn stories(arguments: &Mutants) -> Result<Vec<Plan>, Refused> {

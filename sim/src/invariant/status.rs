@@ -286,6 +286,9 @@ impl Transitions {
             (Some(Status::Set), Some(Status::Unset)) if !after.is_some_and(|record| record.is_external_modification_allowed) => {
                 Some("only T26 leads from set to unset, where external changes are allowed")
             }
+            (Some(Status::Set), Some(Status::Setting)) if Self::is_put_back(before, after) => {
+                Some("T25 and T26 leave what others did as it is, where external changes are allowed")
+            }
             (Some(Status::Set), None) => Some("a code that is set goes through removing"),
             (Some(Status::Set), _) => None,
             (Some(Status::Removing), Some(Status::Set)) => Some("removing never becomes set"),
@@ -293,6 +296,15 @@ impl Transitions {
             (Some(Status::Removing), _) => None,
             (Some(Status::Unknown), _) => None,
         }
+    }
+
+    /// Whether a code that others may change is set once more although its owner asked for nothing new (T11 shows in the record). A linked code
+    /// keeps its PIN even so (`IN-01`).
+    fn is_put_back(before: Option<&Record>, after: Option<&Record>) -> bool {
+        let asked = |record: &Record| (record.code, record.window(), record.name.clone());
+        let (Some(before), Some(after)) = (before, after) else { return false };
+        let is_allowed = before.is_external_modification_allowed && after.is_external_modification_allowed;
+        is_allowed && after.common_code_key.is_none() && asked(before) == asked(after)
     }
 
     fn unmanaged_fault(before: Option<&Record>, after: Option<&Record>) -> Option<&'static str> {
@@ -676,6 +688,27 @@ mod tests {
         let window = story.window(DAY_MS, 2 * DAY_MS);
         story.code(CLOUD, "1234", Some(window), Status::Setting);
         story.must_break("I-STA-07");
+    }
+
+    #[test]
+    fn what_others_may_change_is_not_put_back() {
+        let mut story = story();
+        let window = story.window(-HOUR_MS, DAY_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
+        story.change(id, |record| record.is_external_modification_allowed = true);
+        story.must_hold();
+        story.change(id, |record| record.status = Status::Setting);
+        story.must_break("I-STA-08");
+    }
+
+    #[test]
+    fn what_its_owner_changes_is_set_again() {
+        let mut story = story();
+        let window = story.window(-HOUR_MS, DAY_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
+        story.change(id, |record| record.is_external_modification_allowed = true);
+        story.change(id, |record| (record.name, record.status) = (Some("guest".to_owned()), Status::Setting));
+        story.must_hold();
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Broken controllers that decide wrongly: the reference with one or two of its decisions replaced.
 
 use keyway_core::config::PolicyConstants;
-use keyway_core::platform::Policy;
+use keyway_core::platform::{Honest, Policy};
 use keyway_core::port::Reason;
-use keyway_core::time::{MINUTE_MS, Timestamp, Window};
+use keyway_core::time::{DAY_MS, MINUTE_MS, Timestamp, Window};
 
 macro_rules! deciders {
     ($($(#[$doc:meta])* $name:ident { $($decision:tt)* })*) => {
@@ -18,17 +18,6 @@ macro_rules! deciders {
 }
 
 deciders! {
-    /// `F-01`, naive: a server error is a refusal, and what is found afterwards is somebody else's.
-    BelievesServerErrors {
-        fn server_error_is_refusal(&self) -> bool {
-            true
-        }
-
-        fn adopts_own_entry_after_ambiguity(&self) -> bool {
-            false
-        }
-    }
-
     /// `F-02`, naive: writes the same again after every empty read and every refusal, without a pause that grows.
     WritesAgain {
         fn absences_that_suspect_a_twin(&self) -> u32 {
@@ -45,20 +34,6 @@ deciders! {
 
         fn retry_delay_ms(&self, _: u32, _: bool, _: u64, constants: &PolicyConstants) -> i64 {
             constants.retry_base_ms
-        }
-    }
-
-    /// `F-04`, naive: something lies in the planned slot, so the write was done.
-    TakesOccupancyForSuccess {
-        fn occupied_slot_is_proof(&self) -> bool {
-            true
-        }
-    }
-
-    /// `F-18`, naive: nothing is known of the locks after a restart, so everything is written again.
-    ForgetsConfirmations {
-        fn trusts_confirmations_after_restart(&self) -> bool {
-            false
         }
     }
 
@@ -83,23 +58,9 @@ deciders! {
         }
     }
 
-    /// Any read counts, however old.
-    TrustsOldReads {
-        fn read_may_overturn(&self, _: Timestamp, _: Timestamp, _: i64, _: bool) -> bool {
-            true
-        }
-    }
-
     /// Answers the caller before the promise is on the disk.
     AnswersBeforeSaving {
         fn saves_before_reply(&self) -> bool {
-            false
-        }
-    }
-
-    /// Sends a command before the intent is on the disk.
-    SendsBeforeSaving {
-        fn saves_before_command(&self) -> bool {
             false
         }
     }
@@ -122,13 +83,6 @@ deciders! {
     WritesIntoFullLocks {
         fn writes_beyond_capacity(&self) -> bool {
             true
-        }
-    }
-
-    /// Takes a slot of which it knows nothing for a free one.
-    TakesUnknownSlots {
-        fn lowest_free_slot_excludes_unknown(&self) -> bool {
-            false
         }
     }
 
@@ -188,10 +142,38 @@ deciders! {
         }
     }
 
-    /// Leaves the end of a natively scheduled code to the lock.
-    LeavesExpiredCodes {
-        fn erases_at_end_on_native(&self) -> bool {
+    /// Some failures in a row, and it never tries again.
+    GivesUp {
+        fn retry_delay_ms(&self, failures: u32, is_long: bool, jitter: u64, constants: &PolicyConstants) -> i64 {
+            if failures >= 4 { 365 * DAY_MS } else { Honest.retry_delay_ms(failures, is_long, jitter, constants) }
+        }
+    }
+
+    /// Sends writes down a path that it shows as broken.
+    WritesOnBrokenPaths {
+        fn writes_while_path_error(&self) -> bool {
+            true
+        }
+    }
+
+    /// What is gone is forgotten, also where it may come back.
+    ForgetsTombstones {
+        fn retains_tombstone_until_absent(&self) -> bool {
             false
+        }
+    }
+
+    /// Fights with another writer as fast as it can.
+    NeverYields {
+        fn is_fight(&self, _: usize) -> bool {
+            false
+        }
+    }
+
+    /// A read that was under way when the confirmation came tells of what was before, and is believed.
+    TrustsOldReads {
+        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
+            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms, is_fresh)
         }
     }
 
@@ -200,6 +182,13 @@ deciders! {
         fn window_to_store(&self, window: Window, _: Timestamp, _: i64) -> Window {
             let ends_at = window.ends_at.floor_to(30 * MINUTE_MS);
             if ends_at > window.starts_at { Window { ends_at, ..window } } else { window }
+        }
+    }
+
+    /// A refused write is tried again after a quarter of an hour, whatever refused it.
+    WaitsAfterRefusals {
+        fn retry_delay_ms(&self, _: u32, _: bool, _: u64, constants: &PolicyConstants) -> i64 {
+            constants.retry_cap_ms
         }
     }
 }

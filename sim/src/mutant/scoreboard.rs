@@ -100,7 +100,9 @@ pub fn scoreboard(budget: Budget, scenarios: &[Plan], progress: &(dyn Fn(&Row) +
 
 fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan]) -> Row {
     let mut stories = Hunt::new(mutant);
-    let by_scenario = scenarios.iter().find_map(|plan| stories.try_plan(plan));
+    // The case that a naive controller is named after must tell; no other story can tell for it.
+    let of_case = |plan: &&Plan| mutant.naive_of.is_none() || mutant.is_naive_in(plan);
+    let by_scenario = scenarios.iter().filter(of_case).find_map(|plan| stories.try_plan(plan));
     let mut sweep = Hunt::new(mutant);
     let mut by_sweep = None;
     for seed in 0..budget.seeds {
@@ -165,19 +167,21 @@ fn is_broken_by_reference(plan: &Plan, id: &str) -> bool {
 
 impl fmt::Display for Scoreboard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<29} {:<31} {:<10} {:<8} {:>5} {:>8}", "mutant", "scenario", "by sweep", "seed", "runs", "cpu")?;
+        let (ids, by) = ("caught by", "first caught by");
+        writeln!(f, "{:<29} {ids:<10} {:<37} {by:<15} {:>5} {:>5} {:>9}", "mutant", "in the scenario", "seed", "runs", "cpu")?;
+        writeln!(f, "{:<29} {:<10} {:<37} {:<15}", "", "", "", "the sweep alone")?;
         for row in &self.rows {
-            let story = row.by_scenario.as_ref().map_or_else(|| "-".to_owned(), |caught| format!("{} {}", caught.id, caught.plan));
-            let story: String = story.chars().take(31).collect();
             let case = row.naive_of.map_or_else(String::new, |case| format!(" {case}"));
             let name = format!("{}{case}", row.mutant);
+            let (id, story) = row.by_scenario.as_ref().map_or(("-", "-"), |caught| (&caught.id, &caught.plan));
+            let story: String = story.chars().take(37).collect();
+            write!(f, "{name:<29} {id:<10} {story:<37} ")?;
             match &row.by_sweep {
-                Some(caught) => {
-                    let seed = caught.plan.trim_start_matches("seed-");
-                    let (id, runs, ms) = (&caught.id, caught.runs, caught.cpu_ms);
-                    writeln!(f, "{name:<29} {story:<31} {id:<10} {seed:<8} {runs:>5} {ms:>5} ms")?;
+                Some(Caught { plan, id, runs, cpu_ms }) => {
+                    let seed = plan.trim_start_matches("seed-");
+                    writeln!(f, "{id:<15} {seed:>5} {runs:>5} {cpu_ms:>6} ms")?;
                 }
-                None => writeln!(f, "{name:<29} {story:<31} SURVIVED after {} seeds; saw {}", row.seeds_run, seen(&row.seen_else))?,
+                None => writeln!(f, "SURVIVED after {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
             }
         }
         let (caught, all) = (self.rows.len() - self.survivors().len(), self.rows.len());
@@ -186,5 +190,5 @@ impl fmt::Display for Scoreboard {
 }
 
 fn seen(ids: &[String]) -> String {
-    if ids.is_empty() { "nothing".to_owned() } else { ids.iter().take(3).cloned().collect::<Vec<_>>().join(", ") }
+    ids.first().map_or_else(|| "saw nothing".to_owned(), |id| format!("saw {id}"))
 }

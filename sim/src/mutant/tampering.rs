@@ -9,15 +9,18 @@ use keyway_core::config::Config;
 use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
 use keyway_core::draw::mix;
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, EventId, Key};
+use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, Epoch, EventId, Key, Slot, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::platform::{Policy, Reference};
-use keyway_core::port::{Answer, Command, Item, Op};
+use keyway_core::port::{Answer, Command, DeviceInfo, Item, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::request::{Request, Response};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 
 /// What stands between the reference and the world. Everything passes through unchanged unless said otherwise.
 pub trait Tamper: Default + 'static {
+    /// What a restart found on the disk.
+    fn found(&mut self, _saved: &[u8]) {}
+
     /// The controller was started.
     fn started(&mut self, _is_restart: bool, _inner: &dyn Controller) {}
 
@@ -65,6 +68,9 @@ impl<T: Tamper> Controllers for Tampered<T> {
     fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
         let inner = Reference { policy: self.policy }.start(now, config, durable);
         let mut tamper = T::default();
+        if let Some(saved) = durable {
+            tamper.found(saved);
+        }
         tamper.started(durable.is_some(), inner.as_ref());
         Box::new(Between { inner, tamper })
     }
@@ -104,6 +110,106 @@ impl<T: Tamper> Controller for Between<T> {
 
     fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
         self.inner.device(id).map(|view| self.tamper.device(view))
+    }
+}
+
+/// `F-01`, naive: a server error says what it says, which is that the write was refused.
+#[derive(Debug, Default)]
+pub struct BelievesServerErrors {
+    creations: BTreeSet<CommandId>,
+}
+
+impl Tamper for BelievesServerErrors {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        if let Input::Answer { command_id, answer: answer @ Answer::ServerError { .. } } = input
+            && self.creations.contains(command_id)
+        {
+            *answer = Answer::Refused(Reason::StartInPast);
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let creations = commands(outputs).filter(|command| matches!(command.op, Op::CreateEntry { .. }));
+        self.creations.extend(creations.map(|command| command.command_id));
+    }
+}
+
+/// `F-04`, naive: something came into the planned slot, so that was our write.
+#[derive(Debug, Default)]
+pub struct TakesOccupancyForSuccess {
+    open: BTreeMap<CommandId, (Option<VendorDevice>, Place)>,
+    done: Vec<CommandId>,
+}
+
+impl Tamper for TakesOccupancyForSuccess {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        match input {
+            Input::Answer { command_id, answer } if answer.is_closing() => drop(self.open.remove(command_id)),
+            Input::Notice(Notice { device, news: News::EntryAdded(place), .. }) => {
+                let (done, place) = (&mut self.done, *place);
+                done.extend(self.open.iter().filter(|(_, (on, planned))| on == device && *planned == place).map(|(command, _)| *command));
+                self.open.retain(|command, _| !done.contains(command));
+            }
+            _ => {}
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for command in commands(outputs) {
+            if let Op::SetSlot { slot, .. } = command.op {
+                self.open.insert(command.command_id, (command.device, Place::Slot(slot)));
+            }
+        }
+    }
+
+    fn aside(&mut self) -> Option<Input> {
+        self.done.pop().map(|command_id| Input::Answer { command_id, answer: Answer::Done { handle: None } })
+    }
+}
+
+/// `F-18`, naive: what was confirmed is held in memory only, so a restart writes it once more, to be sure.
+#[derive(Debug, Default)]
+pub struct ForgetsConfirmations {
+    forgotten: Vec<(VendorDevice, Epoch, CodeId, Op)>,
+}
+
+impl ForgetsConfirmations {
+    /// The write that would bring about again what a saved code says of the lock.
+    fn write_again(code: &serde_json::Value) -> Option<(CodeId, Op)> {
+        let record = &code["record"];
+        if record["status"] != "set" || record["is_managed"] != true {
+            return None;
+        }
+        let id = serde_json::from_value(record["access_code_id"].clone()).ok()?;
+        let Place::Slot(slot) = serde_json::from_value(code["held"]["place"].clone()).ok()? else { return None };
+        let pin = serde_json::from_value(code["held"]["pin"].clone()).ok()?;
+        Some((id, Op::SetSlot { slot, pin, name: code["display"].as_str()?.into() }))
+    }
+}
+
+impl Tamper for ForgetsConfirmations {
+    fn found(&mut self, saved: &[u8]) {
+        let state: serde_json::Value = serde_json::from_slice(saved).unwrap_or_default();
+        for device in state["devices"].as_array().into_iter().flatten() {
+            let info: Option<DeviceInfo> = serde_json::from_value(device["info"].clone()).ok();
+            let codes = device["codes"].as_array().into_iter().flatten().filter_map(Self::write_again);
+            let writes = codes.filter_map(|(code, op)| info.as_ref().map(|info| (info.device, info.epoch, code, op)));
+            self.forgotten.extend(writes);
+        }
+    }
+
+    fn outputs(&mut self, now: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let of = |device: VendorDevice| commands(outputs).find(|command| command.device == Some(device)).map(|command| command.account);
+        let ready: Vec<_> = self.forgotten.extract_if(.., |(device, ..)| of(*device).is_some()).collect();
+        for (n, (device, epoch, code, op)) in (0..).zip(ready) {
+            let Some(account) = commands(outputs).find(|command| command.device == Some(device)).map(|command| command.account) else {
+                continue;
+            };
+            // Ids of a range that the reference never uses.
+            let command_id = CommandId((1 << 51) | ((now.0 as u64) << 8) | n);
+            let (device, for_code, key) = (Some(device), Some(code), Key(command_id.0));
+            outputs.push(Output::Command(Command { command_id, key, account, device, epoch, for_code, op }));
+        }
     }
 }
 
@@ -210,32 +316,20 @@ impl Tamper for KeepsWarningsQuiet {
     }
 }
 
-/// Saves every half minute at most; what falls in between waits.
+/// Sends its commands first and saves then, in steps that promise nothing to a caller.
 #[derive(Debug, Default)]
-pub struct SavesSeldom {
-    next_at: Option<Timestamp>,
-    waiting: Option<Vec<u8>>,
-}
+pub struct SendsBeforeSaving;
 
-/// The time between two saves of [`SavesSeldom`].
-const SAVE_PERIOD_MS: i64 = 30 * SECOND_MS;
-
-impl Tamper for SavesSeldom {
-    fn outputs(&mut self, now: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
-        let may_save = self.next_at.is_none_or(|at| at <= now);
-        let mut saves = outputs.extract_if(.., |output| matches!(output, Output::Save(_))).collect::<Vec<_>>();
-        if let Some(Output::Save(bytes)) = saves.pop() {
-            self.waiting = Some(bytes);
+impl Tamper for SendsBeforeSaving {
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let save = outputs.iter().position(|output| matches!(output, Output::Save(_)));
+        let last = outputs.iter().rposition(|output| matches!(output, Output::Command(command) if command.op.is_mutating()));
+        let promises = outputs.iter().any(|output| matches!(output, Output::Reply { .. }));
+        if let (Some(save), Some(last), false) = (save, last, promises)
+            && save < last
+        {
+            outputs[save..=last].rotate_left(1);
         }
-        if may_save && let Some(bytes) = self.waiting.take() {
-            self.next_at = Some(now + SAVE_PERIOD_MS);
-            let replies = outputs.iter().position(|output| matches!(output, Output::Reply { .. } | Output::Command(_)));
-            outputs.insert(replies.unwrap_or(outputs.len()), Output::Save(bytes));
-        }
-    }
-
-    fn deadline(&self, own: Option<Timestamp>) -> Option<Timestamp> {
-        own.into_iter().chain(self.next_at.filter(|_| self.waiting.is_some())).min()
     }
 }
 
@@ -490,6 +584,103 @@ impl Tamper for IgnoresClockChanges {
                 *window = Some(sent);
             }
         }
+    }
+}
+
+/// When it looks for a free slot, one that shows no PIN is free.
+#[derive(Debug, Default)]
+pub struct TakesBlankSlots {
+    written: BTreeSet<(Option<VendorDevice>, Slot)>,
+    scouts: BTreeSet<CommandId>,
+}
+
+impl Tamper for TakesBlankSlots {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        let Input::Answer { command_id, answer: Answer::Slot(content) } = input else { return };
+        if let SlotContent::Occupied(item) = content
+            && self.scouts.remove(command_id)
+            && !matches!(item.pin, ShownPin::Shown(_))
+        {
+            *content = SlotContent::Free { filler: None };
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for command in commands(outputs) {
+            match command.op {
+                Op::SetSlot { slot, .. } => drop(self.written.insert((command.device, slot))),
+                Op::ReadSlot { slot, .. } if !self.written.contains(&(command.device, slot)) => {
+                    self.scouts.insert(command.command_id);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Asks the vendor for the codes of today, so that an entry whose time is over looks gone.
+#[derive(Debug, Default)]
+pub struct OverlooksExpiredEntries;
+
+impl Tamper for OverlooksExpiredEntries {
+    fn input(&mut self, now: Timestamp, input: &mut Input) {
+        let is_over = |item: &Item| item.window.is_some_and(|window| window.ends_at <= now);
+        let Input::Answer { answer, .. } = input else { return };
+        match answer {
+            Answer::Entries { items, .. } if items.iter().any(is_over) => {
+                *items = items.iter().filter(|item| !is_over(item)).cloned().collect();
+            }
+            Answer::Entry(item) if is_over(item) => *answer = Answer::NotFound,
+            _ => {}
+        }
+    }
+}
+
+/// One worker for all locks: it turns to the next lock when nothing is open on the one before.
+#[derive(Debug, Default)]
+pub struct WorksOneByOne {
+    at: Option<VendorDevice>,
+    open: BTreeSet<CommandId>,
+    queue: VecDeque<Command>,
+}
+
+impl Tamper for WorksOneByOne {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        if let Input::Answer { command_id, answer } = input
+            && answer.is_closing()
+        {
+            self.open.remove(command_id);
+        }
+        let mutating = |output: &mut Output| matches!(output, Output::Command(command) if command.op.is_mutating());
+        self.queue.extend(outputs.extract_if(.., mutating).filter_map(|output| match output {
+            Output::Command(command) => Some(command),
+            _ => None,
+        }));
+        while let Some(command) = self.queue.pop_front_if(|next| self.open.is_empty() || next.device == self.at) {
+            self.at = command.device;
+            self.open.insert(command.command_id);
+            outputs.push(Output::Command(command));
+        }
+    }
+}
+
+/// Takes the first listing that comes for the one that it asked for first, as if the vendors answered in order.
+#[derive(Debug, Default)]
+pub struct ExpectsAnswersInOrder(VecDeque<CommandId>);
+
+impl Tamper for ExpectsAnswersInOrder {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        if let Input::Answer { command_id, .. } = input
+            && self.0.contains(command_id)
+            && let Some(first) = self.0.pop_front()
+        {
+            *command_id = first;
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        let listings = commands(outputs).filter(|command| matches!(command.op, Op::ListEntries { .. }));
+        self.0.extend(listings.map(|command| command.command_id));
     }
 }
 
