@@ -109,10 +109,10 @@ impl Platform {
         true
     }
 
-    /// `R-59`: owners' codes that are due and find the lock full get the places of pooled backups, the newest first.
-    pub(super) fn make_room(&mut self, device: u32) {
+    /// `R-59`: owners' codes that are due and find the lock full get the places of pooled backups, the newest first. Returns whether each gets one.
+    pub(super) fn make_room(&mut self, device: u32) -> bool {
         if !self.policy.guests_outrank_backups() {
-            return;
+            return false;
         }
         let now = self.now;
         let state = self.device(device);
@@ -120,11 +120,13 @@ impl Platform {
         let leaving = state.codes.iter().filter(|code| code.goal == Goal::End && code.may_be_on_lock()).count();
         let victims: Vec<u64> =
             state.codes.iter().rev().filter(|code| is_pooled(code)).take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();
+        let is_enough = leaving + victims.len() >= waiting;
         for n in victims {
             // T15, T16.
             self.device_mut(device).is_refill_blocked = true;
             self.begin_removal(At { device, n }, Goal::End);
         }
+        is_enough
     }
 
     /// Brings availability and the error of the empty pool in line with the backups (`R-35`, `I-ERR-14`).

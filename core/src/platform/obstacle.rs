@@ -97,10 +97,10 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
+            Obstacle::Full if self.make_room(at.device) => {}
             Obstacle::Full => {
                 self.show(at, Symptom::Full);
                 self.fail_to_set(at);
-                self.make_room(at.device);
             }
             Obstacle::Unfit(reason) => {
                 if reason == Reason::BadLength {

@@ -11,7 +11,7 @@ use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{DuplicatePolicy, Profile, ReadBack};
 
 use super::commands::{Sent, is_fresh, target};
-use super::{CodeIx, Goal, History, Intent};
+use super::{CodeIx, Goal, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -227,10 +227,9 @@ impl History {
         matches!(profile.read_back, ReadBack::Exact | ReadBack::ExactLoaded)
     }
 
-    /// Whether a code's entry can be known again after a join: its PIN is shown, and was asked for.
+    /// Whether a code's entry can be known again after a join: reads show its PIN, and it was the code's.
     fn is_proven_by_pin(&self, lock: Lock, code: CodeIx, entry: Pin) -> bool {
-        let was_asked = |intent: &Intent| matches!(intent.goal, Goal::Present { pin, .. } if pin == Some(entry));
-        Self::proves_by_pin(&self.lock(lock).facts.profile) && self.code(code).intents.iter().any(was_asked)
+        Self::proves_by_pin(&self.lock(lock).facts.profile) && self.code(code).pins.contains(&entry)
     }
 
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {

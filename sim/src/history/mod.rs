@@ -56,6 +56,8 @@ pub struct Code {
     pub status_since: Timestamp,
     /// What was asked for it, oldest first, without what is no longer lawful.
     pub intents: Vec<Intent>,
+    /// Every PIN that its record showed.
+    pub pins: Vec<Pin>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -782,6 +784,9 @@ impl History {
                 code.last_transition = transition(from, to);
             }
         }
+        if let Some(pin) = code.record.as_ref().and_then(|record| record.code).filter(|pin| !code.pins.contains(pin)) {
+            code.pins.push(pin);
+        }
         if to.is_none() && is_transition {
             code.is_gone_for_good = true;
             if !is_saved {
@@ -1052,6 +1057,7 @@ impl Code {
             was_recorded: false,
             status_since: Timestamp::MIN,
             intents: Vec::new(),
+            pins: Vec::new(),
             version: 0,
             prefers_native: true,
             was_switched: false,
