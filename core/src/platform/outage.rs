@@ -11,6 +11,7 @@ use super::step::At;
 use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
 use crate::port::DeviceInfo;
+use crate::time::Timestamp;
 use crate::vendor::ReadBack;
 
 impl Platform {
@@ -203,6 +204,10 @@ impl Platform {
             if resets && let Some(held) = code.held.take() {
                 let confirmed_at = held.confirmed_at;
                 remember(&mut code.past, held, confirmed_at);
+            }
+            for past in &mut code.past {
+                // Whatever a read of the new incarnation shows is newer than that.
+                past.confirmed_at = Timestamp::MIN;
             }
             if is_hidden {
                 // A name that outlived a reset proves nothing: only a readable PIN would (R-57, P-14).

@@ -170,6 +170,7 @@ impl Platform {
             (Family::ById, Some(held)) if !in_place => return self.erase(at, held.place),
             (Family::ById, Some(held)) => self.replace_op(at, wanted, &held)?,
             (Family::ById, None) => self.create_op(at, wanted),
+            (Family::BySlot, Some(held)) if self.is_in_its_own_way(at, &held, wanted) => return self.erase(at, held.place),
             (Family::BySlot, held) => {
                 let slot = match held.map(|held| held.place) {
                     Some(Place::Slot(slot)) => slot,
@@ -179,6 +180,13 @@ impl Platform {
             }
         };
         self.send_when_called(at, op)
+    }
+
+    /// Whether a write over an own entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
+    fn is_in_its_own_way(&self, at: At, held: &Held, wanted: &Content) -> bool {
+        let may_be_twin = held.pin.is_none_or(|pin| pin == wanted.pin);
+        let is_useless = !held.is_enabled || held.pin.is_none();
+        self.code(at).retry.failures > 0 && may_be_twin && is_useless
     }
 
     fn create_op(&mut self, at: At, wanted: &Content) -> Op {

@@ -182,6 +182,10 @@ impl Platform {
                 self.vary_display(at);
                 self.attempt_failed(at, closed_at, 0);
             }
+            Doubt::PinTaken if self.is_own_twin(at) => {
+                self.keep_stored_name(at);
+                self.attempt_failed(at, closed_at, 0);
+            }
             Doubt::PinTaken => self.on_told_twin(at),
         }
         self.again(at);
@@ -195,6 +199,22 @@ impl Platform {
         let place = write.place().unwrap_or(Place::Handle(Handle(0)));
         let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, confirmed_at: now };
         remember(&mut self.code_mut(at).past, attempt, now);
+    }
+
+    /// Whether the twin may be the code's own entry (`own_slot_is_twin`, `F-18`): then the entry has to go before the PIN is accepted again.
+    fn is_own_twin(&self, at: At) -> bool {
+        let code = self.code(at);
+        code.goal == Goal::Hold && code.held.as_ref().is_some_and(|held| held.pin.is_none() || held.pin == code.record.code)
+    }
+
+    /// An entry that differs in its name alone serves as it is (`R-64` a).
+    fn keep_stored_name(&mut self, at: At) {
+        let code = self.code_mut(at);
+        let Some(held) = &code.held else { return };
+        let serves = held.is_enabled && held.pin == code.record.code && held.window == code.stored_window();
+        if let Some(name) = held.name.clone().filter(|_| serves) {
+            code.display = name;
+        }
     }
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.

@@ -86,6 +86,8 @@ pub struct Last {
     pub op: Op,
     /// The wish it served.
     pub version: u32,
+    /// When it was sent.
+    pub at: Timestamp,
     /// How it ended.
     pub closing: Closing,
     /// Whether it is settled.
@@ -273,7 +275,7 @@ impl History {
             state.work.unsettled += 1;
             state.work.attempt(now, &command.op);
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
-            state.before_last = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
+            state.before_last = state.work.last.replace(Last { id, key, op, version, at: now, closing: Closing::Open, is_settled: false });
             self.touch_code(code);
         }
     }

@@ -232,6 +232,17 @@ impl History {
         Self::proves_by_pin(&self.lock(lock).facts.profile) && self.code(code).pins.contains(&entry)
     }
 
+    /// Whether an entry that came back, and whose PIN no read shows, may be older than the incarnation: its name is not the last that was sent in it.
+    fn is_from_before(&self, lock: Lock, code: CodeIx, entry: &TrueEntry) -> bool {
+        let state = self.lock(lock);
+        let is_last = |op: &Op| match op {
+            Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } => *name == entry.name,
+            _ => false,
+        };
+        let last = self.code(code).work.last.as_ref().filter(|last| state.joined_at.is_none_or(|joined_at| last.at >= joined_at));
+        state.joined_at.is_some() && !last.is_some_and(|last| is_last(&last.op))
+    }
+
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
         match change {
             Change::Stored { place, entry } => self.put(now, lock, *place, entry, cause),
@@ -333,8 +344,9 @@ impl History {
             let is_left_behind = self.lock(lock).joined_at == Some(now)
                 || before.is_some_and(|before| before.code.is_none() && before.entry.origin == entry.origin);
             let code = self.intern(id);
+            let is_same = before.is_some_and(|before| before.code == Some(code));
             let is_proven = cause != Cause::World || self.is_proven_by_pin(lock, code, entry.pin);
-            return (is_proven || !is_left_behind).then_some(code);
+            return (is_proven || !(is_left_behind || (!is_same && self.is_from_before(lock, code, entry)))).then_some(code);
         }
         if entry.origin == Origin::Reserved || cause == Cause::Beginning {
             return None;

@@ -693,9 +693,9 @@ impl History {
         (self.is_real_step, self.is_up) = (false, true);
         self.restarts += u32::from(restart);
         self.started_at = Some(now);
-        for n in 0..self.locks.len() {
-            self.retire_all(Lock(n as u32), now);
-            self.locks[n].disturbed_at = now;
+        // Nobody could do anything while the controller was down: its time begins now.
+        for lock in &mut self.locks {
+            lock.disturbed_at = now;
         }
         for n in 0..self.codes.len() {
             self.touch_code(CodeIx(n as u32));

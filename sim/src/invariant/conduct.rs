@@ -62,7 +62,12 @@ impl Quiet {
                 let version = history.sent(id).map(|sent| sent.version);
                 version.map_or(stored.since < intent.asked_at, |version| version < history.code(code).version)
             }
-            Cause::World | Cause::Beginning => false,
+            // What the world moved keeps the name that it was written with.
+            Cause::World => {
+                let record = history.code(code).record.as_deref();
+                record.and_then(|record| record.name.as_deref()).is_some_and(|name| name != &*stored.entry.name)
+            }
+            Cause::Beginning => false,
         })
     }
 
