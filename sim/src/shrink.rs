@@ -306,3 +306,99 @@ fn plain_names(tree: &Value) -> BTreeMap<String, String> {
     };
     numbered.into_iter().filter_map(plainer).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::plan_of_seed;
+    use crate::mutant::mutant;
+    use crate::plan::Action;
+    use crate::run::{Options, run};
+    use crate::verdict::Verdict;
+
+    const AMPLE: Budget = Budget { runs: 2_000, time: Duration::from_secs(600) };
+
+    /// What a broken controller breaks.
+    fn broken(plan: &Plan) -> Option<Finding> {
+        let mutant = mutant("counts-pins").expect("a mutant of ours");
+        run(plan, mutant.controllers().as_ref(), Options::default()).finding
+    }
+
+    /// A guest's code among many others, on three locks, with trouble that has no part in it.
+    fn long_story() -> Plan {
+        let text = r#"{
+            "name": "long", "horizon": "9h", "entropy": 7, "noise_seed": 11,
+            "accounts": [{ "name": "acct1", "vendor": "generic_cloud", "rate_per_minute": 60 }],
+            "devices": [
+                { "name": "L1", "account": "acct1", "schedules": false },
+                { "name": "L2", "vendor": "generic_slot" },
+                { "name": "L3", "account": "acct1", "schedules": false, "memory": [{ "pin": "2580" }, { "owner": "C0" }] }
+            ],
+            "steps": [
+                { "at": "+1m3s", "repeat": { "times": 9, "every": "10m" }, "do": { "create": { "code": "C1{i}", "on": "L1", "pin": "712{i}" } } },
+                { "at": "+5m", "repeat": { "times": 9, "every": "10m" }, "do": { "create": { "code": "C2{i}", "on": "L2" } } },
+                { "at": "+2h7m9s", "do": { "create": { "code": "guest", "on": "L3", "pin": "004711", "starts": "+2h10m", "ends": "+4h20m17s" } } },
+                { "at": "+3h", "repeat": { "times": 9, "every": "10m" }, "do": { "delete": "C2{i}" } }
+            ],
+            "faults": [
+                { "quirk": "link_loses_answer", "on": "L1", "from": "+1h", "until": "+2h", "one_in": 3 },
+                { "quirk": "cloud_down", "on": "acct1", "from": "+20m", "until": "+1h" }
+            ],
+            "crashes": [{ "when": { "in_call": { "step": 3, "outputs": 2 } }, "down": "10s" }]
+        }"#;
+        scenario::parse("long", text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_long_story_becomes_a_short_one_with_the_same_finding() {
+        let long = long_story();
+        let shrunk = shrink(&long, AMPLE, &broken, &mut |_, _| ()).unwrap();
+        assert_eq!(shrunk.finding.fingerprint, broken(&long).unwrap().fingerprint);
+        assert_eq!(broken(&shrunk.plan), Some(shrunk.finding.clone()));
+        assert!(shrunk.is_finished && shrunk.elements_before > 35, "{shrunk:#?}");
+        // A lock, and the code whose zeros are lost.
+        let steps: Vec<_> = shrunk.plan.steps.iter().map(|step| &step.action).collect();
+        assert!(matches!(steps[..], [Action::Create(_)]) && shrunk.elements == 2, "{:#?}", shrunk.plan);
+        assert_eq!(scenario::parse("shrunk", &scenario::to_text(&shrunk.plan)).unwrap(), [shrunk.plan]);
+    }
+
+    #[test]
+    fn the_same_story_shrinks_to_the_same() {
+        let shrunk = [(); 2].map(|()| shrink(&long_story(), AMPLE, &broken, &mut |_, _| ()).unwrap());
+        assert_eq!((&shrunk[0].plan, shrunk[0].runs), (&shrunk[1].plan, shrunk[1].runs));
+    }
+
+    #[test]
+    fn nothing_found_is_nothing_to_shrink() {
+        assert!(shrink(&plan_of_seed(3), AMPLE, &|_| None, &mut |_, _| ()).is_none());
+    }
+
+    #[test]
+    fn a_budget_ends_it_with_what_it_has() {
+        let shrunk = shrink(&long_story(), Budget { runs: 6, ..AMPLE }, &broken, &mut |_, _| ()).unwrap();
+        assert!(shrunk.runs == 6 && !shrunk.is_finished && shrunk.elements < shrunk.elements_before, "{shrunk:#?}");
+        assert!(broken(&shrunk.plan).is_some());
+        let hasty = shrink(&long_story(), Budget { time: Duration::ZERO, ..AMPLE }, &broken, &mut |_, _| ()).unwrap();
+        assert_eq!((hasty.runs, hasty.plan), (1, long_story()));
+    }
+
+    /// What a plan says of something, as a finding.
+    fn seen(is_seen: bool) -> Option<Finding> {
+        is_seen.then(|| Finding { verdict: Verdict::Safety, violations: Vec::new(), fingerprint: "seen".to_owned() })
+    }
+
+    #[test]
+    fn of_any_plan_that_is_left_which_is_looked_for() {
+        let deletes = |plan: &Plan| seen(plan.steps.iter().any(|step| matches!(step.action, Action::Delete(_))));
+        let crashes = |plan: &Plan| seen(!plan.crashes.is_empty());
+        for seed in 0..30 {
+            let plan = plan_of_seed(seed);
+            // A lock, its code or the entry that it has from the start, and the deletion.
+            let deleting = shrink(&plan, AMPLE, &deletes, &mut |_, _| ());
+            assert!(deleting.is_none_or(|shrunk| shrunk.elements == 3 && shrunk.plan.horizon.0 == MINUTE_MS), "seed {seed}");
+            // A crash may need a call to happen in.
+            let crashing = shrink(&plan, AMPLE, &crashes, &mut |_, _| ());
+            assert!(crashing.is_none_or(|shrunk| shrunk.elements <= 4), "seed {seed}");
+        }
+    }
+}

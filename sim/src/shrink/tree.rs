@@ -178,3 +178,58 @@ fn sweep(value: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn tree() -> Value {
+        json!({
+            "devices": [{ "name": "L1", "memory": [{ "owner": "A" }] }, { "name": "L2" }],
+            "steps": [
+                { "at": "+1m", "do": { "create": { "code": "B", "on": "L2" } } },
+                { "at": "+2m", "do": { "delete": "A" } },
+                { "at": "+3m", "do": { "pull_backup": { "of": "B", "as": "C" } } },
+                { "at": "+4m", "do": { "delete": "C" } }
+            ],
+            "crashes": [{ "when": { "in_call": { "step": 1 } } }, { "when": { "after_reply": { "step": 3 } } }],
+            "expect": { "end": { "codes": { "A": "gone", "B": "set", "C": "gone" } } }
+        })
+    }
+
+    fn without(at: &str) -> Value {
+        edited(&tree(), [&vec![(at.to_owned(), Value::Null)]])
+    }
+
+    #[test]
+    fn what_names_the_gone_goes_too() {
+        let left = without("/devices/1");
+        assert_eq!(declared(&left), ["L1", "A"]);
+        assert_eq!(left["steps"], json!([{ "at": "+2m", "do": { "delete": "A" } }]));
+        assert_eq!(left["expect"], json!({ "end": { "codes": { "A": "gone" } } }));
+        assert_eq!(edited(&tree(), []), tree());
+    }
+
+    #[test]
+    fn a_crash_follows_its_step() {
+        let points = |tree: &Value| list(tree, "crashes").map(|crash| crash["when"].clone()).collect::<Vec<_>>();
+        assert_eq!(points(&without("/devices/1")), [json!({ "in_call": { "step": 0 } })]);
+        assert_eq!(points(&without("/steps/1")), [json!({ "after_reply": { "step": 2 } })]);
+        assert_eq!(points(&without("/steps/0")), [json!({ "in_call": { "step": 0 } })]);
+    }
+
+    #[test]
+    fn names_change_wherever_they_stand() {
+        let names = BTreeMap::from([("A".to_owned(), "guest".to_owned())]);
+        let text = renamed(&tree(), &names).to_string();
+        assert!(text.matches("guest").count() == 3 && !text.contains("\"A\""), "{text}");
+    }
+
+    #[test]
+    fn places_with_odd_names_are_found_again() {
+        let tree = json!({ "expect": { "codes": { "a~b": "set" } } });
+        assert!(places(&tree).iter().all(|(at, value)| tree.pointer(at) == Some(*value)));
+    }
+}
