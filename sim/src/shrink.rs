@@ -150,8 +150,8 @@ impl Shrinker<'_> {
         let horizon_ms = self.plan.horizon.0;
         let found_ms = self.finding.violations.first().map_or(horizon_ms, |violation| violation.at - self.plan.start.0);
         let last_ms = self.times().iter().filter(|(at, _)| is_moment(at)).map(|(_, ms)| *ms).max().unwrap_or(0);
-        let mut nearer: Vec<i64> = [found_ms, last_ms, horizon_ms / 4, horizon_ms / 2, horizon_ms / 4 * 3].to_vec();
-        nearer.iter_mut().for_each(|ms| *ms = (ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS);
+        let nearer = [found_ms, last_ms, horizon_ms / 4, horizon_ms / 2, horizon_ms / 4 * 3];
+        let mut nearer = nearer.map(|ms| (ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS).to_vec();
         nearer.retain(|ms| (MINUTE_MS..horizon_ms).contains(ms));
         nearer.sort_unstable();
         for ms in nearer {
@@ -316,7 +316,7 @@ mod tests {
     use crate::run::{Options, run};
     use crate::verdict::Verdict;
 
-    const AMPLE: Budget = Budget { runs: 2_000, time: Duration::from_secs(600) };
+    const AMPLE: Budget = Budget { runs: 2_000, time: Duration::from_mins(10) };
 
     /// What a broken controller breaks.
     fn broken(plan: &Plan) -> Option<Finding> {

@@ -587,7 +587,9 @@ mod tests {
     fn medians_are_lower_medians() {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.median(), 0);
-        [5, 1, 9, 7].into_iter().for_each(|value| histogram.add(value));
+        for value in [5, 1, 9, 7] {
+            histogram.add(value);
+        }
         assert_eq!(histogram.median(), 5);
         histogram.add(9);
         assert_eq!(histogram.median(), 7);

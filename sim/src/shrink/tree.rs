@@ -108,19 +108,21 @@ pub fn edited<'a>(base: &Value, edits: impl IntoIterator<Item = &'a Edit>) -> Va
         match tree.pointer_mut(parent) {
             Some(Value::Object(fields)) => drop(fields.insert(step.replace("~1", "/").replace("~0", "~"), to.clone())),
             Some(Value::Array(list)) => {
-                step.parse().ok().and_then(|n: usize| list.get_mut(n)).into_iter().for_each(|place| *place = to.clone())
+                if let Some(place) = step.parse().ok().and_then(|n: usize| list.get_mut(n)) {
+                    *place = to.clone();
+                }
             }
             _ => {}
         }
     }
-    let before = declared(base);
+    let names = declared(base);
     // What names something that is gone goes too, and may have declared a name itself.
     loop {
         let left = declared(&tree);
-        let lost: BTreeSet<&String> = before.iter().filter(|name| !left.contains(name)).collect();
-        let places_before = tree.clone();
+        let lost: BTreeSet<&String> = names.iter().filter(|name| !left.contains(name)).collect();
+        let before = tree.clone();
         forget(&mut tree, &lost);
-        if tree == places_before {
+        if tree == before {
             break;
         }
     }
@@ -134,11 +136,11 @@ fn forget(value: &mut Value, lost: &BTreeSet<&String>) -> bool {
     match value {
         Value::String(name) => lost.contains(name),
         Value::Array(list) => {
-            list.iter_mut().for_each(|element| {
+            for element in list {
                 if forget(element, lost) {
-                    *element = Value::Null
+                    *element = Value::Null;
                 }
-            });
+            }
             false
         }
         Value::Object(fields) => {
