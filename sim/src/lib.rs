@@ -21,6 +21,7 @@ pub mod request;
 pub mod run;
 pub mod scenario;
 pub mod setup;
+pub mod shrink;
 pub mod simulation;
 pub mod sweep;
 pub mod trace;

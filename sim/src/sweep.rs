@@ -238,16 +238,23 @@ impl Tally {
 fn run_seed(seed: u64, controllers: &dyn Controllers) -> (Option<Plan>, Result<Outcome, Finding>) {
     let plan = match hushed(|| plan_of_seed(seed)) {
         Ok(plan) => plan,
-        Err(words) => return (None, Err(harness_panic(seed, Timestamp::MIN, &words))),
+        Err(words) => return (None, Err(harness_panic(Timestamp::MIN, &words))),
     };
     let result = hushed(|| run(&plan, controllers, Options::default()));
-    let result = result.map_err(|words| harness_panic(seed, plan.start.0, &words));
+    let result = result.map_err(|words| harness_panic(plan.start.0, &words));
     (Some(plan), result)
 }
 
-fn harness_panic(seed: u64, at: Timestamp, words: &LastWords) -> Finding {
-    let violation =
-        Violation { id: "harness".into(), at, what: format!("the harness panicked at seed {seed}: {words}"), roles: String::new() };
+/// What a run finds, be it a panic of the harness itself.
+pub(crate) fn finding(plan: &Plan, run: impl FnOnce(&Plan) -> Outcome) -> Option<Finding> {
+    match hushed(|| run(plan)) {
+        Ok(outcome) => outcome.finding,
+        Err(words) => Some(harness_panic(plan.start.0, &words)),
+    }
+}
+
+fn harness_panic(at: Timestamp, words: &LastWords) -> Finding {
+    let violation = Violation { id: "harness".into(), at, what: format!("the harness panicked: {words}"), roles: String::new() };
     let fingerprint = format!("{}|harness|{}", Verdict::Panic, words.place);
     Finding { verdict: Verdict::Panic, violations: vec![violation], fingerprint }
 }
@@ -258,7 +265,7 @@ fn compare(plan: &Plan, first: &Outcome, controllers: &dyn Controllers) -> Optio
     let second = match again(Options::default()) {
         Ok(second) if second.hash == first.hash => return None,
         Ok(second) => second,
-        Err(words) => return Some(harness_panic(0, plan.start.0, &words)),
+        Err(words) => return Some(harness_panic(plan.start.0, &words)),
     };
     let logged = Options { keep_log: true, ..Options::default() };
     let what = match (again(logged), again(logged)) {

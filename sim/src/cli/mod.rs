@@ -17,6 +17,7 @@ mod explain;
 mod mutants;
 mod progress;
 mod run;
+mod shrink;
 mod sweep;
 mod target;
 
@@ -76,6 +77,10 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     /// Run the plans of many seeds
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..20000")]
     Sweep(Sweep),
+    /// Make a failing story small: leave out and round off what its finding does not need
+    #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
+keyway shrink story.json --runs 5000 --seconds 60 -o small.json")]
+    Shrink(Shrink),
     /// Run deliberately broken controllers, and print what catches them
     #[command(after_help = "Example:\n  keyway mutants scenarios")]
     Mutants(Mutants),
@@ -123,6 +128,22 @@ pub struct Sweep {
     pub json: bool,
 }
 
+/// Arguments of `keyway shrink`.
+#[derive(Args, Clone, Debug)]
+pub struct Shrink {
+    /// A scenario file; of several stories in it, the first one that fails
+    pub file: PathBuf,
+    /// Plans that may be run
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub runs: u64,
+    /// Seconds that it may take
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub seconds: u64,
+    /// Where the small story is written; otherwise beside FILE, with `-small` after its name
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Arguments of `keyway mutants`.
 #[derive(Args, Clone, Debug)]
 pub struct Mutants {
@@ -159,6 +180,7 @@ pub fn main(engine: Engine) -> ExitCode {
             Ok(Verdict::Pass)
         }
         Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
+        Command::Shrink(arguments) => shrink::shrink(engine, &arguments),
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
         Command::Explain { word } => explain::explain(&word).map(|text| {
             say(&text);

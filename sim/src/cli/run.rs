@@ -144,7 +144,7 @@ fn keep(plan: &Plan, path: &Path) -> Result<(), Refused> {
     scenario::write(path, &scenario::to_text(plan)).map_err(|wrong| unwritten(path, &wrong))
 }
 
-fn unwritten(path: &Path, wrong: &std::io::Error) -> Refused {
+pub(super) fn unwritten(path: &Path, wrong: &std::io::Error) -> Refused {
     Refused::Word { message: format!("{}: can't be written: {wrong}", path.display()), help: None }
 }
 
