@@ -85,6 +85,7 @@ impl Platform {
             state.is_refill_blocked = false;
             self.unblock(device);
         }
+        self.reconsider_refusal(device);
         self.refresh_conditions(device);
         self.stir(device);
     }

@@ -149,6 +149,9 @@ impl Platform {
             }
             self.caches[device as usize].recover_from = Some(self.now);
             self.wake_device(device, Some(self.now));
+            if self.device(device).refusal.is_some() {
+                self.want_condition(device, self.now);
+            }
         }
         for account in 0..self.state.accounts.len() as u32 {
             self.wake_account(account, Some(self.now));

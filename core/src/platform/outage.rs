@@ -207,7 +207,7 @@ impl Platform {
             }
             for past in &mut code.past {
                 // Whatever a read of the new incarnation shows is newer than that.
-                past.confirmed_at = Timestamp::MIN;
+                past.confirmed_at = Timestamp(0);
             }
             if is_hidden {
                 // A name that outlived a reset proves nothing: only a readable PIN would (R-57, P-14).

@@ -467,12 +467,13 @@ impl History {
         breaks || self.has_twin(lock, code, pin)
     }
 
-    /// Whether an entry that is not the code's own has its PIN, on a lock that minds.
+    /// Whether an entry that is not the code's own has its PIN, on a lock that minds or where reads show it: then the controller must not send it (`I-DEV-01`).
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
         let minds = state.facts.profile.duplicate != DuplicatePolicy::Accept;
-        minds && state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code))
+        let is_minded = |stored: &Stored| minds || (!stored.entry.hidden && Self::proves_by_pin(&state.facts.profile));
+        state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code) && is_minded(stored))
     }
 
     /// What the controller learns from a write or an erasure that was done.
