@@ -111,6 +111,10 @@ impl Platform {
             code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);
+        } else if self.code(at).told.set || self.code(at).told.scheduled {
+            // T23 to T27: an old state of it is there, or something of it was changed.
+            let is_changed = self.code(at).held.is_some();
+            self.on_reversal(at, is_changed, is_changed);
         } else {
             let code = self.code_mut(at);
             code.record.is_scheduled_on_device = false;
@@ -198,7 +202,9 @@ impl Platform {
             let deadline = self.code(at).passing.restart_deadline;
             let code = self.code_mut(at);
             code.block = None;
-            code.retry = Retry::default();
+            if !code.is_in_fight {
+                code.retry = Retry::default();
+            }
             code.passing = Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {

@@ -86,8 +86,6 @@ pub struct Last {
     pub op: Op,
     /// The wish it served.
     pub version: u32,
-    /// When it was sent.
-    pub at: Timestamp,
     /// How it ended.
     pub closing: Closing,
     /// Whether it is settled.
@@ -274,8 +272,14 @@ impl History {
             state.lock = state.lock.or(lock);
             state.work.unsettled += 1;
             state.work.attempt(now, &command.op);
+            if let Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } = &command.op {
+                let sent = (command.epoch, name.clone());
+                if !state.names.contains(&sent) {
+                    state.names.push(sent);
+                }
+            }
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
-            state.before_last = state.work.last.replace(Last { id, key, op, version, at: now, closing: Closing::Open, is_settled: false });
+            state.before_last = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
             self.touch_code(code);
         }
     }

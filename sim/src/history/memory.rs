@@ -232,15 +232,11 @@ impl History {
         Self::proves_by_pin(&self.lock(lock).facts.profile) && self.code(code).pins.contains(&entry)
     }
 
-    /// Whether an entry that came back, and whose PIN no read shows, may be older than the incarnation: its name is not the last that was sent in it.
+    /// Whether an entry that came back, and whose PIN no read shows, may be older than the incarnation: nothing of its name was sent in it.
     fn is_from_before(&self, lock: Lock, code: CodeIx, entry: &TrueEntry) -> bool {
         let state = self.lock(lock);
-        let is_last = |op: &Op| match op {
-            Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } => *name == entry.name,
-            _ => false,
-        };
-        let last = self.code(code).work.last.as_ref().filter(|last| state.joined_at.is_none_or(|joined_at| last.at >= joined_at));
-        state.joined_at.is_some() && !last.is_some_and(|last| is_last(&last.op))
+        let is_it = |(epoch, name): &(Epoch, Name)| *epoch == state.epoch && *name == entry.name;
+        state.joined_at.is_some() && !self.code(code).names.iter().any(is_it)
     }
 
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
@@ -346,6 +342,11 @@ impl History {
             let code = self.intern(id);
             let is_same = before.is_some_and(|before| before.code == Some(code));
             let is_proven = cause != Cause::World || self.is_proven_by_pin(lock, code, entry.pin);
+            // Of a code that is gone, and neither its PIN nor its name is to be seen: reads show somebody's entry.
+            let profile = &self.lock(lock).facts.profile;
+            if !is_proven && self.code(code).record.is_none() && (Self::proves_by_pin(profile) || !profile.shows_names) {
+                return None;
+            }
             return (is_proven || !(is_left_behind || (!is_same && self.is_from_before(lock, code, entry)))).then_some(code);
         }
         if entry.origin == Origin::Reserved || cause == Cause::Beginning {

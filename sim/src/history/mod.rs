@@ -10,7 +10,7 @@ use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, VendorDevice, WorkspaceId};
 use keyway_core::pin::{Lengths, Pin};
-use keyway_core::port::{Command, Place};
+use keyway_core::port::{Command, Name, Place};
 use keyway_core::problem::{ErrorCode, ErrorEntry};
 use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::{MINUTE_MS, Timestamp};
@@ -58,6 +58,8 @@ pub struct Code {
     pub intents: Vec<Intent>,
     /// Every PIN that its record showed.
     pub pins: Vec<Pin>,
+    /// Every name that was sent for it, with the incarnation of its lock.
+    pub names: Vec<(Epoch, Name)>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -1058,6 +1060,7 @@ impl Code {
             status_since: Timestamp::MIN,
             intents: Vec::new(),
             pins: Vec::new(),
+            names: Vec::new(),
             version: 0,
             prefers_native: true,
             was_switched: false,
