@@ -67,7 +67,10 @@ impl History {
     pub fn code_quiet_since(&self, code: CodeIx) -> Option<Timestamp> {
         let state = self.code(code);
         let quiet = self.quiet_since(state.lock?)?;
-        (!state.is_hindered).then(|| quiet.max(state.free_since))
+        // A tenth for jitter.
+        let retry_ms = self.policy().refused_retry_ms;
+        let told_until = state.work.told_twin_at.map_or(Timestamp::MIN, |told_at| told_at + retry_ms + retry_ms / 10);
+        (!state.is_hindered && told_until <= self.now()).then(|| quiet.max(state.free_since).max(told_until))
     }
 
     /// `B_CMD`, by the longest backlog since `since`.

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::likeness::hides_pin;
+use super::likeness::{hides_pin, rounds_to};
 use super::listing::remember;
 use super::reading::Evidence;
 use super::state::{Code, Goal, Held, Retry, Told};
@@ -97,10 +97,17 @@ impl Platform {
         if code.record.common_code_key.is_some() && has_other_pin {
             return false;
         }
+        let is_same_window = held.as_ref().is_some_and(|held| rounds_to(held.window, code.stored_window(), self.profile(at.device)));
         let code = self.code_mut(at);
         code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
-        if let Some(held) = held.filter(|held| held.is_enabled) {
+        if let Some(mut held) = held.filter(|held| held.is_enabled) {
+            if is_same_window {
+                // What the lock rounded nobody changed.
+                held.window = code.stored_window();
+            }
+            code.held = Some(held.clone());
             adopt_values(code, &held, now);
+            self.forward_end(at);
         } else {
             code.goal = Goal::Yield;
             code.record.status = Status::Unset;

@@ -318,14 +318,13 @@ impl Platform {
         // a code that is stored keeps its kind of schedule.
         let keeps_kind = is_stored && was_time_bound;
         code.is_native = change.window.is_some() && if keeps_kind { code.is_native } else { change.prefers_native && has_schedules };
-        let ends = code.record.pulled_backup_access_code_id.zip(code.record.ends_at);
-        if let Some((backup, ends_at)) = ends {
-            self.move_end_of(backup, ends_at);
-        }
+        self.forward_end(at);
     }
 
-    /// `R-37`.
-    fn move_end_of(&mut self, backup: CodeId, ends_at: Timestamp) {
+    /// `R-37`: a pulled backup ends with its original.
+    pub(super) fn forward_end(&mut self, at: At) {
+        let record = &self.code(at).record;
+        let Some((backup, ends_at)) = record.pulled_backup_access_code_id.zip(record.ends_at) else { return };
         let Some(at) = self.index.get(&backup).copied().filter(|_| self.policy.forwards_end_to_pulled_backup()) else { return };
         let code = self.code(at);
         if code.goal == Goal::Hold && code.record.ends_at != Some(ends_at) {

@@ -8,7 +8,7 @@ use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
 use crate::time::{MINUTE_MS, SECOND_MS};
-use crate::vendor::Ack;
+use crate::vendor::{Ack, DuplicatePolicy};
 
 impl Platform {
     /// A notice is a hint to read, and proof only where `P-12` says so.
@@ -128,7 +128,8 @@ impl Platform {
         };
         let Some(n) = self.device(device).codes.iter().find(is_meant).map(|code| code.n) else { return };
         let at = At { device, n };
-        if self.profile(device).ack != Ack::Nothing {
+        let profile = self.profile(device);
+        if profile.ack != Ack::Nothing && profile.duplicate != DuplicatePolicy::Notify {
             return;
         }
         let doubt = if is_duplicate { Doubt::PinTaken } else { Doubt::Unclear };

@@ -113,6 +113,8 @@ pub struct Work {
     kinds: [Option<OpKind>; 2],
     /// When a twin was first named since the last change of cause, with nothing of the code unsettled.
     pub twin_at: Option<Timestamp>,
+    /// When it was last told that its PIN is taken, whatever came since: without a sign it need not ask again before the time of `R-54`.
+    pub told_twin_at: Option<Timestamp>,
     /// Attempts since then.
     pub attempts_at_twin: u32,
     /// When a proof that the goal is in memory was last delivered.
@@ -142,6 +144,7 @@ impl Work {
             attempts: 0,
             kinds: [None; 2],
             twin_at: None,
+            told_twin_at: None,
             attempts_at_twin: 0,
             confirmed_at: None,
             absent_at: None,
@@ -188,13 +191,19 @@ impl Work {
         self.failing_since = self.failing_since.or(Some(now));
         self.is_twin = matches!(closing, Closing::Refused(Reason::PinTaken) | Closing::MaybeDuplicate);
         self.is_refused_for_good = matches!(closing, Closing::Refused(reason) if reason.is_permanent());
-        if closing == Closing::Refused(Reason::PinTaken) && self.unsettled == 0 && self.twin_at.is_none() {
+        if closing != Closing::Refused(Reason::PinTaken) {
+            // Nobody was told anything this time: `R-03` says when to try again.
+            (self.twin_at, self.attempts_at_twin) = (None, 0);
+            return;
+        }
+        self.told_twin_at = Some(now);
+        if self.unsettled == 0 && self.twin_at.is_none() {
             (self.twin_at, self.attempts_at_twin) = (Some(now), 0);
         }
     }
 
     pub(super) fn succeed(&mut self, now: Timestamp) {
-        (self.failing_since, self.is_twin, self.is_refused_for_good) = (None, false, false);
+        (self.failing_since, self.is_twin, self.is_refused_for_good, self.told_twin_at) = (None, false, false, None);
         self.change_cause(now);
     }
 

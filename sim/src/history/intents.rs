@@ -129,10 +129,15 @@ impl History {
     pub(super) fn ask(&mut self, code: CodeIx, goal: Goal, why: Why, now: Timestamp) {
         self.retire(code, now);
         let due_at = self.due_at(code, goal, now);
+        let is_other = self.goal(code).is_none_or(|intent| intent.goal != goal);
         let state = &mut self.codes[code.0 as usize];
+        if is_other {
+            state.work.told_twin_at = None;
+        }
         state.intents.push(Intent { goal, why, asked_at: now, due_at, is_retired: false });
         state.version += 1;
         state.work.begin_anew(now);
+        self.weigh_hindrance(now, code);
         self.touch_code(code);
     }
 

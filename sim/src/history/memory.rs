@@ -392,7 +392,7 @@ impl History {
             Cause::Command(id) => {
                 let is_late = self.sent(id).is_none_or(|sent| sent.closed_at.is_some());
                 let is_doubled = self.entries(code).any(|(_, stored)| stored.cause == cause);
-                (self.is_resident(code) && (is_late || is_doubled)).then_some(now)
+                ((is_gone || self.is_resident(code)) && (is_late || is_doubled)).then_some(now)
             }
         }
     }
