@@ -101,7 +101,10 @@ impl Platform {
         code.has_trace = true;
         let before = code.held.take();
         code.held = Some(match (&write.op, before) {
-            (Op::SetSchedule { window, .. }, Some(held)) => Held { window: *window, confirmed_at: now, ..held },
+            (Op::SetSchedule { window, .. }, Some(held)) => {
+                remember(&mut code.past, held.clone(), now);
+                Held { window: *window, confirmed_at: now, ..held }
+            }
             (_, before) => {
                 if let Some(held) = before {
                     remember(&mut code.past, held, now);

@@ -291,7 +291,9 @@ impl Platform {
             self.renew_if_shown(at, is_pin_changed);
         }
         self.emit(at, EventType::Changed);
-        if is_window_changed || is_pin_changed || is_name_changed {
+        // Whatever the owner says ends the rest that others brought about (EO-13).
+        let was_at_rest = self.code(at).goal == Goal::Yield;
+        if is_window_changed || is_pin_changed || is_name_changed || was_at_rest {
             self.start_change(at);
         }
         self.again(at);

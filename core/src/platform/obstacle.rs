@@ -2,7 +2,7 @@
 
 use super::Platform;
 use super::likeness::Content;
-use super::state::{Block, Goal, Retry};
+use super::state::{Block, Code, Goal, Retry};
 use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
@@ -68,6 +68,13 @@ impl Platform {
         ours.sum::<usize>() as u32 + strangers.count() as u32
     }
 
+    /// Whether a place counts as taken only by a write that is not settled.
+    fn is_still_filling(&self, device: u32) -> bool {
+        let is_adding = |code: &Code| code.held.is_none() && code.write.as_ref().is_some_and(|write| write.content().is_some());
+        let adding = self.device(device).codes.iter().filter(|code| is_adding(code)).count() as u32;
+        self.entries_known(device) - adding < self.capacity(device)
+    }
+
     fn is_being_written(&self, device: u32, place: Place) -> bool {
         self.device(device).codes.iter().any(|code| code.write.as_ref().is_some_and(|write| write.place() == Some(place)))
     }
@@ -98,6 +105,10 @@ impl Platform {
                 self.fail_to_set(at);
             }
             Obstacle::Full if self.make_room(at.device) => {}
+            Obstacle::Full if self.is_still_filling(at.device) => {
+                // Whether the last place is taken shows when that write is settled.
+                self.caches[at.device as usize].waiting.insert(at.n);
+            }
             Obstacle::Full => {
                 self.show(at, Symptom::Full);
                 self.fail_to_set(at);

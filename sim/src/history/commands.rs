@@ -6,6 +6,7 @@ use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, 
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
+use super::memory::{Known, Whose};
 use super::{CodeIx, History};
 use crate::occurrence::Lock;
 
@@ -382,6 +383,11 @@ impl History {
             Closing::Done => self.learn_done(now, lock, sent, answer),
             Closing::Refused(reason) => self.learn_refusal(lock, sent, reason),
             Closing::Open | Closing::NotApplied | Closing::Ambiguous | Closing::MaybeDuplicate => {}
+        }
+        if *answer == Answer::NotFound
+            && let Some(place) = target(&sent.command.op)
+        {
+            self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
         }
         let Some(code) = sent.code else { return };
         if closing == Closing::Done {

@@ -36,6 +36,13 @@ impl History {
         self.step.events.iter().any(is_it) || (!self.is_real_step && self.cut.events.iter().any(is_it))
     }
 
+    /// Whether it was told in this step that others changed or removed a code.
+    #[must_use]
+    pub fn was_told_lost(&self, code: CodeIx) -> bool {
+        let id = self.code(code).id;
+        self.has_emitted(id, EventType::ModifiedExternalToSeam) || self.has_emitted(id, EventType::DeletedExternalToSeam)
+    }
+
     /// The call that was under way when the controller died last.
     pub fn unanswered(&self) -> Option<&Request> {
         self.calls.get(&self.cut.call?).map(|call| &call.request)

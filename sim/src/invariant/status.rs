@@ -289,6 +289,8 @@ impl Transitions {
             (Some(Status::Set), Some(Status::Setting)) if Self::is_put_back(before, after) => {
                 Some("T25 and T26 leave what others did as it is, where external changes are allowed")
             }
+            // What was lost needs no removing any more.
+            (Some(Status::Set), None) if history.was_told_lost(code) => None,
             (Some(Status::Set), None) => Some("a code that is set goes through removing"),
             (Some(Status::Set), _) => None,
             (Some(Status::Removing), Some(Status::Set)) => Some("removing never becomes set"),

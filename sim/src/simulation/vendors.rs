@@ -170,8 +170,10 @@ impl<'a> Simulation<'a> {
             if self.noise.draw(Stream::Strike, entity, kind, nth).is_multiple_of(one_in) {
                 self.struck[index] += 1;
                 self.mark(quirk.name());
-                if let Some(lock) = lock {
-                    self.disturb(lock);
+                match lock {
+                    Some(lock) => self.disturb(lock),
+                    // A call that names no lock: all may hang on its answer.
+                    None => (0..self.setup.facts.locks.len()).for_each(|n| self.see(&Occurrence::Disturbed { lock: Lock(n as u32) })),
                 }
                 return Some(fault);
             }
