@@ -174,7 +174,6 @@ impl Platform {
 
     /// T40, `R-57`: every place and handle is void, no command of the old incarnation will run, and inventory comes before any write.
     pub(super) fn on_new_incarnation(&mut self, device: u32, info: DeviceInfo) {
-        let errors_before = self.device(device).errors.clone();
         self.end_unmanaged(device);
         if !self.device(device).is_removed {
             self.device_mut(device).is_removed = true;
@@ -225,12 +224,6 @@ impl Platform {
         }
         self.learn_rate(device);
         self.refresh_conditions(device);
-        // What stood before and stands again in the same step never went.
-        for error in &mut self.device_mut(device).errors {
-            if let Some(known) = errors_before.iter().find(|known| known.error_code == error.error_code) {
-                error.created_at = known.created_at;
-            }
-        }
         self.begin_recovery(device);
     }
 

@@ -216,6 +216,13 @@ impl Platform {
     /// Ends the step: events, announcements, one save, replies, mutating commands, reads.
     pub(super) fn flush(&mut self, out: &mut Outputs) {
         let step = core::mem::take(&mut self.step);
+        for (device, before) in &step.devices_before {
+            // What stood before and stands again after the step never went.
+            for error in &mut self.state.devices[*device as usize].errors {
+                let known = before.iter().flat_map(|before| &before.errors).find(|known| known.error_code == error.error_code);
+                error.created_at = known.map_or(error.created_at, |known| known.created_at);
+            }
+        }
         let save_late = !self.policy.saves_before_reply();
         let has_news = step.is_changed;
         step.events.into_iter().for_each(|event| out.push(Output::Event(event)));
