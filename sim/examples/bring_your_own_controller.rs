@@ -1,9 +1,13 @@
 //! A small controller of your own under test: it programs codes on one kind of lock and believes every answer.
 //!
 //! `cargo run --example bring_your_own_controller` runs it through two stories: one without trouble, and one in
-//! which the cloud stores a code and then answers with an error.
+//! which the cloud stores a code and then answers with an error. The second fails: it prints the page that says why
+//! and keeps the story in `keyway-findings`. With arguments it is the `keyway` program around this controller:
+//! `cargo run --example bring_your_own_controller -- shrink keyway-findings/two-guests.json`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
 
 use keyway_core::access_code::{AccessCodeView, DeviceRecord, DeviceView, Record, Status, Type};
 use keyway_core::config::Config;
@@ -14,8 +18,13 @@ use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, Epoch, EventId, Ke
 use keyway_core::port::{Answer, Command, DeviceInfo, Op};
 use keyway_core::request::{Refusal, Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
+use keyway_sim::cli::{self, Engine};
 use keyway_sim::plan::Plan;
-use keyway_sim::run::{Options, run};
+use keyway_sim::report::Look;
+use keyway_sim::report::page::Failure;
+use keyway_sim::run::{Options, Outcome, run};
+use keyway_sim::scenario::{to_text, write};
+use keyway_sim::verdict::Verdict;
 
 /// Makes [`Trusting`] controllers. It keeps nothing over a restart.
 struct Trustings;
@@ -201,16 +210,23 @@ fn story(faults: &str) -> Plan {
     serde_json::from_str(&text).expect("a valid plan")
 }
 
-fn main() {
+fn main() -> ExitCode {
+    if std::env::args().len() > 1 {
+        let run_one: fn(&Plan, Options) -> Outcome = |plan, options| run(plan, &Trustings, options);
+        return cli::main(Engine { run: Some(run_one), ..Engine::default() });
+    }
     let trouble = r#"{ "quirk": "cloud_fails_after_storing", "commands": ["create_entry"], "code": "B", "from": "+29m" }"#;
     for (title, faults) in [("without trouble", ""), ("with a cloud that fails after storing", trouble)] {
-        let outcome = run(&story(faults), &Trustings, Options { keep_log: true, ..Options::default() });
+        let plan = story(faults);
+        let outcome = run(&plan, &Trustings, Options { keep_log: true, ..Options::default() });
         println!("{title}: {} after {} steps", outcome.verdict, outcome.figures.steps);
-        for violation in outcome.finding.iter().flat_map(|finding| &finding.violations) {
-            println!("  {}: {}", violation.id, violation.what);
-        }
-        for (at, occurrence) in outcome.log.iter().filter(|_| std::env::args().any(|argument| argument == "--log")) {
-            println!("  {at} {occurrence:?}");
+        if outcome.verdict != Verdict::Pass {
+            let file = Path::new("keyway-findings/two-guests.json");
+            write(file, &to_text(&plan)).expect("the folder can be written to");
+            let replay = format!("cargo run --example bring_your_own_controller -- run {}", file.display());
+            let page = Failure { plan: &plan, outcome: &outcome, replay: &replay, files: &[file.to_owned()] }.page(Look::of_stdout());
+            println!("\n{page}");
         }
     }
+    ExitCode::SUCCESS
 }
