@@ -93,6 +93,10 @@ impl Platform {
         if !is_pooled(code) || code.held.is_some() || code.write.is_some() {
             return false;
         }
+        if is_full && code.retry.not_before.is_some_and(|not_before| not_before > self.now) {
+            // The lock calls a place taken that it shows free: a new backup would only start the same refusals again (`R-03`).
+            return true;
+        }
         if is_full {
             self.device_mut(at.device).is_refill_blocked = true;
             self.begin_removal(at, Goal::End);

@@ -23,7 +23,7 @@ const OUTPUTS_A_STEP_MAX: usize = 20_000;
 /// Steps at one instant beyond this are a loop.
 const STEPS_AN_INSTANT_MAX: u32 = 20_000;
 /// Steps in all beyond this, per virtual hour, are a flood.
-const STEPS_AN_HOUR_MAX: u64 = 50_000;
+const STEPS_AN_HOUR_MAX: u64 = 5_000;
 
 impl Simulation<'_> {
     pub(super) fn start_controller(&mut self, restart: bool) {
