@@ -111,7 +111,7 @@ impl Platform {
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled: true, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled: true, is_edited: false, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;

@@ -43,7 +43,8 @@ impl Platform {
         let state = self.device(device);
         let is_coming = |code: &&Code| {
             let is_absent = code.held.is_none() && code.write.is_none();
-            is_absent && code.record.is_managed && !code.is_gone && self.is_due(code, self.now)
+            let is_returning = code.goal == Goal::Hold && code.record.status == Status::Removing;
+            is_absent && code.record.is_managed && !code.is_gone && (is_returning || self.is_due(code, self.now))
         };
         let leaves_room = self.policy.refill_leaves_room_for_owners();
         let coming = state.codes.iter().filter(is_coming).filter(|code| code.record.is_backup || leaves_room).count();
@@ -95,6 +96,11 @@ impl Platform {
         }
         if is_full && code.retry.not_before.is_some_and(|not_before| not_before > self.now) {
             // The lock calls a place taken that it shows free: a new backup would only start the same refusals again (`R-03`).
+            return true;
+        }
+        if is_full && code.record.created_at == self.now {
+            // What others left of the room went in the very step that made the backup: nobody hears of a code without a record (`I-EVT-02`).
+            self.attempt_failed(at, self.now, 0);
             return true;
         }
         if is_full {

@@ -29,6 +29,7 @@ impl Platform {
         let was_told_removed = code.passing.told_removed_at.take().is_some();
         if let (Some(held), Some(returned)) = (&mut code.held, returned) {
             held.pin = held.pin.or(returned.pin);
+            held.is_edited = false;
         }
         if let (None, Some(before)) = (&code.held, before) {
             remember(&mut code.past, before, now);
@@ -198,6 +199,7 @@ fn as_held(item: &Item, before: Option<&Held>, is_hidden: bool, now: Timestamp) 
         window: item.window,
         name: item.name.clone(),
         is_enabled: item.enabled && item.on_lock != OnLock::No,
+        is_edited: before.is_some_and(|before| before.pin != pin && pin.is_some()),
         confirmed_at: now,
     }
 }

@@ -334,8 +334,15 @@ impl Platform {
             ShownPin::Shown(pin) => Some(pin),
             ShownPin::Masked | ShownPin::Blank => past.and_then(|past| past.pin),
         };
-        let found =
-            Held { place: item.place, pin, window: item.window, name: item.name.clone(), is_enabled: item.enabled, confirmed_at: now };
+        let found = Held {
+            place: item.place,
+            pin,
+            window: item.window,
+            name: item.name.clone(),
+            is_enabled: item.enabled,
+            is_edited: false,
+            confirmed_at: now,
+        };
         if code.held.is_none() && code.write.is_none() && !code.is_gone {
             code.held = Some(declared_as(found, code));
         } else {
@@ -412,6 +419,9 @@ fn is_same_list(left: &Arc<[Item]>, right: &Arc<[Item]>) -> bool {
 /// From then on `confirmed_at` says when it was known to be gone.
 pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
     const KEPT: usize = 4;
+    if held.is_edited {
+        return;
+    }
     past.retain(|known| (known.pin, &known.name, known.window) != (held.pin, &held.name, held.window));
     past.push(Held { confirmed_at: now, ..held });
     if past.len() > KEPT {

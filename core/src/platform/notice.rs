@@ -124,12 +124,18 @@ impl Platform {
     fn on_not_added(&mut self, device: u32, slot: Slot, is_duplicate: bool) {
         let is_meant = |code: &&Code| {
             let write = code.write.as_ref();
-            write.is_some_and(|write| write.place() == Some(Place::Slot(slot)) && write.content().is_some() && write.accepted_at.is_some())
+            write.is_some_and(|write| write.place() == Some(Place::Slot(slot)) && write.content().is_some())
         };
         let Some(n) = self.device(device).codes.iter().find(is_meant).map(|code| code.n) else { return };
         let at = At { device, n };
         let profile = self.profile(device);
         if profile.ack != Ack::Nothing && profile.duplicate != DuplicatePolicy::Notify {
+            return;
+        }
+        if self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_none()) {
+            if let Some(write) = self.code_mut(at).write.as_mut().filter(|_| is_duplicate) {
+                write.is_twin_hinted = true;
+            }
             return;
         }
         let doubt = if is_duplicate { Doubt::PinTaken } else { Doubt::Unclear };

@@ -2,6 +2,7 @@
 
 use super::Platform;
 use super::likeness::Content;
+use super::obstacle::Obstacle;
 use super::pace::Urgency;
 use super::state::{Block, Code, Doubt, Goal, Held};
 use super::step::{At, Who};
@@ -50,7 +51,9 @@ impl Platform {
             return self.erase(at, place);
         }
         if code.goal == Goal::Yield {
-            return None;
+            // What others left switched off stays; what came back since they removed it goes (T26, `I-WIN-04`).
+            let returned = code.held.as_ref().filter(|held| held.is_enabled).map(|held| held.place);
+            return returned.and_then(|place| self.erase(at, place));
         }
         match (self.wanted(code), &code.held) {
             (Some(_), Some(held)) if self.fits(code, held) => {
@@ -158,7 +161,10 @@ impl Platform {
         }
         if let Some(obstacle) = self.obstacle(at, wanted) {
             self.meet_obstacle(at, obstacle);
-            return None;
+            let is_twin = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented);
+            let stale = self.find(at)?.held.as_ref().filter(|held| is_twin && held.pin.is_some_and(|pin| pin != wanted.pin));
+            // The PIN that is asked cannot be stored; the one that is not asked any more must not go on opening (`I-WIN-01`).
+            return stale.map(|held| held.place).and_then(|place| self.erase(at, place));
         }
         self.clear_obstacle(at);
         if let Err(wait) = self.may_write(at) {

@@ -30,8 +30,9 @@ impl Platform {
         // What was switched off before the write is not what it stores.
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
         let likeness = item.filter(|_| !is_off).map_or(Likeness::Different, |item| like(item, &content, profile));
-        let is_new_to_lock =
-            code.entries().chain(&code.past).all(|past| past.pin != Some(pin) || past.name.as_ref() != Some(&content.name));
+        let is_known = |past: &Held| past.pin == Some(pin) && past.name.as_ref() == Some(&content.name);
+        let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
+        let is_new_to_lock = !is_old_state && !code.entries().chain(&code.past).any(is_known);
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         match (likeness, item) {
@@ -138,7 +139,11 @@ impl Platform {
             passing.read_failures += 1;
             return;
         }
-        self.on_no_effect(at, write, None);
+        let is_refused = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::PinTaken | Doubt::NameTaken));
+        if !is_refused && let Some(held) = self.code_mut(at).held.as_mut().filter(|held| write.place() == Some(held.place)) {
+            held.pin = None;
+        }
+        self.on_no_effect(at, write, item);
         if let Some(Place::Slot(slot)) = write.place() {
             self.code_quiet(at).passing.kept_slot = Some(slot);
         }
@@ -167,10 +172,17 @@ impl Platform {
 
     /// Reads showed that the write had no effect. What follows depends on why.
     pub(super) fn conclude(&mut self, at: At, doubt: Doubt, closed_at: Timestamp) {
-        let was_accepted = self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
+        let code = self.code(at);
+        let write = code.write.as_ref();
+        let was_accepted = write.is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
+        let is_hinted = write.is_some_and(|write| write.is_twin_hinted);
+        let is_outdated = write.and_then(Write::content).is_some_and(|(pin, ..)| code.record.code != Some(pin));
         self.remember_attempt(at);
         self.settle(at);
         match doubt {
+            // It tells nothing of the PIN that is asked by now.
+            Doubt::PinTaken if is_outdated && self.code(at).goal == Goal::Hold => {}
+            Doubt::Lost if is_hinted && !is_outdated => self.conclude_twin(at, closed_at),
             Doubt::Lost | Doubt::Unclear => {
                 if was_accepted || doubt == Doubt::Unclear {
                     self.code_mut(at).retry.absences += 1;
@@ -182,13 +194,18 @@ impl Platform {
                 self.vary_display(at);
                 self.attempt_failed(at, closed_at, 0);
             }
-            Doubt::PinTaken if self.is_own_twin(at) => {
-                self.keep_stored_name(at);
-                self.attempt_failed(at, closed_at, 0);
-            }
-            Doubt::PinTaken => self.on_told_twin(at),
+            Doubt::PinTaken => self.conclude_twin(at, closed_at),
         }
         self.again(at);
+    }
+
+    fn conclude_twin(&mut self, at: At, closed_at: Timestamp) {
+        if self.is_own_twin(at) {
+            self.keep_stored_name(at);
+            self.attempt_failed(at, closed_at, 0);
+        } else {
+            self.on_told_twin(at);
+        }
     }
 
     /// Should the entry show up after all, it is ours.
@@ -197,7 +214,7 @@ impl Platform {
         let Some(write) = self.code(at).write.as_ref() else { return };
         let Some((pin, window, name)) = write.content() else { return };
         let place = write.place().unwrap_or(Place::Handle(Handle(0)));
-        let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, confirmed_at: now };
+        let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, is_edited: false, confirmed_at: now };
         remember(&mut self.code_mut(at).past, attempt, now);
     }
 

@@ -105,6 +105,8 @@ pub(super) struct Held {
     pub window: Option<Window>,
     pub name: Option<Name>,
     pub is_enabled: bool,
+    /// Others gave it a PIN that was never the code's: should it come back, it is theirs.
+    pub is_edited: bool,
     /// When it was confirmed to be there.
     pub confirmed_at: Timestamp,
 }
@@ -120,6 +122,8 @@ pub(super) struct Write {
     pub closed: Option<Closing>,
     /// A conclusive read showed that it had no effect, before it was closed.
     pub is_without_effect: bool,
+    /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
+    pub is_twin_hinted: bool,
 }
 
 impl Write {

@@ -182,7 +182,16 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
-        code.write = Some(Write { command, key, op: op.clone(), sent_at: now, accepted_at: None, closed: None, is_without_effect: false });
+        code.write = Some(Write {
+            command,
+            key,
+            op: op.clone(),
+            sent_at: now,
+            accepted_at: None,
+            closed: None,
+            is_without_effect: false,
+            is_twin_hinted: false,
+        });
         code.passing.restart_deadline = None;
         code.passing.absent_since = None;
         code.passing.verify_at = None;

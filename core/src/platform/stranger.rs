@@ -87,6 +87,7 @@ fn describe(code: &mut Code, item: &Item, now: Timestamp) {
         window: item.window,
         name: item.name.clone(),
         is_enabled: item.enabled,
+        is_edited: false,
         confirmed_at: now,
     });
 }
