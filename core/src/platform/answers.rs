@@ -60,6 +60,18 @@ impl Platform {
         self.again(at);
     }
 
+    /// A write that reads could not decide on is answered after all (`P-01`).
+    pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
+        let Answer::Done { handle } = answer else { return };
+        let Some(write) = self.code_quiet(at).passing.undecided.take() else { return };
+        self.writes.remove(&write.command);
+        let code = self.code_mut(at);
+        if code.write.is_none() && code.unanswered.is_none() {
+            code.write = Some(write);
+            self.on_applied(at, *handle);
+        }
+    }
+
     fn on_accepted(&mut self, at: At, write: &Write) {
         if write.accepted_at.is_some() || write.closed.is_some() {
             return;
@@ -229,9 +241,6 @@ impl Platform {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
             Some(_) => {}
             None => write.closed = Some(Closing { at: now, doubt }),
-        }
-        if doubt == Doubt::Lost && write.content().is_some() {
-            code.has_trace = true;
         }
         code.passing.restart_deadline = None;
         code.passing.verify_at = Some(now);

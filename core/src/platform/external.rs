@@ -99,6 +99,7 @@ impl Platform {
             return false;
         }
         let is_same_window = held.as_ref().is_some_and(|held| rounds_to(held.window, code.stored_window(), self.profile(at.device)));
+        let schedules = self.profile(at.device).schedules;
         let code = self.code_mut(at);
         code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
         if let Some(mut held) = held.filter(|held| held.is_enabled) {
@@ -107,7 +108,7 @@ impl Platform {
                 held.window = code.stored_window();
             }
             code.held = Some(held.clone());
-            adopt_values(code, &held, now);
+            adopt_values(code, &held, schedules, now);
             self.forward_end(at);
         } else {
             code.goal = Goal::Yield;
@@ -170,14 +171,16 @@ impl Platform {
 }
 
 /// `R-30`: what others stored becomes the record's own, as far as it is shown.
-fn adopt_values(code: &mut Code, held: &Held, now: Timestamp) {
+fn adopt_values(code: &mut Code, held: &Held, schedules: bool, now: Timestamp) {
     if let Some(pin) = held.pin {
         code.record.code = Some(pin);
     }
-    if code.is_native {
+    if code.is_native || (schedules && code.window().is_none()) {
         code.set_window(held.window);
+        code.is_native = held.window.is_some();
         code.moved_window = None;
     }
+    code.record.is_scheduled_on_device = code.is_native;
     if let Some(name) = held.name.as_ref().filter(|name| **name != code.display) {
         code.record.name = Some(name.to_string());
         code.display = name.clone();

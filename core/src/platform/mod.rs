@@ -214,6 +214,8 @@ impl Platform {
             self.on_write_answer(at, &answer);
         } else if code.unanswered == Some(command_id) {
             self.on_answered(at);
+        } else if code.passing.undecided.as_ref().is_some_and(|write| write.command == command_id) {
+            self.on_late_answer(at, &answer);
         }
     }
 

@@ -143,6 +143,7 @@ impl Platform {
         if !is_refused && let Some(held) = self.code_mut(at).held.as_mut().filter(|held| write.place() == Some(held.place)) {
             held.pin = None;
         }
+        self.code_quiet(at).passing.undecided = Some(write.clone());
         self.on_no_effect(at, write, item);
         if let Some(Place::Slot(slot)) = write.place() {
             self.code_quiet(at).passing.kept_slot = Some(slot);
@@ -177,8 +178,11 @@ impl Platform {
         let was_accepted = write.is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
         let is_hinted = write.is_some_and(|write| write.is_twin_hinted);
         let is_outdated = write.and_then(Write::content).is_some_and(|(pin, ..)| code.record.code != Some(pin));
+        // It may have been on the lock for a while (EV-02); a late refusal would have told otherwise.
+        let left_a_trace = write.is_some_and(|write| write.content().is_some() && write.closed.is_some_and(|closing| closing.doubt == Doubt::Lost));
         self.remember_attempt(at);
         self.settle(at);
+        self.code_mut(at).has_trace |= left_a_trace;
         match doubt {
             // It tells nothing of the PIN that is asked by now.
             Doubt::PinTaken if is_outdated && self.code(at).goal == Goal::Hold => {}
@@ -289,9 +293,14 @@ impl Platform {
         code.passing.absent_since = None;
         code.passing.scouted = None;
         code.passing.kept_slot = None;
-        let waiting = core::mem::take(&mut self.caches[at.device as usize].waiting);
+        self.stir_waiting(at.device);
+    }
+
+    /// Those who wait for another code's write or read to this lock are looked at.
+    pub(super) fn stir_waiting(&mut self, device: u32) {
+        let waiting = core::mem::take(&mut self.caches[device as usize].waiting);
         for n in waiting {
-            self.again(At { device: at.device, n });
+            self.again(At { device, n });
         }
     }
 
@@ -299,7 +308,8 @@ impl Platform {
         let code = self.code(at);
         if let Some(write) = code.write.as_ref() {
             let command = write.command;
-            if code.unanswered != Some(command) {
+            let is_undecided = code.passing.undecided.as_ref().is_some_and(|write| write.command == command);
+            if code.unanswered != Some(command) && !is_undecided {
                 self.writes.remove(&command);
             }
             self.code_mut(at).write = None;

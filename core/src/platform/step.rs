@@ -182,6 +182,7 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
+        let superseded = code.passing.undecided.take();
         code.write = Some(Write {
             command,
             key,
@@ -196,6 +197,9 @@ impl Platform {
         code.passing.absent_since = None;
         code.passing.verify_at = None;
         self.writes.insert(command, at);
+        if let Some(superseded) = superseded {
+            self.writes.remove(&superseded.command);
+        }
         let device = self.device(at.device);
         let account = self.config.accounts[device.account as usize].account;
         let command = Command { command_id: command, key, account, device: Some(device.info.device), epoch: device.epoch(), for_code, op };

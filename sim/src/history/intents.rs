@@ -88,6 +88,9 @@ impl History {
             return true;
         }
         let Some(current) = self.goal(code) else { return true };
+        if matches!(current.goal, Goal::Present { window: Some(window), .. } if window.ends_at <= now) {
+            return true;
+        }
         let Some(quiet) = self.code_quiet_since(code) else { return true };
         let since = quiet.max(current.due_at);
         now <= since + self.b_set(code, since)

@@ -32,6 +32,8 @@ pub struct Stored {
     pub touched: Option<Touch>,
     /// From when on the time runs for the controller to clear it away: it came back by itself, or is a twin that the world made.
     pub granted_at: Option<Timestamp>,
+    /// Which wish for the code the command that stored it served; none if no command did.
+    pub version: Option<u32>,
 }
 
 /// A change by others.
@@ -284,7 +286,8 @@ impl History {
         }
         let granted_at = code.and_then(|code| self.grant(now, code, cause));
         let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
-        let stored = Stored { entry: entry.clone(), code, since: now, cause, touched, granted_at };
+        let version = if let Cause::Command(id) = cause { self.commands.get(&id).map(|sent| sent.version) } else { None };
+        let stored = Stored { entry: entry.clone(), code, since: now, cause, touched, granted_at, version };
         self.locks[lock.0 as usize].memory.insert(place, stored);
         self.locks[lock.0 as usize].picture.is_stale = true;
         if let Cause::Command(id) = cause
@@ -364,12 +367,18 @@ impl History {
         if cause != Cause::World || !Self::proves_by_pin(&self.lock(lock).facts.profile) {
             return None;
         }
+        // Entries that outlived a join: changed under their own name, renumbered, or back in an old state.
+        let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
-        let here = before.filter(|before| same(before.entry.pin, before.entry.window)).and_then(|before| before.code);
-        here.or_else(|| {
-            let is_it = |code: &CodeIx| self.code(*code).lost.iter().any(|lost| lost.at == now && same(lost.pin, lost.window));
-            self.lock(lock).codes.iter().copied().find(is_it)
-        })
+        let stays = |before: &&Stored| same(before.entry.pin, before.entry.window) || (shows_names && before.entry.name == entry.name);
+        let moved = |code: &CodeIx| self.code(*code).lost.iter().any(|lost| lost.at == now && same(lost.pin, lost.window));
+        let returned = |code: &CodeIx| {
+            let code = self.code(*code);
+            shows_names && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+        };
+        let here = before.filter(stays).and_then(|before| before.code);
+        let codes = &self.lock(lock).codes;
+        here.or_else(|| codes.iter().copied().find(moved)).or_else(|| codes.iter().copied().find(returned))
     }
 
     /// What stays unseen of a change by others after a command rewrote a part of the entry.
@@ -705,6 +714,8 @@ impl History {
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
+            // A place in doubt stays so while reads show nothing of what is in it.
+            Some(_) if shown.is_none() && item.name.is_none() && before.is_some_and(|known| known.whose == Whose::Unsure) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             None => Whose::Unsure,
         };

@@ -43,6 +43,9 @@ impl Quiet {
         if command.op.is_erasing() && now < intent.due_at && history.is_resident(code) {
             return None; // T36: it came to be there before its time.
         }
+        if command.op.is_erasing() && history.entries(code).count() > 1 {
+            return None; // I-DEV-02: one of them has to go.
+        }
         let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
         let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
         let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);
@@ -58,9 +61,8 @@ impl Quiet {
     /// Whether what lies in the lock was written for an older wish: it may differ in what memory shows only in part, such as the name.
     fn is_yet_to_be_written(history: &History, code: CodeIx, intent: &Intent) -> bool {
         history.entries(code).any(|(_, stored)| match stored.cause {
-            Cause::Command(id) => {
-                let version = history.sent(id).map(|sent| sent.version);
-                version.map_or(stored.since < intent.asked_at, |version| version < history.code(code).version)
+            Cause::Command(_) => {
+                stored.version.map_or(stored.since < intent.asked_at, |version| version < history.code(code).version)
             }
             // What the world moved keeps the name that it was written with.
             Cause::World => {
