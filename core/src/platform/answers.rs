@@ -60,15 +60,28 @@ impl Platform {
         self.again(at);
     }
 
-    /// A write that reads could not decide on is answered after all (`P-01`).
+    /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
-        let Answer::Done { handle } = answer else { return };
-        let Some(write) = self.code_quiet(at).passing.undecided.take() else { return };
-        self.writes.remove(&write.command);
-        let code = self.code_mut(at);
-        if code.write.is_none() && code.unanswered.is_none() {
-            code.write = Some(write);
-            self.on_applied(at, *handle);
+        let code = self.code(at);
+        let Some(write) = code.passing.late.clone().filter(|_| code.write.is_none()) else { return };
+        match answer {
+            // Unless a read has shown that nothing is left of it.
+            Answer::Done { handle } if !write.is_without_effect => {
+                self.code_mut(at).write = Some(write);
+                self.on_applied(at, *handle);
+            }
+            Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
+            _ => {}
+        }
+    }
+
+    /// A write that was settled is said to have met a twin.
+    pub(super) fn on_late_twin(&mut self, at: At) {
+        let (now, code) = (self.now, self.code(at));
+        let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
+        if code.write.is_none() && code.passing.late.as_ref().is_some_and(is_asked) {
+            self.code_quiet(at).passing.late = None;
+            self.conclude_twin(at, now);
         }
     }
 
@@ -100,6 +113,7 @@ impl Platform {
         let place = write.place().or(handle.map(Place::Handle));
         if write.op.is_erasing() {
             self.settle(at);
+            self.code_quiet(at).passing.late = None;
             self.on_erased(at, write.place());
             return;
         }
@@ -110,6 +124,8 @@ impl Platform {
         };
         self.settle(at);
         let code = self.code_mut(at);
+        code.passing.late = None;
+        code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
         code.held = Some(match (&write.op, before) {
@@ -134,7 +150,10 @@ impl Platform {
     pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
-                self.code_mut(at).retry = Retry::default();
+                let code = self.code_mut(at);
+                // What makes way for another write is one attempt with it.
+                let goes_on = code.goal == Goal::Hold;
+                code.retry = if goes_on { Retry { not_before: None, ..code.retry } } else { Retry::default() };
             }
             self.caches[at.device as usize].places.remove(&place);
         }
@@ -226,6 +245,8 @@ impl Platform {
             return;
         }
         self.code_mut(at).block = Some(Block::Refused(reason));
+        // What the lock demands now may be new, and may change again soon.
+        self.want_condition(at.device, self.now);
         if reason == Reason::BadLength {
             self.show(at, Symptom::BadLength);
         }

@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 impl Platform {
     /// A read that may be believed shows a confirmed entry changed or gone.
     pub(super) fn overturn(&mut self, at: At, found: Option<&Item>, evidence: Evidence) {
+        if found.is_none() && self.take_moved(at) {
+            return;
+        }
         // An old state of the entry that came back is the code's own too.
         let returned = found.and_then(|item| self.past_of(at, item)).cloned();
         let ours = found.filter(|item| self.is_still_ours(at, item) || returned.is_some()).cloned();
@@ -45,6 +48,19 @@ impl Platform {
             self.place_item(at.device, &stranger, evidence);
         }
         self.again(at);
+    }
+
+    /// The entry is not lost: the vendor has given it another handle (`R-57`).
+    fn take_moved(&mut self, at: At) -> bool {
+        let now = self.now;
+        let code = self.code_mut(at);
+        let Some(held) = &code.held else { return false };
+        let is_it = |other: &Held| (other.pin, other.window, other.is_enabled) == (held.pin, held.window, held.is_enabled);
+        let Some(position) = code.surplus.iter().position(|other| held.pin.is_some() && is_it(other)) else { return false };
+        code.held = Some(Held { confirmed_at: now, ..code.surplus.remove(position) });
+        code.passing.told_removed_at = None;
+        self.again(at);
+        true
     }
 
     /// What a loss or change means for the code, by where it stands. Its `held` is up to date.

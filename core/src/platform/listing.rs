@@ -12,7 +12,7 @@ use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
-use crate::port::{Answer, Item, Op, Place, ShownPin};
+use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
 use crate::time::Timestamp;
 use crate::vendor::{Family, ReadBack};
 
@@ -228,6 +228,11 @@ impl Platform {
         memory.has_inventory = true;
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
+        if self.device(device).capacity_met.is_some_and(|met| met < seen) {
+            // More than was known fitted in when the lock called itself full.
+            self.device_mut(device).capacity_met = Some(seen);
+        }
         let places: Vec<Place> = self.caches[device as usize].places.keys().copied().collect();
         let mut matched: BTreeSet<u64> = BTreeSet::new();
         for place in &places {
@@ -431,7 +436,8 @@ pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
 
 /// What was found equals what is wanted up to what the lock rounds: then it is kept in the words of the record.
 fn declared_as(found: Held, code: &Code) -> Held {
-    let past = code.past.iter().rfind(|past| past.pin == found.pin);
+    let is_it = |past: &&Held| past.pin == found.pin;
+    let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
     match past {
         Some(past) => Held { name: past.name.clone(), window: past.window, ..found },
         None => found,

@@ -4,7 +4,7 @@ use super::Platform;
 use super::likeness::{Content, Likeness, hides_pin, like, rounds_to};
 use super::listing::remember;
 use super::reading::Evidence;
-use super::state::{Block, Doubt, Goal, Held, Write};
+use super::state::{Block, Closing, Doubt, Goal, Held, Write};
 use super::step::At;
 use super::vendor::Symptom;
 use crate::draw::{Purpose, below, draw};
@@ -12,7 +12,7 @@ use crate::id::Handle;
 use crate::port::{Item, OnLock, Op, Place, ShownPin};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
-use crate::vendor::Vendor;
+use crate::vendor::{Ack, Vendor};
 
 impl Platform {
     /// What a read tells of a write that is not settled (`P-05`).
@@ -58,7 +58,13 @@ impl Platform {
                     self.on_applied(at, None);
                 }
             }
-            (_, _) if is_ours && is_conclusive => self.on_no_effect(at, write, item),
+            (_, Some(shown)) if is_ours && is_conclusive => {
+                self.on_no_effect(at, write, item);
+                if self.code(at).write.is_none() {
+                    // What others did to the entry in the meantime shows only now.
+                    self.on_shown(at, shown.place, item, evidence);
+                }
+            }
             (_, _) if is_ours => self.stop_looking(at, evidence),
             (_, _) if is_conclusive => {
                 let place = write.place();
@@ -143,10 +149,13 @@ impl Platform {
         if !is_refused && let Some(held) = self.code_mut(at).held.as_mut().filter(|held| write.place() == Some(held.place)) {
             held.pin = None;
         }
-        self.code_quiet(at).passing.undecided = Some(write.clone());
         self.on_no_effect(at, write, item);
+        let passing = &mut self.code_quiet(at).passing;
+        if let Some(late) = &mut passing.late {
+            late.is_without_effect = false;
+        }
         if let Some(Place::Slot(slot)) = write.place() {
-            self.code_quiet(at).passing.kept_slot = Some(slot);
+            passing.kept_slot = Some(slot);
         }
     }
 
@@ -159,7 +168,10 @@ impl Platform {
                 self.forget_entry(at, place);
             }
         }
-        if let Some(closing) = write.closed {
+        // Where an acknowledgement is all that ever comes, no closing answer is waited for.
+        let is_all_said = self.profile(at.device).ack == Ack::Nothing && write.accepted_at.is_some();
+        let closing = write.closed.or_else(|| is_all_said.then_some(Closing { at: self.now, doubt: Doubt::Lost }));
+        if let Some(closing) = closing {
             self.conclude(at, closing.doubt, closing.at);
             return;
         }
@@ -179,14 +191,20 @@ impl Platform {
         let is_hinted = write.is_some_and(|write| write.is_twin_hinted);
         let is_outdated = write.and_then(Write::content).is_some_and(|(pin, ..)| code.record.code != Some(pin));
         // It may have been on the lock for a while (EV-02); a late refusal would have told otherwise.
-        let left_a_trace = write.is_some_and(|write| write.content().is_some() && write.closed.is_some_and(|closing| closing.doubt == Doubt::Lost));
+        let left_a_trace =
+            write.is_some_and(|write| write.content().is_some() && write.closed.is_some_and(|closing| closing.doubt == Doubt::Lost));
         self.remember_attempt(at);
         self.settle(at);
         self.code_mut(at).has_trace |= left_a_trace;
+        if let Some(late) = &mut self.code_quiet(at).passing.late {
+            late.is_without_effect = true;
+        }
         match doubt {
             // It tells nothing of the PIN that is asked by now.
             Doubt::PinTaken if is_outdated && self.code(at).goal == Goal::Hold => {}
             Doubt::Lost if is_hinted && !is_outdated => self.conclude_twin(at, closed_at),
+            // The twin that the sign stands for may be the code's own entry.
+            Doubt::Unclear if self.is_own_twin(at) => self.conclude_twin(at, closed_at),
             Doubt::Lost | Doubt::Unclear => {
                 if was_accepted || doubt == Doubt::Unclear {
                     self.code_mut(at).retry.absences += 1;
@@ -203,7 +221,7 @@ impl Platform {
         self.again(at);
     }
 
-    fn conclude_twin(&mut self, at: At, closed_at: Timestamp) {
+    pub(super) fn conclude_twin(&mut self, at: At, closed_at: Timestamp) {
         if self.is_own_twin(at) {
             self.keep_stored_name(at);
             self.attempt_failed(at, closed_at, 0);
@@ -305,14 +323,9 @@ impl Platform {
     }
 
     pub(super) fn drop_write(&mut self, at: At) {
-        let code = self.code(at);
-        if let Some(write) = code.write.as_ref() {
-            let command = write.command;
-            let is_undecided = code.passing.undecided.as_ref().is_some_and(|write| write.command == command);
-            if code.unanswered != Some(command) && !is_undecided {
-                self.writes.remove(&command);
-            }
-            self.code_mut(at).write = None;
+        let code = self.code_mut(at);
+        if let Some(write) = code.write.take() {
+            self.code_quiet(at).passing.late = Some(write);
         }
     }
 

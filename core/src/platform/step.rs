@@ -182,7 +182,7 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
-        let superseded = code.passing.undecided.take();
+        let late = code.passing.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
         code.write = Some(Write {
             command,
             key,
@@ -197,8 +197,8 @@ impl Platform {
         code.passing.absent_since = None;
         code.passing.verify_at = None;
         self.writes.insert(command, at);
-        if let Some(superseded) = superseded {
-            self.writes.remove(&superseded.command);
+        if let Some(late) = late {
+            self.writes.remove(&late);
         }
         let device = self.device(at.device);
         let account = self.config.accounts[device.account as usize].account;

@@ -339,8 +339,11 @@ impl History {
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
         let Some(sent) = self.open_commands(lock).find(meant).cloned() else { return };
-        // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy.
-        let closing = if sent.answered_at.is_none() && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
+        // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
+        let is_followed =
+            self.open_commands(lock).any(|other| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing());
+        let closing =
+            if (sent.answered_at.is_none() || is_followed) && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
         let id = sent.command.command_id;
         if let Some(sent) = self.commands.get_mut(&id) {
             (sent.closed_at, sent.answered_at) = (Some(now), sent.answered_at.or(Some(now)));

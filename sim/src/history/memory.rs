@@ -300,7 +300,7 @@ impl History {
         state.lock = state.lock.or(Some(lock));
         state.places.push(place);
         state.lost.clear();
-        if cause == Cause::World {
+        if cause == Cause::World || granted_at == Some(now) {
             state.work.reason_at = now;
             state.work.change_cause(now);
         }
@@ -807,6 +807,9 @@ impl History {
                 known.whose = Whose::Unsure;
             }
         }
+        if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {
+            self.show_change(lock);
+        }
         let is_all = notice.news == News::AllRemoved;
         let place = match notice.news {
             News::EntryRemoved(place) => Some(place),
@@ -859,6 +862,7 @@ impl History {
         self.forget_closed(Some(lock));
         let proves = Self::proves_by_pin(&self.lock(lock).facts.profile);
         for code in self.lock(lock).codes.clone() {
+            self.codes[code.0 as usize].work.change_cause(self.now);
             if !proves {
                 self.find_lost(code, |_| true);
             }

@@ -54,22 +54,18 @@ impl Quiet {
             history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
         let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
         let is_calm = confirmed > reason && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
-        let is_calm = is_calm && !Self::is_yet_to_be_written(history, code, intent);
+        let is_calm = is_calm && !Self::is_yet_to_be_written(history, code);
         is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
     }
 
     /// Whether what lies in the lock was written for an older wish: it may differ in what memory shows only in part, such as the name.
-    fn is_yet_to_be_written(history: &History, code: CodeIx, intent: &Intent) -> bool {
-        history.entries(code).any(|(_, stored)| match stored.cause {
-            Cause::Command(_) => {
-                stored.version.map_or(stored.since < intent.asked_at, |version| version < history.code(code).version)
-            }
-            // What the world moved keeps the name that it was written with.
-            Cause::World => {
-                let record = history.code(code).record.as_deref();
-                record.and_then(|record| record.name.as_deref()).is_some_and(|name| name != &*stored.entry.name)
-            }
-            Cause::Beginning => false,
+    fn is_yet_to_be_written(history: &History, code: CodeIx) -> bool {
+        let name = history.code(code).record.as_deref().and_then(|record| record.name.as_deref());
+        history.entries(code).any(|(_, stored)| {
+            let is_older = stored.version.is_some_and(|version| version < history.code(code).version);
+            // Locks add to a name, or cut it short. A crash may have cut short the call that changed it.
+            let shown = &*stored.entry.name;
+            is_older || name.is_some_and(|name| !shown.starts_with(name) && !name.starts_with(shown))
         })
     }
 

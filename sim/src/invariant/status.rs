@@ -97,7 +97,8 @@ fn unset_is_true(history: &History, code: CodeIx, now: Timestamp, found: &mut Fo
         };
         history.is_granted(code, stored, now) || history.lawful(code, now).any(asked)
     };
-    let is_empty_and_must_not = !history.is_resident(code) && !state.is_hindered && !history.is_absence_lawful(code, now);
+    let is_empty_and_must_not =
+        !history.is_resident(code) && !state.is_hindered && !state.work.is_refused_for_good && !history.is_absence_lawful(code, now);
     if is_empty_and_must_not || history.entries(code).any(|(_, stored)| !is_lawful(stored)) {
         let what = format!("is shown as unset, and the lock has {}, which is not lawful now", memory_of(history, code));
         found.broken_by("I-STA-02", history, code, what);
