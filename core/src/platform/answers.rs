@@ -8,7 +8,7 @@ use super::vendor::Symptom;
 use crate::id::Handle;
 use crate::port::{Answer, Op, PathPart, Place, Reason};
 use crate::time::Timestamp;
-use crate::vendor::Ack;
+use crate::vendor::{Ack, ReadBack};
 
 impl Platform {
     /// An answer to the write that the code waits for.
@@ -25,7 +25,13 @@ impl Platform {
             Answer::Accepted => self.on_accepted(at, &write),
             Answer::Done { handle } => {
                 self.on_contact(device, write.sent_at);
-                self.on_applied(at, *handle);
+                let is_stored = write.content().is_some() && write.place().is_some();
+                if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
+                    // Done it was, and perhaps it is gone again: a read tells.
+                    self.close_write(at, Doubt::Lost);
+                } else {
+                    self.on_applied(at, *handle);
+                }
             }
             Answer::NotFound => self.on_nothing_there(at, &write),
             Answer::Refused(reason) => self.on_refused(at, *reason, closed_at),

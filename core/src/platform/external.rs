@@ -52,13 +52,23 @@ impl Platform {
 
     /// The entry is not lost: the vendor has given it another handle (`R-57`).
     fn take_moved(&mut self, at: At) -> bool {
-        let now = self.now;
-        let code = self.code_mut(at);
-        let Some(held) = &code.held else { return false };
+        let (now, code) = (self.now, self.code(at));
+        let Some(held) = code.held.as_ref().filter(|held| held.pin.is_some()) else { return false };
         let is_it = |other: &Held| (other.pin, other.window, other.is_enabled) == (held.pin, held.window, held.is_enabled);
-        let Some(position) = code.surplus.iter().position(|other| held.pin.is_some() && is_it(other)) else { return false };
-        code.held = Some(Held { confirmed_at: now, ..code.surplus.remove(position) });
-        code.passing.told_removed_at = None;
+        if let Some(position) = code.surplus.iter().position(is_it) {
+            let code = self.code_mut(at);
+            code.held = Some(Held { confirmed_at: now, ..code.surplus.remove(position) });
+        } else {
+            let is_shown = |item: &&Item| {
+                let is_free = item.place != held.place && self.owner_of_place(at.device, item.place).is_none();
+                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && item.window == held.window;
+                is_free && is_same && item.name == held.name && item.enabled && item.on_lock == OnLock::Yes
+            };
+            let Some(place) = self.caches[at.device as usize].places.values().find(is_shown).map(|item| item.place) else { return false };
+            let moved = Held { place, confirmed_at: now, ..held.clone() };
+            self.code_mut(at).held = Some(moved);
+        }
+        self.code_quiet(at).passing.told_removed_at = None;
         self.again(at);
         true
     }
@@ -123,6 +133,8 @@ impl Platform {
                 // What the lock rounded nobody changed.
                 held.window = code.stored_window();
             }
+            // What is adopted is the code's own from now on.
+            held.is_edited = false;
             code.held = Some(held.clone());
             adopt_values(code, &held, schedules, now);
             self.forward_end(at);

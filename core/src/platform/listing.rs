@@ -292,10 +292,21 @@ impl Platform {
             }
             return Some(n);
         }
-        if !self.hides_own_write(device) {
+        if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
+            self.caches[device as usize].is_clean = false;
+            self.want_listing(device, self.now);
+        } else if !self.hides_own_write(device) {
             self.on_stranger(device, item);
         }
         None
+    }
+
+    /// Whether an item that tells nothing of itself may be what a code of ours had in the same place until lately.
+    fn may_be_older(&self, device: u32, item: &Item, evidence: Evidence) -> bool {
+        let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
+        let lag = self.profile(device).read_lag_ms;
+        let mut past = self.device(device).codes.iter().flat_map(|code| &code.past).filter(|past| past.place == item.place);
+        tells_nothing && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
     }
 
     pub(super) fn owner_of_place(&self, device: u32, place: Place) -> Option<u64> {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Doubt, Write};
+use super::state::{Code, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -85,7 +85,8 @@ impl Platform {
     /// All entries are said to be gone: one fresh listing that agrees is proof then (`P-12`).
     fn on_all_removed(&mut self, device: u32) {
         let now = self.now;
-        let held: Vec<u64> = self.device(device).codes.iter().filter(|code| code.held.is_some()).map(|code| code.n).collect();
+        let is_concerned = |code: &&Code| code.held.is_some() || code.write.is_some();
+        let held: Vec<u64> = self.device(device).codes.iter().filter(is_concerned).map(|code| code.n).collect();
         for n in held {
             self.code_quiet(At { device, n }).passing.told_removed_at.get_or_insert(now);
         }

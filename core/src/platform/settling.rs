@@ -85,9 +85,11 @@ impl Platform {
         self.on_applied(at, handle);
     }
 
-    /// An inconclusive look at an open write: the closing answer will have another. A look that was wanted since it began is still to come.
+    /// An inconclusive look at an open write: the closing answer, if there will be one, will have another. A look that was wanted since it began is still to come.
     fn stop_looking(&mut self, at: At, evidence: Evidence) {
-        if self.code(at).write.as_ref().is_some_and(|write| write.closed.is_none()) {
+        let is_all_said = self.profile(at.device).ack == Ack::Nothing;
+        let is_to_be_closed = |write: &Write| write.closed.is_none() && !(is_all_said && write.accepted_at.is_some());
+        if self.code(at).write.as_ref().is_some_and(is_to_be_closed) {
             let passing = &mut self.code_quiet(at).passing;
             passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
@@ -193,6 +195,7 @@ impl Platform {
         // It may have been on the lock for a while (EV-02); a late refusal would have told otherwise.
         let left_a_trace =
             write.is_some_and(|write| write.content().is_some() && write.closed.is_some_and(|closing| closing.doubt == Doubt::Lost));
+        let is_renaming = write.is_some_and(|write| write.content().is_some()) && code.goal == Goal::Hold && code.retry.failures > 0;
         self.remember_attempt(at);
         self.settle(at);
         self.code_mut(at).has_trace |= left_a_trace;
@@ -205,6 +208,8 @@ impl Platform {
             Doubt::Lost if is_hinted && !is_outdated => self.conclude_twin(at, closed_at),
             // The twin that the sign stands for may be the code's own entry.
             Doubt::Unclear if self.is_own_twin(at) => self.conclude_twin(at, closed_at),
+            // An entry that differs in its name alone serves; it gets the new one with the next write.
+            Doubt::Lost | Doubt::Unclear if is_renaming && self.keep_stored_name(at) => {}
             Doubt::Lost | Doubt::Unclear => {
                 if was_accepted || doubt == Doubt::Unclear {
                     self.code_mut(at).retry.absences += 1;
@@ -246,14 +251,13 @@ impl Platform {
         code.goal == Goal::Hold && code.held.as_ref().is_some_and(|held| held.pin.is_none() || held.pin == code.record.code)
     }
 
-    /// An entry that differs in its name alone serves as it is (`R-64` a).
-    fn keep_stored_name(&mut self, at: At) {
-        let code = self.code_mut(at);
-        let Some(held) = &code.held else { return };
-        let serves = held.is_enabled && held.pin == code.record.code && held.window == code.stored_window();
-        if let Some(name) = held.name.clone().filter(|_| serves) {
-            code.display = name;
-        }
+    /// An entry that differs in its name alone serves as it is (`R-64` a). Returns whether it is one.
+    fn keep_stored_name(&mut self, at: At) -> bool {
+        let code = self.code(at);
+        let serves = |held: &&Held| held.is_enabled && held.pin == code.record.code && held.window == code.stored_window();
+        let Some(name) = code.held.as_ref().filter(serves).and_then(|held| held.name.clone()) else { return false };
+        self.code_mut(at).display = name;
+        true
     }
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.

@@ -193,6 +193,7 @@ impl Platform {
             is_without_effect: false,
             is_twin_hinted: false,
         });
+        code.passing.told_removed_at = None;
         code.passing.restart_deadline = None;
         code.passing.absent_since = None;
         code.passing.verify_at = None;

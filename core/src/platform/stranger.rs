@@ -58,7 +58,7 @@ impl Platform {
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
         if is_other_entry {
             self.end_unmanaged_code(at);
-            self.on_stranger(at.device, item);
+            self.place_item(at.device, item, evidence);
             return;
         }
         describe(self.code_mut(at), item, now);

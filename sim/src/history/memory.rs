@@ -8,7 +8,7 @@ use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
 use keyway_core::time::{SECOND_MS, Timestamp, Window};
-use keyway_core::vendor::{DuplicatePolicy, Profile, ReadBack};
+use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Sent, is_fresh, target};
 use super::{CodeIx, Goal, History};
@@ -156,7 +156,9 @@ impl History {
     pub fn rests_as_left(&self, code: CodeIx) -> bool {
         self.code(code).record.as_deref().is_some_and(|record| {
             let is_told = record.warnings.iter().any(|entry| entry.warning_code == WarningCode::CodeModifiedExternalToSeam);
-            is_told && record.is_external_modification_allowed && record.status == Status::Unset
+            let is_left = is_told && record.is_external_modification_allowed;
+            // The warning goes at the very end, with all that was due.
+            (is_left || record.ends_at == Some(self.now())) && record.status == Status::Unset
         })
     }
 
@@ -271,7 +273,7 @@ impl History {
     fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
-        let code = self.attribute(now, lock, entry, before.as_ref(), cause);
+        let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
         let touched = match cause {
             Cause::World => {
                 Some(touch(now, before.as_ref().filter(|before| before.code == code).map(|before| &before.entry), entry, before.as_ref()))
@@ -337,7 +339,14 @@ impl History {
 
     /// The origin by `P-09`: the code of the command that stored it; an equal unsettled creation, whoever stored it; and for what was left behind
     /// or renamed by a join, the code it was of, where its PIN can be read.
-    fn attribute(&mut self, now: Timestamp, lock: Lock, entry: &TrueEntry, before: Option<&Stored>, cause: Cause) -> Option<CodeIx> {
+    fn attribute(
+        &mut self,
+        now: Timestamp,
+        lock: Lock,
+        (place, entry): (Place, &TrueEntry),
+        before: Option<&Stored>,
+        cause: Cause,
+    ) -> Option<CodeIx> {
         if let Origin::Code(id) = entry.origin {
             // What a join left behind counts as somebody's, however it was renumbered or changed since.
             let is_left_behind = self.lock(lock).joined_at == Some(now)
@@ -371,7 +380,9 @@ impl History {
         let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
         let stays = |before: &&Stored| same(before.entry.pin, before.entry.window) || (shows_names && before.entry.name == entry.name);
-        let moved = |code: &CodeIx| self.code(*code).lost.iter().any(|lost| lost.at == now && same(lost.pin, lost.window));
+        // Nobody can tell it from the one that was lost unseen at the same place.
+        let is_it = |lost: &Lost| (lost.at == now || lost.place == place) && same(lost.pin, lost.window);
+        let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
             shows_names && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
@@ -481,7 +492,7 @@ impl History {
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
-        let minds = state.facts.profile.duplicate != DuplicatePolicy::Accept;
+        let minds = state.facts.minds_twins;
         let is_minded = |stored: &Stored| minds || (!stored.entry.hidden && Self::proves_by_pin(&state.facts.profile));
         state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code) && is_minded(stored))
     }
@@ -616,6 +627,8 @@ impl History {
             let picture = &mut self.locks[lock.0 as usize].picture;
             picture.is_inventoried = true;
             picture.listed = Some((now, picture.listing_snapshot));
+            // What was unseen when the lock called itself full was in it too.
+            picture.limit = picture.limit.map(|limit| limit.max(picture.occupied()));
         }
     }
 
@@ -800,7 +813,11 @@ impl History {
 
     /// A notice was delivered.
     pub(super) fn hear_news(&mut self, now: Timestamp, notice: &Notice, snapshot_at: Timestamp, lock: Lock) {
-        self.learn_epoch(lock, notice.epoch);
+        // An incarnation is known by the vendor's lists, or where its coming is told with the serial.
+        let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
+        if names_serial || notice.device.is_some_and(|device| self.met.contains(&(notice.account, device))) {
+            self.learn_epoch(lock, notice.epoch);
+        }
         if let News::EntryAdded(place) = notice.news {
             let known = self.locks[lock.0 as usize].picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
             if known.whose == Whose::Free {
@@ -837,6 +854,7 @@ impl History {
     }
 
     fn meet(&mut self, sent: &Sent, info: &DeviceInfo) {
+        self.met.insert((sent.command.account, info.device));
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
             self.locks[lock.0 as usize].positions = info.positions;
