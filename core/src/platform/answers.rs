@@ -77,6 +77,15 @@ impl Platform {
                 self.on_applied(at, *handle);
             }
             Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
+            Answer::Refused(Reason::Full) => {
+                let known = self.entries_known(at.device);
+                self.device_mut(at.device).capacity_met = Some(known);
+            }
+            Answer::Refused(Reason::SlotOutOfRange) => {
+                if let Some(Place::Slot(slot)) = write.place() {
+                    self.learn_size(at.device, slot);
+                }
+            }
             _ => {}
         }
     }

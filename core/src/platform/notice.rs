@@ -103,6 +103,11 @@ impl Platform {
         let at = At { device, n };
         let is_removal = matches!(news, News::EntryRemoved(_));
         let code = self.code(at);
+        if !code.record.is_managed && !code.is_gone {
+            // Whatever changed there, a twin may have left.
+            self.unblock(device);
+        }
+        let code = self.code(at);
         if code.write.is_some() {
             if self.profile(device).ack == Ack::Nothing {
                 self.want_verify(at, now);

@@ -105,6 +105,10 @@ impl Platform {
                 let has_our_name = held.name.is_some() && held.name == item.name;
                 let has_our_pin = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin);
                 let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
+                // Ours was said to be gone: what has another name came after it.
+                if code.passing.told_removed_at.is_some() && item.name.is_some() && held.name.is_some() && !has_our_name {
+                    return false;
+                }
                 has_our_name || has_our_pin || tells_nothing
             }
         }

@@ -33,6 +33,10 @@ impl Platform {
     /// A read of a stranger's place.
     pub(super) fn on_stranger_shown(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
         let now = self.now;
+        if !self.is_askable(at.device) {
+            // Read before the account was lost: nothing is told of it now (EO-17).
+            return;
+        }
         let Some(item) = item else {
             if evidence.is_fresh {
                 let place = self.code(at).held.as_ref().map(|held| held.place);

@@ -425,8 +425,8 @@ impl History {
 
     /// A read ran after an acknowledged write of which nothing is there.
     fn count_absence(&mut self, id: CommandId) {
-        let Some(sent) = self.commands.get(&id).filter(|sent| sent.stored.is_none() && !sent.command.op.is_erasing()) else { return };
-        if let Some(code) = sent.code {
+        let Some(sent) = self.commands.get(&id).filter(|sent| !sent.command.op.is_erasing()) else { return };
+        if let Some(code) = sent.code.filter(|code| !self.is_resident(*code)) {
             self.codes[code.0 as usize].work.absences += 1;
         }
     }

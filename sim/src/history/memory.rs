@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyway_core::access_code::Status;
-use keyway_core::id::{Epoch, VendorDevice};
+use keyway_core::id::{AccountId, Epoch, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
@@ -160,6 +160,14 @@ impl History {
             // The warning goes at the very end, with all that was due.
             (is_left || record.ends_at == Some(self.now())) && record.status == Status::Unset
         })
+    }
+
+    /// Whether somebody's entry took the place of one that was lost, and no read can tell: neither names nor PINs are shown.
+    #[must_use]
+    pub fn is_replaced_unseen(&self, code: CodeIx) -> bool {
+        let Some(lock) = self.code(code).lock.map(|lock| self.lock(lock)) else { return false };
+        let is_taken = |lost: &Lost| lock.memory.contains_key(&lost.place);
+        !lock.facts.profile.shows_names && self.code(code).lost.iter().any(is_taken)
     }
 
     /// Whether the controller still has time to clear an entry away that the world made or brought back, or to mend one that it changed.
@@ -381,7 +389,8 @@ impl History {
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
         let stays = |before: &&Stored| same(before.entry.pin, before.entry.window) || (shows_names && before.entry.name == entry.name);
         // Nobody can tell it from the one that was lost unseen at the same place.
-        let is_it = |lost: &Lost| (lost.at == now || lost.place == place) && same(lost.pin, lost.window);
+        let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
+        let is_it = |lost: &Lost| same(lost.pin, lost.window) && (lost.place == place || (lost.at == now && is_named(lost)));
         let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
@@ -815,7 +824,7 @@ impl History {
     pub(super) fn hear_news(&mut self, now: Timestamp, notice: &Notice, snapshot_at: Timestamp, lock: Lock) {
         // An incarnation is known by the vendor's lists, or where its coming is told with the serial.
         let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
-        if names_serial || notice.device.is_some_and(|device| self.met.contains(&(notice.account, device))) {
+        if names_serial || notice.device.is_some_and(|device| self.has_met(notice.account, device)) {
             self.learn_epoch(lock, notice.epoch);
         }
         if let News::EntryAdded(place) = notice.news {
@@ -851,6 +860,12 @@ impl History {
                 }
             }
         }
+    }
+
+    /// Whether the vendor's answers have named this device.
+    #[must_use]
+    pub fn has_met(&self, account: AccountId, device: VendorDevice) -> bool {
+        self.met.contains(&(account, device))
     }
 
     fn meet(&mut self, sent: &Sent, info: &DeviceInfo) {

@@ -33,6 +33,9 @@ fn mutating(history: &History) -> impl Iterator<Item = (&Command, Lock, CodeIx)>
     })
 }
 
+/// What `name_cut_short` leaves of a name.
+const NAME_CUT_CHARS: usize = 14;
+
 /// `I-QUI-01`. Judged at the end of the step, when it is known whether the step itself changed what is wanted.
 struct Quiet;
 
@@ -63,9 +66,10 @@ impl Quiet {
         let name = history.code(code).record.as_deref().and_then(|record| record.name.as_deref());
         history.entries(code).any(|(_, stored)| {
             let is_older = stored.version.is_some_and(|version| version < history.code(code).version);
-            // Locks add to a name, or cut it short. A crash may have cut short the call that changed it.
+            // Controllers add to a name, and locks cut it short (`name_cut_short`). A crash may have cut short the call that changed it.
             let shown = &*stored.entry.name;
-            is_older || name.is_some_and(|name| !shown.starts_with(name) && !name.starts_with(shown))
+            let is_cut = shown.chars().count() == NAME_CUT_CHARS;
+            is_older || name.is_some_and(|name| !shown.starts_with(name) && !(is_cut && name.starts_with(shown)))
         })
     }
 
@@ -531,7 +535,8 @@ impl Invariant for Identity {
             }
             Occurrence::Noticed { notice, .. } => {
                 let is_nameless = matches!(notice.news, News::DeviceAdded { serial: None });
-                if let Some(device) = notice.device {
+                let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
+                if let Some(device) = notice.device.filter(|device| names_serial || history.has_met(notice.account, *device)) {
                     self.tell(notice.account, device, notice.epoch, is_nameless);
                 }
             }
