@@ -215,6 +215,8 @@ fn adopt_values(code: &mut Code, held: &Held, schedules: bool, now: Timestamp) {
     }
     let is_early = code.is_before_native_start(now) || code.record.status == Status::Unset;
     code.record.status = if is_early { Status::Unset } else { Status::Set };
+    // It becomes set once more when its new start comes.
+    code.told.set &= !code.is_before_native_start(now);
 }
 
 /// An entry of ours as it now is. What the read hides stays as it was; a name that differs by itself is mended with the next write.

@@ -332,6 +332,7 @@ impl Platform {
         code.is_gone = true;
         code.goal = Goal::End;
         code.episode = None;
+        code.before_outage = None;
         if !remembers {
             code.past.clear();
         }

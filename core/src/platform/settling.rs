@@ -102,7 +102,8 @@ impl Platform {
         match item.place {
             Place::Handle(_) => true,
             Place::Slot(_) => {
-                let has_our_name = held.name.is_some() && held.name == item.name;
+                let has_name_of = |own: &Held| own.name.is_some() && own.name == item.name;
+                let has_our_name = has_name_of(held) || code.past.iter().any(|past| past.place == held.place && has_name_of(past));
                 let has_our_pin = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin);
                 let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
                 // Ours was said to be gone: what has another name came after it.

@@ -367,7 +367,11 @@ impl History {
             if !is_proven && self.code(code).record.is_none() && (Self::proves_by_pin(profile) || !profile.shows_names) {
                 return None;
             }
-            return (is_proven || !(is_left_behind || (!is_same && self.is_from_before(lock, code, entry)))).then_some(code);
+            // Neither its place nor its PIN nor, where reads show it, its name is the code's: nobody can know.
+            let is_named = !profile.shows_names || self.code(code).names.iter().any(|(_, name)| *name == entry.name);
+            let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named);
+            let is_from_before = !is_same && self.is_from_before(lock, code, entry);
+            return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
         if entry.origin == Origin::Reserved || cause == Cause::Beginning {
             return None;
@@ -387,7 +391,11 @@ impl History {
         // Entries that outlived a join: changed under their own name, renumbered, or back in an old state.
         let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
-        let stays = |before: &&Stored| same(before.entry.pin, before.entry.window) || (shows_names && before.entry.name == entry.name);
+        let is_known = |before: &Stored| !shows_names || before.touched.is_none();
+        let stays = |before: &&Stored| {
+            let is_named = shows_names && before.entry.name == entry.name;
+            is_named || (same(before.entry.pin, before.entry.window) && is_known(before))
+        };
         // Nobody can tell it from the one that was lost unseen at the same place.
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
         let is_it = |lost: &Lost| same(lost.pin, lost.window) && (lost.place == place || (lost.at == now && is_named(lost)));
