@@ -176,6 +176,16 @@ impl Platform {
         }
     }
 
+    /// Shows the vendor's own error for an erasure that nothing confirms, while the code is being removed.
+    pub(super) fn show_unconfirmed_erasure(&mut self, at: At) {
+        let now = self.now;
+        let is_removing = self.code(at).record.is_managed && self.code(at).record.status == Status::Removing;
+        let problems = symptom_problems(self.profile(at.device).vendor, Symptom::ErasureNotConfirmed).filter(|_| is_removing);
+        if let Some(error) = problems.and_then(|problems| problems.error).filter(|error| !self.code(at).has_error(*error)) {
+            self.code_mut(at).raise_error(error, now);
+        }
+    }
+
     /// A twin block or a refusal ends: something that it hung on has changed.
     pub(super) fn unblock(&mut self, device: u32) {
         let blocked: alloc::vec::Vec<u64> =

@@ -58,6 +58,7 @@ vendors! {
     Lockly = "lockly", lockly, "Lockly's online codes.";
     TwoN = "two_n", two_n, "2N intercoms.";
     Ultraloq = "ultraloq", ultraloq, "Wi-Fi locks that keep local time.";
+    Kwikset = "kwikset", kwikset, "Wi-Fi locks whose codes nobody can list.";
     Igloohome = "igloohome", igloohome, "Locks behind an igloohome bridge with its queue of jobs.";
 }
 

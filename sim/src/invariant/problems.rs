@@ -147,8 +147,6 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         | ErrorCode::AugustLockNotAuthorized
         | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
         ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
-        | ErrorCode::KwiksetUnableToConfirmCode
-        | ErrorCode::KwiksetUnableToConfirmDeletion
         | ErrorCode::SaltoKsUserNotSubscribed
         | ErrorCode::SaltoKsSubscriptionLimitExceeded
         | ErrorCode::DormakabaOracodeNoValidUserLevel
@@ -157,6 +155,7 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
         ErrorCode::WyzeDuplicateCodeName | ErrorCode::WyzePotentialDuplicateCode => Owner::Only(&[Vendor::Wyze]),
         ErrorCode::TtlockLockNotPairedToGateway => Owner::Only(&[Vendor::Ttlock]),
+        ErrorCode::KwiksetUnableToConfirmCode | ErrorCode::KwiksetUnableToConfirmDeletion => Owner::Only(&[Vendor::Kwikset]),
         ErrorCode::FailedToSetOnDevice
         | ErrorCode::FailedToRemoveFromDevice
         | ErrorCode::DuplicateCodeOnDevice
@@ -184,7 +183,8 @@ const fn owner_of_warning(code: WarningCode) -> Owner {
             Owner::Only(&[Vendor::August, Vendor::Yale])
         }
         WarningCode::SchlageDetectedDuplicate | WarningCode::SchlageCreationOutage => Owner::Only(&[Vendor::Schlage]),
-        WarningCode::IglooAlgopinMustBeUsedWithin24Hours | WarningCode::KwiksetUnableToConfirmCode => Owner::Absent,
+        WarningCode::KwiksetUnableToConfirmCode => Owner::Only(&[Vendor::Kwikset]),
+        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Absent,
         WarningCode::CodeModifiedExternalToSeam
         | WarningCode::DelayInSettingOnDevice
         | WarningCode::DelayInRemovingFromDevice

@@ -6,6 +6,7 @@ use crate::vendor::Vendor;
 mod august;
 mod hubitat;
 mod igloohome;
+mod kwikset;
 mod schlage;
 mod smartthings;
 mod wyze;
@@ -35,6 +36,10 @@ pub(super) enum Symptom {
     NameTaken,
     /// The bridge takes no more jobs.
     QueueFull,
+    /// The one confirmation that proves a write has not come.
+    NotConfirmed,
+    /// The one confirmation that proves an erasure has not come.
+    ErasureNotConfirmed,
     /// The bridge cannot be reached.
     BridgeDown,
 }
@@ -54,6 +59,7 @@ pub(super) fn symptom_problems(vendor: Vendor, symptom: Symptom) -> Option<Probl
         Vendor::Schlage => schlage::problems(symptom),
         Vendor::Hubitat => hubitat::problems(symptom),
         Vendor::Wyze => wyze::problems(symptom),
+        Vendor::Kwikset => kwikset::problems(symptom),
         Vendor::Igloohome => igloohome::problems(symptom),
         // The generic errors say all (`V-16`, `V-19`).
         _ => None,
