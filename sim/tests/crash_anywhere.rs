@@ -46,7 +46,7 @@ fn end(outcome: &Outcome) -> End {
             }
             Occurrence::Recorded { code, .. } => drop(end.codes.remove(code)),
             Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } => {
-                drop(memory.insert((*lock, *place), entry.pin.to_string()))
+                drop(memory.insert((*lock, *place), entry.pin.to_string()));
             }
             Occurrence::Truth { lock, change: Change::Erased { place }, .. } => drop(memory.remove(&(*lock, *place))),
             _ => {}
