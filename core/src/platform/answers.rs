@@ -35,7 +35,11 @@ impl Platform {
             }
             Answer::NotFound => self.on_nothing_there(at, &write),
             Answer::Refused(reason) => self.on_refused(at, *reason, closed_at),
-            Answer::Busy | Answer::QueueFull => self.on_not_applied(at, closed_at, 0),
+            Answer::Busy => self.on_not_applied(at, closed_at, 0),
+            Answer::QueueFull => {
+                self.on_not_applied(at, closed_at, 0);
+                self.show(at, Symptom::QueueFull);
+            }
             Answer::RateLimited { retry_after_ms } => {
                 let floor = self.policy.retry_after_floor_ms(*retry_after_ms);
                 self.settle(at);
@@ -43,8 +47,10 @@ impl Platform {
             }
             Answer::Unreachable(part) => {
                 self.on_not_applied(at, closed_at, 0);
-                if *part == PathPart::Lock {
-                    self.show(at, Symptom::DroppedOff);
+                match part {
+                    PathPart::Lock => self.show(at, Symptom::DroppedOff),
+                    PathPart::Bridge => self.show(at, Symptom::BridgeDown),
+                    PathPart::Hub | PathPart::Gateway | PathPart::Tunnel => {}
                 }
             }
             Answer::Unauthorized | Answer::Gone => {
@@ -54,8 +60,13 @@ impl Platform {
             Answer::ServerError { .. } if self.policy.server_error_is_refusal() => self.on_not_applied(at, closed_at, 0),
             Answer::TimedOut if write.is_without_effect || self.policy.timeout_is_refusal() => self.conclude(at, Doubt::Lost, closed_at),
             Answer::MaybeDuplicate => self.close_write(at, Doubt::Unclear),
-            Answer::ServerError { .. }
-            | Answer::TimedOut
+            Answer::ServerError { .. } => {
+                if matches!(write.op, Op::CreateEntry { .. }) {
+                    self.show(at, Symptom::CreationFailed);
+                }
+                self.close_write(at, Doubt::Lost);
+            }
+            Answer::TimedOut
             | Answer::Entries { .. }
             | Answer::Entry(_)
             | Answer::Slot(_)

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use super::Platform;
 use super::pace::Urgency;
 use super::reading::{Read, ReadKind};
-use super::state::{Retry, raise};
+use super::state::{Device, Retry, raise};
 use super::step::{At, Who};
 use crate::port::{Answer, DeviceInfo, Op, PathPart, Reason};
 use crate::problem::ErrorCode;
 use crate::time::{SECOND_MS, Timestamp};
-use crate::vendor::{ReadBack, Vendor};
+use crate::vendor::{Profile, ReadBack, Vendor};
 
 impl Platform {
     /// Whether the lock can be asked anything at all.
@@ -280,13 +280,16 @@ impl Platform {
     /// The errors under which attempts pause; one unreachable lock has one name, by the profile (`R-52`).
     fn push_path_errors(&self, device: u32, wanted: &mut Vec<ErrorCode>) {
         let (state, profile) = (self.device(device), self.profile(device));
-        let is_august = profile.vendor == Vendor::August;
+        let is_august = profile.vendor.is_in_august_cloud();
+        let is_unpaired = is_hub_missing(profile, state) && profile.vendor == Vendor::Ttlock;
         let lock_error = if profile.unreachable_is_offline { ErrorCode::DeviceOffline } else { ErrorCode::DeviceDisconnected };
-        let is_hub_missing = profile.hub == Some(PathPart::Bridge) && state.info.hub.is_none();
+        let is_hub_missing = is_hub_missing(profile, state);
         let is_hub_down = state.info.hub.is_some_and(|hub| !hub.up);
         let is_hub_unreachable = matches!(state.unreachable, Some(PathPart::Hub | PathPart::Bridge | PathPart::Gateway));
         if is_hub_missing && is_august {
             wanted.push(ErrorCode::AugustLockMissingBridge);
+        } else if is_unpaired {
+            wanted.push(ErrorCode::TtlockLockNotPairedToGateway);
         } else if is_hub_missing || is_hub_down || is_hub_unreachable {
             wanted.push(ErrorCode::HubDisconnected);
         } else if state.info.online == Some(false) || state.unreachable == Some(PathPart::Lock) {
@@ -302,6 +305,11 @@ impl Platform {
             wanted.push(ErrorCode::MissingDeviceCredentials);
         }
     }
+}
+
+/// Whether the lock's own bridge or gateway is not merely down, but gone.
+fn is_hub_missing(profile: &Profile, state: &Device) -> bool {
+    matches!(profile.hub, Some(PathPart::Bridge | PathPart::Gateway)) && state.info.hub.is_none()
 }
 
 /// The earlier of two instants, where there are any.

@@ -12,7 +12,6 @@ use crate::config::ExpiredRecordPolicy;
 use crate::event::EventType;
 use crate::problem::{ErrorCode, WarningCode};
 use crate::time::Timestamp;
-use crate::vendor::Vendor;
 
 impl Platform {
     /// Brings one code to where it belongs now: first what the clock says, then what is to be sent or read for it.
@@ -117,7 +116,7 @@ impl Platform {
     /// `R-64` b: a missing keypad shows on every due code, and does not end `set`.
     fn mind_keypad(&mut self, at: At) {
         let device = self.device(at.device);
-        let (has_keypad, is_august) = (device.info.keypad, self.profile(at.device).vendor == Vendor::August);
+        let (has_keypad, is_august) = (device.info.keypad, self.profile(at.device).vendor.is_in_august_cloud());
         let code = self.code(at);
         let is_shown = code.has_error(ErrorCode::AugustLockMissingKeypad);
         let is_missed = is_august && !has_keypad && self.is_due(code, self.now) && code.record.status != Status::Removing;

@@ -163,16 +163,26 @@ impl Platform {
         let Some(problems) = symptom_problems(self.profile(at.device).vendor, symptom).filter(|_| is_setting) else { return };
         let has_failed = code.episode.is_some_and(|episode| episode.is_failed);
         match problems.warning {
-            Some(warning) if !has_failed => {
+            Some(warning) if !has_failed || problems.error.is_none() => {
                 if !code.record.warnings.iter().any(|entry| entry.warning_code == warning) {
                     self.code_mut(at).raise_warning(warning, now);
                 }
             }
             Some(_) | None => {
-                if !code.has_error(problems.error) {
-                    self.code_mut(at).raise_error(problems.error, now);
+                if let Some(error) = problems.error.filter(|error| !code.has_error(*error)) {
+                    self.code_mut(at).raise_error(error, now);
                 }
             }
+        }
+    }
+
+    /// Shows the vendor's own error for an erasure that nothing confirms, while the code is being removed.
+    pub(super) fn show_unconfirmed_erasure(&mut self, at: At) {
+        let now = self.now;
+        let is_removing = self.code(at).record.is_managed && self.code(at).record.status == Status::Removing;
+        let problems = symptom_problems(self.profile(at.device).vendor, Symptom::ErasureNotConfirmed).filter(|_| is_removing);
+        if let Some(error) = problems.and_then(|problems| problems.error).filter(|error| !self.code(at).has_error(*error)) {
+            self.code_mut(at).raise_error(error, now);
         }
     }
 

@@ -6,6 +6,7 @@ use super::obstacle::Obstacle;
 use super::pace::Urgency;
 use super::state::{Block, Code, Doubt, Goal, Held};
 use super::step::{At, Who};
+use super::vendor::Symptom;
 use crate::access_code::Status;
 use crate::port::{Op, Place};
 use crate::time::{Timestamp, Window};
@@ -139,6 +140,11 @@ impl Platform {
     fn repeat_unread(&mut self, at: At) -> Option<Timestamp> {
         let write = self.code(at).write.clone()?;
         let closing = write.closed?;
+        if write.op.is_erasing() {
+            self.show_unconfirmed_erasure(at);
+        } else {
+            self.show(at, Symptom::NotConfirmed);
+        }
         if self.code(at).retry.not_before.is_none() {
             self.attempt_failed(at, closing.at, 0);
         }

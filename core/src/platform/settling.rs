@@ -221,9 +221,15 @@ impl Platform {
                 }
                 self.attempt_failed(at, closed_at, 0);
                 self.show_failed_attempt(at);
+                if doubt == Doubt::Unclear {
+                    self.show(at, Symptom::MaybeTwin);
+                } else if was_accepted {
+                    self.show(at, Symptom::NotReported);
+                }
             }
             Doubt::NameTaken => {
                 self.vary_display(at);
+                self.show(at, Symptom::NameTaken);
                 self.attempt_failed(at, closed_at, 0);
             }
             Doubt::PinTaken => self.conclude_twin(at, closed_at),
@@ -279,6 +285,7 @@ impl Platform {
         let code = self.code_mut(at);
         code.block = Some(Block::Twin(now + wait + jitter));
         code.raise_error(ErrorCode::DuplicateCodeOnDevice, now);
+        self.show(at, Symptom::MaybeTwin);
         self.fail_to_set(at);
         self.show_failed_attempt(at);
     }

@@ -51,6 +51,7 @@ pub fn profile() -> Profile {
         command_timeout_ms: 15 * MINUTE_MS,
         command_ttl_ms: 30 * MINUTE_MS,
         read_lag_ms: 30 * SECOND_MS,
+        queue_limit: None,
         start_margin_ms: 0,
     }
 }

@@ -42,6 +42,7 @@ pub fn profile() -> Profile {
         command_timeout_ms: 2 * MINUTE_MS,
         command_ttl_ms: 10 * MINUTE_MS,
         read_lag_ms: 5 * SECOND_MS,
+        queue_limit: None,
         start_margin_ms: 0,
     }
 }

@@ -8,50 +8,65 @@ use serde::{Deserialize, Serialize};
 use crate::pin::{Constraint, Lengths};
 use crate::port::PathPart;
 
-pub mod august;
-pub mod generic_cloud;
-pub mod generic_slot;
-pub mod smartthings;
+macro_rules! vendors {
+    ($($variant:ident = $name:literal, $file:ident, $about:literal;)*) => {
+        $(pub mod $file;)*
 
-/// The vendors. A vendor is data: adding one adds a variant, a file, and a row in [`Vendor::profile`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Vendor {
-    /// Any cloud lock without a brand (`V-16`).
-    GenericCloud,
-    /// A bare lock with numbered slots behind a hub (`V-19`).
-    GenericSlot,
-    /// August.
-    August,
-    /// SmartThings hubs.
-    #[serde(rename = "smartthings")]
-    SmartThings,
+        /// The vendors. A vendor is data: adding one adds a file, and a row here.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Vendor {
+            $(#[doc = $about] #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Vendor {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name used in plans.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it is, in one sentence.
+            #[must_use]
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$variant => $about,)* }
+            }
+
+            /// The profile of an unchanged lock of this vendor.
+            #[must_use]
+            pub fn profile(self) -> Profile {
+                match self { $(Self::$variant => $file::profile(),)* }
+            }
+        }
+    };
+}
+
+vendors! {
+    GenericCloud = "generic_cloud", generic_cloud, "Any cloud lock without a brand (`V-16`).";
+    GenericSlot = "generic_slot", generic_slot, "A bare lock with numbered slots behind a hub (`V-19`).";
+    August = "august", august, "Wi-Fi locks, or locks behind a Connect bridge.";
+    SmartThings = "smartthings", smartthings, "Locks behind a SmartThings hub.";
+    Yale = "yale", yale, "Wi-Fi locks in August's cloud (`V-04`).";
+    Schlage = "schlage", schlage, "Wi-Fi locks of the Encode family.";
+    Tedee = "tedee", tedee, "Locks behind a Tedee bridge, with a keypad.";
+    Nuki = "nuki", nuki, "Locks whose codes need a paid hosting plan.";
+    Ttlock = "ttlock", ttlock, "Locks of many brands behind a TTLock gateway.";
+    Hubitat = "hubitat", hubitat, "Locks behind a Hubitat hub.";
+    Wyze = "wyze", wyze, "Locks behind a gateway, whose PINs nobody can read.";
+    Lockly = "lockly", lockly, "Lockly's online codes.";
+    TwoN = "two_n", two_n, "2N intercoms.";
+    Ultraloq = "ultraloq", ultraloq, "Wi-Fi locks that keep local time.";
+    Kwikset = "kwikset", kwikset, "Wi-Fi locks whose codes nobody can list.";
+    Igloohome = "igloohome", igloohome, "Locks behind an igloohome bridge with its queue of jobs.";
 }
 
 impl Vendor {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::GenericCloud, Self::GenericSlot, Self::August, Self::SmartThings];
-
-    /// The name used in plans.
+    /// Whether its locks live in August's cloud and carry August's names of problems (`V-04`).
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::GenericCloud => "generic_cloud",
-            Self::GenericSlot => "generic_slot",
-            Self::August => "august",
-            Self::SmartThings => "smartthings",
-        }
-    }
-
-    /// The profile of an unchanged lock of this vendor.
-    #[must_use]
-    pub fn profile(self) -> Profile {
-        match self {
-            Self::GenericCloud => generic_cloud::profile(),
-            Self::GenericSlot => generic_slot::profile(),
-            Self::August => august::profile(),
-            Self::SmartThings => smartthings::profile(),
-        }
+    pub const fn is_in_august_cloud(self) -> bool {
+        matches!(self, Self::August | Self::Yale)
     }
 }
 
@@ -132,6 +147,8 @@ pub struct Profile {
     pub command_ttl_ms: i64,
     /// How old a plain read may be while the path is up (`P-06`).
     pub read_lag_ms: i64,
+    /// Jobs that the hub or bridge takes before it refuses more; none: any number.
+    pub queue_limit: Option<u32>,
     /// A start must lie at least this far ahead; 0: may lie in the past (`start_must_lie_ahead`).
     pub start_margin_ms: i64,
 }

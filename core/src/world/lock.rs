@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{CommandId, Handle, Slot};
-use crate::pin::{Lengths, Pin};
+use crate::pin::{Lengths, Pin, PinEquality};
 use crate::port::{Item, Name, OnLock, Place, Reason, ShownPin};
 use crate::time::{MINUTE_MS, Timestamp, Window};
 use crate::vendor::{DuplicatePolicy, Family, Profile, ReadBack};
@@ -14,19 +14,19 @@ use super::quirk::Quirk;
 
 /// The standing quirks of a lock, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QuirkSet(u64);
+pub struct QuirkSet(u128);
 
 impl QuirkSet {
     /// Whether `quirk` is in the set.
     #[must_use]
     pub fn has(self, quirk: Quirk) -> bool {
-        self.0 >> (quirk as u64) & 1 == 1
+        self.0 >> (quirk as u128) & 1 == 1
     }
 }
 
 impl FromIterator<Quirk> for QuirkSet {
     fn from_iter<I: IntoIterator<Item = Quirk>>(quirks: I) -> Self {
-        Self(quirks.into_iter().fold(0, |set, quirk| set | 1 << (quirk as u64)))
+        Self(quirks.into_iter().fold(0, |set, quirk| set | 1 << (quirk as u128)))
     }
 }
 
@@ -218,6 +218,10 @@ impl Lock {
             Some(Reason::BadPin)
         } else if self.is_out_of_range(write.place) {
             Some(Reason::SlotOutOfRange)
+        } else if self.is_other_length(write) {
+            Some(Reason::BadLength)
+        } else if self.is_name_taken(write) {
+            Some(Reason::NameTaken)
         } else if present.is_some_and(|entry| entry.source == Source::Reserved)
             || self.quirks.has(Quirk::SlotOccupiedRefuses) && present.is_some_and(|entry| !is_rewrite(entry, write))
         {
@@ -238,7 +242,18 @@ impl Lock {
             return false;
         }
         let own_place_counts = self.quirks.has(Quirk::OwnSlotIsTwin);
-        self.entries.iter().any(|entry| entry.pin == write.pin && (own_place_counts || entry.place != write.place))
+        let equality = if self.quirks.has(Quirk::FirstFourCompared) { PinEquality::FirstFour } else { PinEquality::Exact };
+        self.entries.iter().any(|entry| equality.same(entry.pin, write.pin) && (own_place_counts || entry.place != write.place))
+    }
+
+    fn is_other_length(&self, write: &Write) -> bool {
+        let others = || self.entries.iter().filter(|entry| entry.place != write.place);
+        self.quirks.has(Quirk::OneLengthPerLock) && others().any(|entry| entry.pin.length() != write.pin.length())
+    }
+
+    fn is_name_taken(&self, write: &Write) -> bool {
+        let others = || self.entries.iter().filter(|entry| entry.place != write.place);
+        self.quirks.has(Quirk::NameUnique) && others().any(|entry| entry.name == write.name)
     }
 
     /// What the lock does with a twin.

@@ -74,6 +74,10 @@ quirks! {
     LoginRevoked = "login_revoked", Fault, "The account's login is withdrawn.";
     CredentialChanged = "credential_changed", Fault, "The stored credentials no longer fit.";
     TunnelProgramStopped = "tunnel_program_stopped", Fault, "The on-premises tunnel of the account is down.";
+    PlanLapsed = "plan_lapsed", Fault, "The paid hosting plan of the lock has ended.";
+    DeviceSecretMissing = "device_secret_missing", Actor, "The device's own user was never entered, or was changed.";
+    GatewayUnpaired = "gateway_unpaired", Fault, "No gateway in range is paired with the lock.";
+    BridgeQueueFull = "bridge_queue_full", Fault, "The bridge has as many jobs as it takes.";
     RightsWithdrawn = "rights_withdrawn", Fault, "The connected user may no longer program the lock.";
     LockPowerLost = "lock_power_lost", Fault, "The lock is dead until its power returns; its memory stays.";
     LockAsleep = "lock_asleep", Fault, "The lock wakes only every few minutes to do its work.";
@@ -94,6 +98,9 @@ quirks! {
     VendorDropsEntry = "vendor_drops_entry", Fault, "The vendor loses one entry.";
     SlotOccupiedRefuses = "slot_occupied_refuses", Standing, "A write to an occupied slot is refused instead of replacing what is there.";
     FewerSlotsThanTold = "fewer_slots_than_told", Standing, "The lock has two places fewer than it tells.";
+    FirstFourCompared = "first_four_compared", Standing, "PINs with the same first four digits are twins.";
+    OneLengthPerLock = "one_length_per_lock", Standing, "While there are entries, PINs of other lengths are refused.";
+    NameUnique = "name_unique", Standing, "A displayed name must differ from all others on the lock.";
     TwinDropped = "twin_dropped", Standing, "An equal PIN is not stored, without a word.";
     TwinCauseUnclear = "twin_cause_unclear", Standing, "A refusal as a duplicate may stand for something else.";
     OwnSlotIsTwin = "own_slot_is_twin", Standing, "Writing the PIN that the very slot holds already is refused as a duplicate.";

@@ -173,7 +173,19 @@ pub enum LockCondition {
     KeypadGone,
     /// A second write is refused as busy.
     Collides,
+    /// The plan that pays for remote programming has ended.
+    PlanLapsed,
+    /// The device's own secret is missing.
+    SecretMissing,
+    /// No gateway is paired with it.
+    GatewayGone,
+    /// Its bridge takes no more jobs.
+    QueueFull,
 }
+
+/// Conditions under which nothing gets to the lock.
+const BROKEN_LINKS: [LockCondition; 4] =
+    [LockCondition::Dead, LockCondition::LinkDown, LockCondition::BridgeGone, LockCondition::GatewayGone];
 
 /// How often a condition holds at once, since faults may overlap; and since when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -316,7 +328,14 @@ impl Site {
         let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || *condition == CloudCondition::RateSmall);
         let site = &self.locks[lock];
         let own = |condition| !site.holds(condition);
-        account && site.present && self.link_is_up(lock) && own(LockCondition::RightsGone) && own(LockCondition::MarkedOffline)
+        let barred = [
+            LockCondition::RightsGone,
+            LockCondition::MarkedOffline,
+            LockCondition::PlanLapsed,
+            LockCondition::SecretMissing,
+            LockCondition::QueueFull,
+        ];
+        account && site.present && self.link_is_up(lock) && barred.into_iter().all(own)
     }
 
     fn holds(&self, condition: CloudCondition) -> bool {
@@ -327,7 +346,7 @@ impl Site {
     fn link_is_up(&self, lock: usize) -> bool {
         let site = &self.locks[lock];
         let hub_up = site.hub.is_none_or(|hub| self.hubs[hub].down.times == 0);
-        hub_up && ![LockCondition::Dead, LockCondition::LinkDown, LockCondition::BridgeGone].iter().any(|c| site.holds(*c))
+        hub_up && !BROKEN_LINKS.iter().any(|c| site.holds(*c))
     }
 
     /// The part of the path that the vendor knows to be down.
@@ -409,6 +428,18 @@ impl Site {
         if order.op.is_mutating() && site.holds(LockCondition::RightsGone) {
             return refused(Reason::NoRights);
         }
+        if order.op.is_mutating() && site.holds(LockCondition::PlanLapsed) {
+            return refused(Reason::NotPaid);
+        }
+        if order.op.is_mutating() && site.holds(LockCondition::SecretMissing) {
+            return refused(Reason::NoCredentials);
+        }
+        if site.holds(LockCondition::GatewayGone) {
+            return if order.op.is_mutating() { refused(Reason::NoGateway) } else { Some((Answer::Unreachable(PathPart::Gateway), None)) };
+        }
+        if order.op.is_mutating() && (site.holds(LockCondition::QueueFull) || self.is_queue_full(lock)) {
+            return Some((Answer::QueueFull, None));
+        }
         if matches!(order.op, Op::SetClock { .. }) && !profile.clock_settable {
             return refused(Reason::ClockNotWritable);
         }
@@ -427,6 +458,13 @@ impl Site {
             return Some((Answer::Busy, None));
         }
         None
+    }
+
+    /// Whether the hub of a lock has as many jobs as it takes.
+    fn is_queue_full(&self, lock: usize) -> bool {
+        let site = &self.locks[lock];
+        let pending = || self.locks.iter().filter(|other| other.hub == site.hub).map(|other| other.queue.len()).sum::<usize>();
+        site.lock.profile.queue_limit.is_some_and(|limit| pending() >= limit as usize)
     }
 
     /// Takes a command for a lock, unless its key was honoured before (`P-04`).
@@ -638,7 +676,7 @@ impl Site {
     fn down_since(&self, lock: usize) -> Option<Timestamp> {
         let site = &self.locks[lock];
         let hub = site.hub.map(|hub| self.hubs[hub].down);
-        let own = [LockCondition::Dead, LockCondition::LinkDown, LockCondition::BridgeGone].into_iter().filter_map(|c| site.held(c));
+        let own = BROKEN_LINKS.into_iter().filter_map(|c| site.held(c));
         own.chain(hub).filter(|held| held.times > 0).map(|held| held.since).min()
     }
 
@@ -666,7 +704,7 @@ impl Site {
             positions: profile.slots,
             zone: site.zone.clone().filter(|_| profile.tells_zone),
             has_rights: !site.holds(LockCondition::RightsGone),
-            is_paid: true,
+            is_paid: !site.holds(LockCondition::PlanLapsed),
         }
     }
 
@@ -675,6 +713,9 @@ impl Site {
         let hub = site.hub?;
         if matches!(self.known_down(now, lock), Some(PathPart::Bridge)) && site.holds(LockCondition::BridgeGone) {
             return None; // A bridge that is unplugged is missing, not down.
+        }
+        if site.holds(LockCondition::GatewayGone) {
+            return None;
         }
         let up = !matches!(self.known_down(now, lock), Some(part) if part != PathPart::Lock);
         Some(HubInfo { part: self.hubs[hub].part, number: hub as u32, up })

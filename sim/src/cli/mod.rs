@@ -13,6 +13,7 @@ use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
 use crate::verdict::Verdict;
 
+mod coverage;
 mod explain;
 mod mutants;
 mod progress;
@@ -20,6 +21,7 @@ mod run;
 mod shrink;
 mod sweep;
 mod target;
+mod vendors;
 
 pub use progress::Progress;
 
@@ -84,6 +86,14 @@ keyway shrink story.json --runs 5000 --seconds 60 -o small.json")]
     /// Run deliberately broken controllers, and print what catches them
     #[command(after_help = "Example:\n  keyway mutants scenarios")]
     Mutants(Mutants),
+    /// Count what the stories raise and clear: problems, events, statuses, quirks
+    #[command(after_help = "Example:\n  keyway coverage scenarios")]
+    Coverage(Coverage),
+    /// Print the catalogue of vendors: what each can do, demands, and how it misbehaves
+    Vendors {
+        /// Such as schlage; none: all in short.
+        name: Option<String>,
+    },
     /// Say what an id or a word means: an invariant, a rule, a quirk, a problem
     Explain {
         /// Such as I-STA-01, R-20, T07, hub_power_lost, device_offline.
@@ -161,6 +171,17 @@ pub struct Mutants {
     pub json: bool,
 }
 
+/// Arguments of `keyway coverage`.
+#[derive(Args, Clone, Debug)]
+pub struct Coverage {
+    /// Scenario files and folders; none: `scenarios`, if there is such a folder
+    #[arg(value_name = "PATH")]
+    pub scenarios: Vec<String>,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 fn seeds_of(text: &str) -> Result<std::ops::Range<u64>, String> {
     let expected = || "expected a range such as 0..20000".to_owned();
     let (from, to) = text.split_once("..").ok_or_else(expected)?;
@@ -182,6 +203,11 @@ pub fn main(engine: Engine) -> ExitCode {
         Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
         Command::Shrink(arguments) => shrink::shrink(engine, &arguments),
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
+        Command::Coverage(arguments) => coverage::coverage(engine, &arguments),
+        Command::Vendors { name } => vendors::vendors(name.as_deref()).map(|text| {
+            say(&text);
+            Verdict::Pass
+        }),
         Command::Explain { word } => explain::explain(&word).map(|text| {
             say(&text);
             Verdict::Pass

@@ -139,6 +139,7 @@ fn make_odd(chance: &mut Chance, vendor: Vendor, device: &mut Device) {
             quirks(chance, device, &[(25, Quirk::TwinDropped)]);
             by_slot_quirks(chance, device);
         }
+        _ => odd_figures(chance, vendor, device),
     }
     quirks(chance, device, &[(10, Quirk::SerialHidden)]);
     if vendor.profile().schedules && chance.happens(15) {

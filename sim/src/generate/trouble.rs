@@ -33,7 +33,8 @@ impl Kinds {
             QuirkSort::Fault => 35,
             QuirkSort::Actor => 25,
         };
-        let quirks: Vec<Quirk> = Quirk::ALL.iter().copied().filter(|quirk| chance.happens(likely(quirk))).collect();
+        let quirks: Vec<Quirk> =
+            Quirk::ALL.iter().copied().filter(|quirk| !of_stories_alone(*quirk) && chance.happens(likely(quirk))).collect();
         let (noise, faults) = quirks.iter().partition(|quirk| quirk.sort() == QuirkSort::Noise);
         Self {
             faults,
@@ -97,8 +98,16 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::DeviceLeavesAccount | Quirk::ResetWipes => true,
         Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
+        Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
+        Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
+}
+
+/// Quirks of vendors that no plan is drawn for.
+fn of_stories_alone(quirk: Quirk) -> bool {
+    let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 
 fn is_august(lock: &DrawnLock) -> bool {

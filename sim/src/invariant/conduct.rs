@@ -69,7 +69,7 @@ impl Quiet {
             // Controllers add to a name, and locks cut it short (`name_cut_short`). A crash may have cut short the call that changed it.
             let shown = &*stored.entry.name;
             let is_cut = shown.chars().count() == NAME_CUT_CHARS;
-            is_older || name.is_some_and(|name| !shown.starts_with(name) && !(is_cut && name.starts_with(shown)))
+            is_older || name.is_some_and(|name| !(shown.starts_with(name) || is_cut && name.starts_with(shown)))
         })
     }
 

@@ -129,7 +129,7 @@ fn first_stranger<'a>(errors: impl Iterator<Item = &'a str>, warnings: impl Iter
 /// Who may carry a problem (vendors.md 21).
 enum Owner {
     Any,
-    Only(Vendor),
+    Only(&'static [Vendor]),
     /// A vendor that is not modelled, so nobody here.
     Absent,
 }
@@ -138,27 +138,24 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
     match code {
         ErrorCode::SmartthingsFailedToSetAccessCode
         | ErrorCode::SmartthingsFailedToSetAfterMultipleRetries
-        | ErrorCode::SmartthingsNoFreeSlotsAvailable => Owner::Only(Vendor::SmartThings),
+        | ErrorCode::SmartthingsNoFreeSlotsAvailable => Owner::Only(&[Vendor::SmartThings]),
         ErrorCode::AugustLockInvalidCodeLength
         | ErrorCode::AugustDeviceProgrammingDelay
         | ErrorCode::AugustDeviceSlotsFull
         | ErrorCode::AugustLockMissingKeypad
         | ErrorCode::AugustLockTemporarilyOffline
         | ErrorCode::AugustLockNotAuthorized
-        | ErrorCode::AugustLockMissingBridge => Owner::Only(Vendor::August),
-        ErrorCode::IgloohomeBridgeTooManyPendingJobs
-        | ErrorCode::IgloohomeBridgeOffline
-        | ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
-        | ErrorCode::KwiksetUnableToConfirmCode
-        | ErrorCode::KwiksetUnableToConfirmDeletion
+        | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
+        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
         | ErrorCode::SaltoKsUserNotSubscribed
         | ErrorCode::SaltoKsSubscriptionLimitExceeded
-        | ErrorCode::HubitatDeviceProgrammingDelay
-        | ErrorCode::HubitatNoFreePositionsAvailable
-        | ErrorCode::WyzeDuplicateCodeName
-        | ErrorCode::WyzePotentialDuplicateCode
         | ErrorCode::DormakabaOracodeNoValidUserLevel
-        | ErrorCode::TtlockLockNotPairedToGateway => Owner::Absent,
+        => Owner::Absent,
+        ErrorCode::IgloohomeBridgeTooManyPendingJobs | ErrorCode::IgloohomeBridgeOffline => Owner::Only(&[Vendor::Igloohome]),
+        ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
+        ErrorCode::WyzeDuplicateCodeName | ErrorCode::WyzePotentialDuplicateCode => Owner::Only(&[Vendor::Wyze]),
+        ErrorCode::TtlockLockNotPairedToGateway => Owner::Only(&[Vendor::Ttlock]),
+        ErrorCode::KwiksetUnableToConfirmCode | ErrorCode::KwiksetUnableToConfirmDeletion => Owner::Only(&[Vendor::Kwikset]),
         ErrorCode::FailedToSetOnDevice
         | ErrorCode::FailedToRemoveFromDevice
         | ErrorCode::DuplicateCodeOnDevice
@@ -181,17 +178,43 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
 
 const fn owner_of_warning(code: WarningCode) -> Owner {
     match code {
-        WarningCode::SmartthingsFailedToSetAccessCode => Owner::Only(Vendor::SmartThings),
-        WarningCode::AugustDeviceProgrammingDelay | WarningCode::AugustLockTemporarilyOffline => Owner::Only(Vendor::August),
-        WarningCode::SchlageDetectedDuplicate
-        | WarningCode::SchlageCreationOutage
-        | WarningCode::IglooAlgopinMustBeUsedWithin24Hours
-        | WarningCode::KwiksetUnableToConfirmCode => Owner::Absent,
+        WarningCode::SmartthingsFailedToSetAccessCode => Owner::Only(&[Vendor::SmartThings]),
+        WarningCode::AugustDeviceProgrammingDelay | WarningCode::AugustLockTemporarilyOffline => {
+            Owner::Only(&[Vendor::August, Vendor::Yale])
+        }
+        WarningCode::SchlageDetectedDuplicate | WarningCode::SchlageCreationOutage => Owner::Only(&[Vendor::Schlage]),
+        WarningCode::KwiksetUnableToConfirmCode => Owner::Only(&[Vendor::Kwikset]),
+        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Absent,
         WarningCode::CodeModifiedExternalToSeam
         | WarningCode::DelayInSettingOnDevice
         | WarningCode::DelayInRemovingFromDevice
         | WarningCode::ThirdPartyIntegrationDetected
         | WarningCode::ManagementTransferred => Owner::Any,
+    }
+}
+
+/// Which vendor's locks may carry which problem.
+pub mod may_carry {
+    use super::{ErrorCode, Owner, Vendor, WarningCode, owner_of_error, owner_of_warning};
+
+    /// Whether a lock of this vendor may carry this error.
+    #[must_use]
+    pub fn error(vendor: Vendor, code: ErrorCode) -> bool {
+        allows(&owner_of_error(code), vendor)
+    }
+
+    /// Whether a lock of this vendor may carry this warning.
+    #[must_use]
+    pub fn warning(vendor: Vendor, code: WarningCode) -> bool {
+        allows(&owner_of_warning(code), vendor)
+    }
+
+    pub(super) fn allows(owner: &Owner, vendor: Vendor) -> bool {
+        match owner {
+            Owner::Any => true,
+            Owner::Only(vendors) => vendors.contains(&vendor),
+            Owner::Absent => false,
+        }
     }
 }
 
@@ -212,12 +235,10 @@ fn owners_of_device(view: &View<'_>, lock: Lock, device: &DeviceRecord) -> Held 
 fn first_foreign(vendor: Vendor, problems: impl Iterator<Item = (&'static str, Owner)>) -> Held {
     let mut held = Held::Idle;
     for (name, owner) in problems {
-        let fits = match owner {
-            Owner::Any => continue,
-            Owner::Only(only) => only == vendor,
-            Owner::Absent => false,
-        };
-        if !fits {
+        if matches!(owner, Owner::Any) {
+            continue;
+        }
+        if !may_carry::allows(&owner, vendor) {
             return Held::Broken(format!("shows {name} on a lock of {vendor}"));
         }
         held = Held::Kept;

@@ -41,7 +41,7 @@ fn profiles() -> Vec<Profile> {
     let mut unclear = Vendor::GenericCloud.profile();
     unclear.duplicate = DuplicatePolicy::RejectUnclear;
     unclear.slots = 8;
-    let mut profiles: Vec<Profile> = Vendor::ALL.into_iter().map(Vendor::profile).collect();
+    let mut profiles: Vec<Profile> = Vendor::ALL.iter().copied().map(Vendor::profile).collect();
     profiles.extend([masked, silent, unclear]);
     profiles
 }

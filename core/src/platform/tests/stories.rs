@@ -675,7 +675,7 @@ fn a_restart_writes_nothing() {
 /// Create, update, delete, with a crash after each output of each step in turn: every call that was answered holds, and all ends well.
 #[test]
 fn a_crash_anywhere_loses_no_promise() {
-    for vendor in Vendor::ALL {
+    for vendor in Vendor::ALL.iter().copied() {
         for crashed_step in 0..40 {
             for cut in 0..8 {
                 crash_story(vendor, crashed_step, cut);

@@ -9,7 +9,7 @@ pub(super) fn problems(symptom: Symptom) -> Option<Problems> {
         Symptom::DroppedOff => (Some(WarningCode::AugustLockTemporarilyOffline), ErrorCode::AugustLockTemporarilyOffline),
         Symptom::Full => (None, ErrorCode::AugustDeviceSlotsFull),
         Symptom::BadLength => (None, ErrorCode::AugustLockInvalidCodeLength),
-        Symptom::AttemptFailed | Symptom::FailedManyTimes => return None,
+        _ => return None,
     };
-    Some(Problems { warning, error })
+    Some(Problems { warning, error: Some(error) })
 }

@@ -4,8 +4,12 @@ use crate::problem::{ErrorCode, WarningCode};
 use crate::vendor::Vendor;
 
 mod august;
-mod generic;
+mod hubitat;
+mod igloohome;
+mod kwikset;
+mod schlage;
 mod smartthings;
+mod wyze;
 
 /// What went wrong with setting a code, in words that all vendors share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +26,42 @@ pub(super) enum Symptom {
     Full,
     /// The lock takes no PIN of this length.
     BadLength,
+    /// The hub has taken the write, and the lock has not reported it.
+    NotReported,
+    /// A creation ended in the cloud's own error.
+    CreationFailed,
+    /// Refused with a sign that stands for a twin among other things.
+    MaybeTwin,
+    /// The displayed name is in use.
+    NameTaken,
+    /// The bridge takes no more jobs.
+    QueueFull,
+    /// The one confirmation that proves a write has not come.
+    NotConfirmed,
+    /// The one confirmation that proves an erasure has not come.
+    ErasureNotConfirmed,
+    /// The bridge cannot be reached.
+    BridgeDown,
 }
 
 /// The vendor's own names for a symptom: the warning comes first, where there is one (`R-11`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Problems {
     pub warning: Option<WarningCode>,
-    pub error: ErrorCode,
+    pub error: Option<ErrorCode>,
 }
 
 /// The vendor's own problems for a symptom; none where the generic errors say all.
 pub(super) fn symptom_problems(vendor: Vendor, symptom: Symptom) -> Option<Problems> {
     match vendor {
-        Vendor::August => august::problems(symptom),
+        Vendor::August | Vendor::Yale => august::problems(symptom),
         Vendor::SmartThings => smartthings::problems(symptom),
-        Vendor::GenericCloud | Vendor::GenericSlot => generic::problems(symptom),
+        Vendor::Schlage => schlage::problems(symptom),
+        Vendor::Hubitat => hubitat::problems(symptom),
+        Vendor::Wyze => wyze::problems(symptom),
+        Vendor::Kwikset => kwikset::problems(symptom),
+        Vendor::Igloohome => igloohome::problems(symptom),
+        // The generic errors say all (`V-16`, `V-19`).
+        _ => None,
     }
 }

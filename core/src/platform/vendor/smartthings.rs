@@ -8,7 +8,7 @@ pub(super) fn problems(symptom: Symptom) -> Option<Problems> {
         Symptom::AttemptFailed => (Some(WarningCode::SmartthingsFailedToSetAccessCode), ErrorCode::SmartthingsFailedToSetAccessCode),
         Symptom::FailedManyTimes => (None, ErrorCode::SmartthingsFailedToSetAfterMultipleRetries),
         Symptom::Full => (None, ErrorCode::SmartthingsNoFreeSlotsAvailable),
-        Symptom::NotLoaded | Symptom::DroppedOff | Symptom::BadLength => return None,
+        _ => return None,
     };
-    Some(Problems { warning, error })
+    Some(Problems { warning, error: Some(error) })
 }
