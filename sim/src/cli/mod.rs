@@ -3,17 +3,21 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use keyway_core::platform::Reference;
 
 use crate::plan::Plan;
+use crate::plan_text::Span;
 use crate::report::Look;
 use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
 use crate::verdict::Verdict;
 
 mod explain;
+mod interrupt;
 mod mutants;
 mod progress;
 mod run;
@@ -43,7 +47,7 @@ impl Engine {
         Self {
             run: Some(|plan, options| crate::run::run(plan, &Reference::new(), options)),
             generate: Some(crate::generate::plan_of_seed),
-            sweep: Some(|arguments| sweep::sweep(arguments, &Reference::new())),
+            sweep: Some(|arguments| sweep::sweep(arguments, Arc::new(Reference::new()))),
             mutants: Some(mutants::mutants),
         }
     }
@@ -75,7 +79,8 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     /// Print the JSON Schema of a scenario file, for editors
     Schema,
     /// Run the plans of many seeds
-    #[command(after_help = "Example:\n  keyway sweep --seeds 0..20000")]
+    #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
+keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl")]
     Sweep(Sweep),
     /// Make a failing story small: leave out and round off what its finding does not need
     #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
@@ -123,6 +128,15 @@ pub struct Sweep {
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// After this time no seed is begun; such as 60s or 2h30m
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
+    pub budget: Option<Duration>,
+    /// A controller whose step lasts longer than this is stuck
+    #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "10s")]
+    pub stuck_after: Duration,
+    /// Write what it came to, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -167,6 +181,11 @@ fn seeds_of(text: &str) -> Result<std::ops::Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+fn time_of(text: &str) -> Result<Duration, String> {
+    let span: Span = serde_json::from_value(text.into()).map_err(|wrong| wrong.to_string())?;
+    u64::try_from(span.0).map(Duration::from_millis).map_err(|_| "it must not be negative".to_owned())
 }
 
 /// Does what the command line says.
@@ -217,8 +236,7 @@ fn complain(refused: &Refused) -> Verdict {
             format!("error: {message}\n{help}")
         }
     };
-    // Nobody is left to be told if standard error is closed.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    remark(&text);
     Verdict::BadInput
 }
 
@@ -241,6 +259,12 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Says something beside the result: on standard error, where it spoils no output for machines.
+fn remark(text: &str) {
+    // Nobody is left to be told if standard error is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Prints to standard output. A reader that has gone away ends the program quietly.
 fn say(text: &str) {
     let mut stdout = std::io::stdout().lock();
@@ -257,6 +281,15 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time_of("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(time_of("1h30m"), Ok(Duration::from_mins(90)));
+        for wrong in ["", "60", "-1s", "soon"] {
+            assert!(time_of(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::run::unwritten;
 use super::{Engine, Progress, Refused, Shrink, counted, part, say};
+use crate::panics::{finding, hush_panics};
 use crate::plan::Plan;
 use crate::report::Look;
 use crate::run::Options;
 use crate::scenario;
 use crate::shrink::{Budget, Shrunk, shrink as make_small};
-use crate::sweep::{finding, hush_panics};
 use crate::verdict::{Finding, Verdict};
 
 /// Shrinks what the command line says.
