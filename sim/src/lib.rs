@@ -3,6 +3,7 @@
 pub mod agenda;
 pub mod bounds;
 pub mod cli;
+pub mod diff;
 pub mod expect;
 pub mod generate;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use keyway_core::controller::Controllers;
 
+mod accept;
 mod compare;
 mod floor;
 mod keeper;
@@ -21,7 +22,9 @@ mod lines;
 mod summary;
 mod tally;
 
+pub use accept::Accepted;
 pub use keeper::file_name;
+pub use lines::BadLine;
 pub use summary::Summary;
 pub use tally::{Group, Histogram, Hits, Share, Tally};
 
@@ -308,7 +311,7 @@ mod tests {
     fn a_controller_that_panics_is_a_finding_with_its_plan_on_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let order = Order { threads: Some(2), findings: Some(folder.path().to_owned()), ..Order::of(7..10) };
-        let summary = Summary::of(&swept(&order, Idlers(|| panic!("out of ideas"))));
+        let summary = Summary::of(&swept(&order, Idlers(|| panic!("out of ideas"))), &Accepted::default());
         assert_eq!((summary.verdict, summary.failed()), (Verdict::Panic, 3));
         assert!(summary.findings[0].violations[0].what.contains("the controller panicked: out of ideas"), "{summary}");
         let kept = summary.findings.iter().map(|group| folder.path().join(file_name(group.first_seed)));
@@ -385,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_summary_fits_a_screen() {
-        let text = Summary::of(&swept(&Order::of(0..12), Idlers(|| None))).to_string();
+        let text = Summary::of(&swept(&Order::of(0..12), Idlers(|| None)), &Accepted::default()).to_string();
         assert!(text.lines().count() < 45 && text.lines().all(|line| line.chars().count() <= 120), "{text}");
     }
 }

@@ -76,3 +76,50 @@ fn who_is_asked_to_end_ends_cleanly_and_who_is_killed_leaves_nothing_half() {
         }
     }
 }
+
+#[test]
+fn shares_merged_say_what_the_whole_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = keyway(folder.path(), "sweep --seeds 500..700 --out whole.jsonl");
+    for index in 1..=3 {
+        keyway(folder.path(), &format!("sweep --seeds 500..700 --shard {index}/3 --threads {index} --out {index}.jsonl"));
+    }
+    let merged = keyway(folder.path(), "merge 3.jsonl 1.jsonl 2.jsonl --out merged.jsonl");
+    assert_eq!((said(&merged), merged.status), (said(&whole), whole.status));
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("merged.jsonl"), read("whole.jsonl"));
+    let lacking = keyway(folder.path(), "merge 3.jsonl 1.jsonl");
+    assert_eq!((lacking.status.code(), said(&lacking).as_str()), (Some(2), ""));
+    assert!(String::from_utf8_lossy(&lacking.stderr).starts_with("error: share 2/3 is missing"));
+}
+
+#[test]
+fn accepted_findings_keep_the_exit_code_green() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file as a sweep of a controller with one known bug would write it.
+    let finding = r#"{"finding":{"fingerprint":"safety|I-DEV-06|a|b","count":2,"first_seed":1,"verdict":"safety","violations":[]}}"#;
+    let whole = r#"{"sweep":{"seeds":{"start":0,"end":9},"share":{"index":1,"of":1},"ended":"complete","ran":9,"crashed_inside":0,"compared":1,"productive":{"5":9},"fired":{"2":9}}}"#;
+    std::fs::write(folder.path().join("sweep.jsonl"), format!("{whole}\n{finding}\n")).unwrap();
+    std::fs::write(folder.path().join("known.txt"), "# waits\nsafety|I-DEV-06|a|b\nstuck\n").unwrap();
+    assert_eq!(keyway(folder.path(), "merge sweep.jsonl").status.code(), Some(10));
+    let accepted = keyway(folder.path(), "merge sweep.jsonl --accept known.txt");
+    assert_eq!(accepted.status.code(), Some(0));
+    assert!(said(&accepted).contains("accepted, but not found: stuck"), "{}", said(&accepted));
+    std::fs::write(folder.path().join("known.txt"), "safty|I-DEV-06|a|b\n").unwrap();
+    let refused = keyway(folder.path(), "merge sweep.jsonl --accept known.txt");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).starts_with("error: known.txt:1:1: expected a fingerprint"));
+}
+
+#[test]
+fn two_traces_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    keyway(folder.path(), "run seed:1 --trace one.jsonl");
+    keyway(folder.path(), "run seed:1 --trace same.jsonl");
+    keyway(folder.path(), "run seed:1 --noise-seed 5 --trace other.jsonl");
+    let same = keyway(folder.path(), "diff one.jsonl same.jsonl");
+    assert!(same.status.code() == Some(0) && said(&same).starts_with("the same: "), "{}", said(&same));
+    let other = keyway(folder.path(), "diff one.jsonl other.jsonl");
+    assert!(other.status.code() == Some(16) && said(&other).contains(" differs at /"), "{}", said(&other));
+    assert_eq!(keyway(folder.path(), "diff one.jsonl missing.jsonl").status.code(), Some(2));
+}

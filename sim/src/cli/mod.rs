@@ -1,7 +1,7 @@
 //! The `keyway` program: reads what it is asked, hands it to the rooms that do the work, and prints what they say.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,10 @@ use crate::plan_text::Span;
 use crate::report::Look;
 use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
+use crate::sweep::Share;
 use crate::verdict::Verdict;
 
+mod diff;
 mod explain;
 mod interrupt;
 mod mutants;
@@ -82,6 +84,12 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
 keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl")]
     Sweep(Sweep),
+    /// Join the files of all shares of a sweep
+    #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
+keyway sweep --seeds 0..100000 --shard 2/2 --out 2.jsonl\n  keyway merge 1.jsonl 2.jsonl")]
+    Merge(Merge),
+    /// Say where two traces of `run --trace` part
+    Diff(Diff),
     /// Make a failing story small: leave out and round off what its finding does not need
     #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
 keyway shrink story.json --runs 5000 --seconds 60 -o small.json")]
@@ -128,6 +136,9 @@ pub struct Sweep {
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Run only the I-th of N interleaved shares; `keyway merge` joins what they write with --out
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub shard: Share,
     /// After this time no seed is begun; such as 60s or 2h30m
     #[arg(long, value_name = "TIME", value_parser = time_of)]
     pub budget: Option<Duration>,
@@ -137,6 +148,45 @@ pub struct Sweep {
     /// Write what it came to, as JSON lines
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// How it is told
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// How the sum of a sweep is told.
+#[derive(Args, Clone, Debug)]
+pub struct Told {
+    /// Findings that are known: their fingerprints, one a line. They are told and change no exit code
+    #[arg(long, value_name = "FILE")]
+    pub accept: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `keyway merge`.
+#[derive(Args, Clone, Debug)]
+pub struct Merge {
+    /// What `keyway sweep --shard I/N --out FILE` has written, for each share
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write the whole, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How it is told
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// Arguments of `keyway diff`.
+#[derive(Args, Clone, Debug)]
+pub struct Diff {
+    /// A trace
+    #[arg(value_name = "A")]
+    pub one: PathBuf,
+    /// Another trace of the same plan
+    #[arg(value_name = "B")]
+    pub other: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -199,6 +249,8 @@ pub fn main(engine: Engine) -> ExitCode {
             Ok(Verdict::Pass)
         }
         Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
+        Command::Merge(arguments) => sweep::merge(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
         Command::Shrink(arguments) => shrink::shrink(engine, &arguments),
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
         Command::Explain { word } => explain::explain(&word).map(|text| {
@@ -238,6 +290,12 @@ fn complain(refused: &Refused) -> Verdict {
     };
     remark(&text);
     Verdict::BadInput
+}
+
+/// The text of a file.
+fn text_of(path: &Path) -> Result<String, Refused> {
+    std::fs::read_to_string(path)
+        .map_err(|wrong| Refused::Word { message: format!("{}: can't be read: {wrong}", path.display()), help: None })
 }
 
 fn part<T>(part: Option<T>, name: &str) -> Result<T, Refused> {

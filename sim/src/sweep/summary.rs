@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::compare::DETERMINISM;
-use super::{Ended, Group, Share, Swept};
+use super::{Accepted, Ended, Group, Share, Swept};
 use crate::invariant::{Class, registry};
 use crate::verdict::Verdict;
 
@@ -25,10 +25,14 @@ pub struct Summary {
     pub ended: Ended,
     /// Seeds that were run; the first ones, if it ended early.
     pub ran: u64,
-    /// The gravest verdict.
+    /// The gravest verdict; accepted findings have none.
     pub verdict: Verdict,
     /// Findings by fingerprint, most frequent first.
     pub findings: Vec<Group>,
+    /// Fingerprints of findings that are known and wait for their fix.
+    pub accepted: Vec<String>,
+    /// Accepted fingerprints that were not found.
+    pub accepted_in_vain: Vec<String>,
     /// For each checker, the seeds in which its premise was true before the heal phase.
     pub armed: BTreeMap<String, u64>,
     /// Other marks, and the seeds that hit them.
@@ -44,22 +48,26 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up.
+    /// Sums up; findings that are accepted change no verdict.
     #[must_use]
-    pub fn of(swept: &Swept) -> Self {
+    pub fn of(swept: &Swept, accepted: &Accepted) -> Self {
         let (tally, checkers) = (&swept.tally, checkers());
         let hits = tally.marks.iter().map(|(mark, hits)| (mark.clone(), hits.seeds));
         let (armed, marks): (BTreeMap<_, _>, BTreeMap<_, _>) = hits.partition(|(mark, _)| checkers.contains(&mark.as_str()));
         let armed = checkers.iter().map(|id| ((*id).to_owned(), armed.get(*id).copied().unwrap_or(0))).collect();
         let mut findings: Vec<Group> = tally.groups.values().cloned().collect();
         findings.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.fingerprint.cmp(&other.fingerprint)));
+        let new = findings.iter().filter(|group| !accepted.has(&group.fingerprint));
+        let (found, in_vain) = accepted.iter().map(str::to_owned).partition(|fingerprint| tally.groups.contains_key(fingerprint));
         let mut summary = Self {
             seeds: swept.seeds.clone(),
             share: swept.share,
             ended: swept.ended,
             ran: tally.ran,
-            verdict: findings.iter().map(|group| group.verdict).max().unwrap_or(Verdict::Pass),
+            verdict: new.map(|group| group.verdict).max().unwrap_or(Verdict::Pass),
             findings,
+            accepted: found,
+            accepted_in_vain: in_vain,
             armed,
             marks,
             productive_median: tally.productive.median(),
@@ -111,7 +119,7 @@ impl fmt::Display for Summary {
             Ended::Stuck => Some("too many steps never ended"),
         };
         if let Some(why) = why {
-            writeln!(f, "not all seeds were run, only the first {} of {}: {why}", self.ran, self.share.size(&self.seeds))?;
+            writeln!(f, "only {} of {} seeds were run, the first ones of each share: {why}", self.ran, self.share.size(&self.seeds))?;
         }
         self.write_findings(f)?;
         self.write_armed(f)?;
@@ -127,7 +135,7 @@ impl fmt::Display for Summary {
 
 impl Summary {
     fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.findings.is_empty() {
+        if self.findings.is_empty() && self.accepted_in_vain.is_empty() {
             return Ok(());
         }
         writeln!(f, "\n  {:>6}  {:>10}  {:<12} broken", "seeds", "first seed", "verdict")?;
@@ -136,10 +144,14 @@ impl Summary {
             let what = first.map_or("", |violation| violation.what.as_str());
             let line = format!("{}: {what}", group.ids().join(", "));
             let line: String = line.chars().take(75).collect();
-            writeln!(f, "  {:>6}  {:>10}  {:<12} {line}", group.count, group.first_seed, group.verdict)?;
+            let verdict = if self.accepted.contains(&group.fingerprint) { "accepted" } else { group.verdict.name() };
+            writeln!(f, "  {:>6}  {:>10}  {verdict:<12} {line}", group.count, group.first_seed)?;
         }
         if self.findings.len() > GROUPS_SHOWN {
             writeln!(f, "  and {} kinds more; --json lists them all", self.findings.len() - GROUPS_SHOWN)?;
+        }
+        for fingerprint in &self.accepted_in_vain {
+            writeln!(f, "accepted, but not found: {fingerprint}")?;
         }
         writeln!(f)
     }

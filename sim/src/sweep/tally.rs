@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,16 @@ impl Share {
     #[must_use]
     pub fn size(self, seeds: &Range<u64>) -> u64 {
         (seeds.end - seeds.start).saturating_sub(self.index - 1).div_ceil(self.of)
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<u64>().ok();
+        let share = text.split_once('/').and_then(|(index, of)| Some(Self { index: number(index)?, of: number(of)? }));
+        share.filter(|share| (1..=share.of).contains(&share.index)).ok_or_else(|| "expected a share such as 1/3, counted from 1".to_owned())
     }
 }
 
@@ -216,6 +227,8 @@ mod tests {
         };
         assert_eq!([of(1), of(2), of(3)], [vec![10, 13, 16, 19], vec![11, 14, 17, 20], vec![12, 15, 18]]);
         assert_eq!(Share::ALL.size(&seeds), 11);
+        assert_eq!("2/3".parse(), Ok(Share { index: 2, of: 3 }));
+        assert!(["", "3", "0/3", "4/3", "1/0", "a/b"].iter().all(|wrong| wrong.parse::<Share>().is_err()));
         let last = Share { index: 2, of: u64::MAX };
         assert_eq!((last.seed(&(0..9), 0), last.seed(&(0..9), 1), last.size(&(0..9))), (Some(1), None, 1));
     }
