@@ -11,6 +11,7 @@ mod handwritten;
 pub mod history;
 pub mod invariant;
 pub mod judge;
+pub mod marks;
 pub mod mutant;
 pub mod noise;
 pub mod occurrence;

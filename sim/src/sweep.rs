@@ -29,9 +29,9 @@ pub use summary::Summary;
 pub use tally::{Group, Histogram, Hits, Share, Tally};
 
 use crate::generate::plan_of_seed;
+use crate::marks::DETERMINISM;
 use crate::panics::{hush_panics, hushed};
 use crate::verdict::{Finding, Verdict, Violation};
-use compare::DETERMINISM;
 use floor::{Floor, Post, Ran, Report};
 use keeper::Keeper;
 

@@ -14,9 +14,10 @@ use crate::plan_text::Span;
 use crate::report::Look;
 use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
-use crate::sweep::Share;
+use crate::sweep::{Share, Shared};
 use crate::verdict::Verdict;
 
+mod coverage;
 mod diff;
 mod explain;
 mod interrupt;
@@ -24,6 +25,7 @@ mod mutants;
 mod progress;
 mod run;
 mod shrink;
+mod small;
 mod sweep;
 mod target;
 
@@ -38,6 +40,8 @@ pub struct Engine {
     pub generate: Option<fn(u64) -> Plan>,
     /// Runs many seeds, prints what came of them, and gives the gravest verdict.
     pub sweep: Option<fn(&Sweep) -> Verdict>,
+    /// Runs many seeds, and prints how often there was something to judge.
+    pub coverage: Option<fn(&Coverage) -> Verdict>,
     /// Runs the broken controllers, prints which invariant catches which, and gives the verdict.
     pub mutants: Option<fn(&Mutants) -> Verdict>,
 }
@@ -49,7 +53,8 @@ impl Engine {
         Self {
             run: Some(|plan, options| crate::run::run(plan, &Reference::new(), options)),
             generate: Some(crate::generate::plan_of_seed),
-            sweep: Some(|arguments| sweep::sweep(arguments, Arc::new(Reference::new()))),
+            sweep: Some(|arguments| sweep::sweep(arguments, &(Arc::new(Reference::new()) as Shared))),
+            coverage: Some(|arguments| coverage::coverage(arguments, Arc::new(Reference::new()))),
             mutants: Some(mutants::mutants),
         }
     }
@@ -84,6 +89,9 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
 keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl")]
     Sweep(Sweep),
+    /// Show how often a sweep had something to judge, checker by checker, and what was in its worlds
+    #[command(after_help = "Example:\n  keyway coverage --seeds 0..20000")]
+    Coverage(Coverage),
     /// Join the files of all shares of a sweep
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
 keyway sweep --seeds 0..100000 --shard 2/2 --out 2.jsonl\n  keyway merge 1.jsonl 2.jsonl")]
@@ -92,7 +100,7 @@ keyway sweep --seeds 0..100000 --shard 2/2 --out 2.jsonl\n  keyway merge 1.jsonl
     Diff(Diff),
     /// Make a failing story small: leave out and round off what its finding does not need
     #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
-keyway shrink story.json --runs 5000 --seconds 60 -o small.json")]
+keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711")]
     Shrink(Shrink),
     /// Run deliberately broken controllers, and print what catches them
     #[command(after_help = "Example:\n  keyway mutants scenarios")]
@@ -148,9 +156,29 @@ pub struct Sweep {
     /// Write what it came to, as JSON lines
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Leave findings as long as they are
+    #[arg(long)]
+    pub no_shrink: bool,
     /// How it is told
     #[command(flatten)]
     pub told: Told,
+}
+
+/// Arguments of `keyway coverage`.
+#[derive(Args, Clone, Debug)]
+pub struct Coverage {
+    /// From the first to before the last
+    #[arg(long, value_name = "A..B", value_parser = seeds_of)]
+    pub seeds: std::ops::Range<u64>,
+    /// As many as there are cores, unless said otherwise
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// After this time no seed is begun; such as 60s or 2h30m
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
+    pub budget: Option<Duration>,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How the sum of a sweep is told.
@@ -195,17 +223,22 @@ pub struct Diff {
 /// Arguments of `keyway shrink`.
 #[derive(Args, Clone, Debug)]
 pub struct Shrink {
-    /// A scenario file; of several stories in it, the first one that fails
-    pub file: PathBuf,
+    /// A scenario file (of several stories in it, the first one that fails), or a seed such as seed:4711
+    #[arg(value_name = "FILE|seed:N")]
+    pub what: String,
     /// Plans that may be run
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub runs: u64,
-    /// Seconds that it may take
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub seconds: u64,
-    /// Where the small story is written; otherwise beside FILE, with `-small` after its name
+    /// Time that it may take, such as 5s
+    #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "5s")]
+    pub budget: Duration,
+    /// Where the small story is written; otherwise beside FILE, with `-small` after its name, or with a name that says what is broken
+    /// if it was one of a seed
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write each accepted step, and what the elements that are left do, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// Arguments of `keyway mutants`.
@@ -249,6 +282,7 @@ pub fn main(engine: Engine) -> ExitCode {
             Ok(Verdict::Pass)
         }
         Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
+        Command::Coverage(arguments) => part(engine.coverage, "coverage").map(|coverage| coverage(&arguments)),
         Command::Merge(arguments) => sweep::merge(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
         Command::Shrink(arguments) => shrink::shrink(engine, &arguments),
@@ -276,9 +310,14 @@ impl From<BadInput> for Refused {
 }
 
 fn complain(refused: &Refused) -> Verdict {
+    remark(&worded(refused));
+    Verdict::BadInput
+}
+
+fn worded(refused: &Refused) -> String {
     use std::io::IsTerminal as _;
     let look = Look::of_stdout();
-    let text = match refused {
+    match refused {
         Refused::Input(bad) => {
             let in_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             bad.render(in_colour, look.width)
@@ -287,9 +326,7 @@ fn complain(refused: &Refused) -> Verdict {
             let help = help.as_ref().map_or(String::new(), |help| format!("  help: {help}\n"));
             format!("error: {message}\n{help}")
         }
-    };
-    remark(&text);
-    Verdict::BadInput
+    }
 }
 
 /// The text of a file.

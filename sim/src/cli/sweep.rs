@@ -1,20 +1,30 @@
 //! `keyway sweep` runs the seeds, keeps what failed and prints the sum; `keyway merge` prints that of several shares.
 
 use std::path::Path;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
 
 use super::run::{FINDINGS, unwritten};
-use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt, remark, say, text_of};
+use super::small::{Made, Making, name_of};
+use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt, remark, say, text_of, worded};
+use crate::generate::plan_of_seed;
+use crate::panics::finding;
+use crate::plan::Plan;
+use crate::run::{Options, run};
 use crate::scenario;
-use crate::sweep::{Accepted, BadLine, Order, Shared, Summary, Swept, sweep as run_all};
+use crate::shrink::{Budget, Shrunk};
+use crate::sweep::{Accepted, BadLine, Group, Order, Shared, Summary, Swept, sweep as run_all};
 use crate::verdict::Verdict;
 
 /// Runs what the command line says; the gravest verdict.
-pub fn sweep(arguments: &Sweep, controllers: Shared) -> Verdict {
+pub fn sweep(arguments: &Sweep, controllers: &Shared) -> Verdict {
     swept(arguments, controllers).unwrap_or_else(|refused| complain(&refused))
 }
 
-fn swept(arguments: &Sweep, controllers: Shared) -> Result<Verdict, Refused> {
+fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
     let accepted = accepted(&arguments.told)?;
     if let Some(path) = &arguments.out {
         // Better told now than after hours.
@@ -31,7 +41,7 @@ fn swept(arguments: &Sweep, controllers: Shared) -> Result<Verdict, Refused> {
     };
     let began = Instant::now();
     let mut bar = Progress::of(order.share.size(&order.seeds), "seeds").within(order.budget);
-    let (swept, lost) = run_all(&order, controllers, &mut |progress| {
+    let (swept, lost) = run_all(&order, Arc::clone(controllers), &mut |progress| {
         let (findings, kinds) = (counted(progress.failed as usize, "finding", "findings"), counted(progress.kinds, "kind", "kinds"));
         bar.done_and(progress.done, || format!("{findings} of {kinds}, "));
     });
@@ -44,7 +54,55 @@ fn swept(arguments: &Sweep, controllers: Shared) -> Result<Verdict, Refused> {
     if !arguments.told.json {
         remark(&format!("{} s, {} seeds a second\n", took_ms / 1_000, swept.tally.ran * 1_000 / took_ms));
     }
+    if !arguments.no_shrink {
+        shrink_all(&swept, &accepted, controllers, &order.stop);
+    }
     Ok(verdict)
+}
+
+/// Plans that are run to make one finding small.
+const SHRINK_RUNS: u64 = 400;
+/// Time that making one finding small may take.
+const SHRINK_TIME: Duration = Duration::from_secs(5);
+
+/// Writes a small story for each new kind of finding, beside the plan that failed.
+fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &Arc<AtomicBool>) {
+    // A step that never ends would have to be waited for in each try; runs that differ have no smaller story that can be trusted.
+    let is_shrinkable =
+        |group: &&Group| !matches!(group.verdict, Verdict::Stuck | Verdict::NonDeterminism) && !accepted.has(&group.fingerprint);
+    let groups: Vec<&Group> = swept.tally.groups.values().filter(is_shrinkable).collect();
+    let (bar, done) = (Mutex::new(Progress::of(groups.len() as u64, "findings to make small")), AtomicU64::new(0));
+    let one = |group: &&Group| {
+        let told = if stop.load(Ordering::Relaxed) { None } else { shrink_one(group, controllers, stop) };
+        if let Ok(mut bar) = bar.lock() {
+            bar.done(done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        told
+    };
+    let told: Vec<String> = groups.par_iter().filter_map(one).collect();
+    if let Ok(bar) = bar.into_inner() {
+        bar.end();
+    }
+    for line in told {
+        remark(&line);
+    }
+}
+
+fn shrink_one(group: &Group, controllers: &Shared, stop: &Arc<AtomicBool>) -> Option<String> {
+    let plan = plan_of_seed(group.first_seed);
+    let find = |plan: &Plan| finding(plan, |plan| run(plan, controllers.as_ref(), Options::default()));
+    let finding = find(&plan).filter(|finding| finding.fingerprint == group.fingerprint)?;
+    let name = name_of(&plan, &finding)?;
+    let path = Path::new(FINDINGS).join(format!("{name}.json"));
+    let budget = Budget { runs: SHRINK_RUNS, time: SHRINK_TIME };
+    let log = Some(path.with_extension("steps.jsonl"));
+    let making = Making { plan: &plan, finding: &finding, name: &name, path: &path, log, budget, stop: Arc::clone(stop) };
+    match making.make(&find, None) {
+        Ok(made) => made.map(|Made { shrunk: Shrunk { elements_before, elements, .. }, .. }| {
+            format!("seed {}: {elements_before} elements down to {elements}: {}\n", group.first_seed, path.display())
+        }),
+        Err(refused) => Some(worded(&refused)),
+    }
 }
 
 /// Joins what the command line says.

@@ -3,14 +3,12 @@
 use keyway_core::controller::Controllers;
 use keyway_core::time::Timestamp;
 
+use crate::marks::DETERMINISM;
 use crate::occurrence::Occurrence;
 use crate::panics::{LastWords, hushed};
 use crate::plan::Plan;
 use crate::run::{Options, Outcome, run};
 use crate::verdict::{Finding, Verdict, Violation};
-
-/// The invariant that a sweep checks itself, by comparison.
-pub const DETERMINISM: &str = "I-DET-01";
 
 /// Runs a plan again; a finding if it comes to anything else. The error is a panic.
 pub fn compare(plan: &Plan, first: &Outcome, controllers: &dyn Controllers) -> Result<Option<Finding>, LastWords> {

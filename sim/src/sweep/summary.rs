@@ -6,9 +6,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::compare::DETERMINISM;
 use super::{Accepted, Ended, Group, Share, Swept};
-use crate::invariant::{Class, registry};
+use crate::marks::{REQUIRED_FROM, checkers, missing};
 use crate::verdict::Verdict;
 
 /// A sweep of so many seeds in which a checker was never armed is vacuous.
@@ -37,6 +36,8 @@ pub struct Summary {
     pub armed: BTreeMap<String, u64>,
     /// Other marks, and the seeds that hit them.
     pub marks: BTreeMap<String, u64>,
+    /// Marks that a sweep of this size must hit and that it missed.
+    pub missing: Vec<&'static str>,
     /// Productive events of a seed, in the median.
     pub productive_median: u64,
     /// Faults and noise that fired in a seed, in the median.
@@ -70,12 +71,14 @@ impl Summary {
             accepted_in_vain: in_vain,
             armed,
             marks,
+            missing: if tally.ran >= REQUIRED_FROM { missing(&tally.marks) } else { Vec::new() },
             productive_median: tally.productive.median(),
             fired_median: tally.fired.median(),
             crashed_inside: tally.crashed_inside,
             compared: tally.compared,
         };
-        if summary.verdict == Verdict::Pass && summary.ran >= VACUOUS_FROM && !summary.never_armed().is_empty() {
+        let is_vacuous = summary.ran >= VACUOUS_FROM && !summary.never_armed().is_empty() || !summary.missing.is_empty();
+        if summary.verdict == Verdict::Pass && is_vacuous {
             summary.verdict = Verdict::Vacuous;
         }
         summary
@@ -92,12 +95,6 @@ impl Summary {
     pub fn never_armed(&self) -> Vec<&str> {
         self.armed.iter().filter(|(_, seeds)| **seeds == 0).map(|(id, _)| id.as_str()).collect()
     }
-}
-
-/// The ids of the checkers that a sweep must arm.
-fn checkers() -> Vec<&'static str> {
-    let of_controllers = registry().filter(|row| !matches!(row.class, Class::Harness)).map(|row| row.id);
-    of_controllers.filter(|id| *id != DETERMINISM).chain([DETERMINISM]).collect()
 }
 
 /// Fingerprints that fit on a screen beside the rest.
@@ -123,6 +120,9 @@ impl fmt::Display for Summary {
         }
         self.write_findings(f)?;
         self.write_armed(f)?;
+        if !self.missing.is_empty() {
+            writeln!(f, "missed, although so many seeds must meet it: {}", self.missing.join(", "))?;
+        }
         let percent = share_of(self.crashed_inside, self.ran);
         writeln!(
             f,
