@@ -55,7 +55,8 @@ fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
         remark(&format!("{} s, {} seeds a second\n", took_ms / 1_000, swept.tally.ran * 1_000 / took_ms));
     }
     if !arguments.no_shrink {
-        shrink_all(&swept, &accepted, controllers, &order.stop);
+        let lines = shrink_all(&swept, &accepted, controllers, &order.stop, Path::new(FINDINGS));
+        lines.iter().map(String::as_str).for_each(remark);
     }
     Ok(verdict)
 }
@@ -65,35 +66,42 @@ const SHRINK_RUNS: u64 = 400;
 /// Time that making one finding small may take.
 const SHRINK_TIME: Duration = Duration::from_secs(5);
 
-/// Writes a small story for each new kind of finding, beside the plan that failed.
-fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &Arc<AtomicBool>) {
+/// No finding is begun after so long; what is left can be made small by hand.
+const SHRINK_ALL_TIME: Duration = Duration::from_mins(1);
+
+/// Writes a small story for each new kind of finding, beside the plan that failed; the most frequent ones first. What is worth to be told.
+fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path) -> Vec<String> {
+    let ends_at = Instant::now() + SHRINK_ALL_TIME;
     // A step that never ends would have to be waited for in each try; runs that differ have no smaller story that can be trusted.
     let is_shrinkable =
         |group: &&Group| !matches!(group.verdict, Verdict::Stuck | Verdict::NonDeterminism) && !accepted.has(&group.fingerprint);
-    let groups: Vec<&Group> = swept.tally.groups.values().filter(is_shrinkable).collect();
-    let (bar, done) = (Mutex::new(Progress::of(groups.len() as u64, "findings to make small")), AtomicU64::new(0));
+    let groups = Summary::of(swept, accepted).findings;
+    let groups: Vec<&Group> = groups.iter().filter(is_shrinkable).collect();
+    let (bar, done) = (Mutex::new(Progress::of(groups.len() as u64, "findings made small")), AtomicU64::new(0));
     let one = |group: &&Group| {
-        let told = if stop.load(Ordering::Relaxed) { None } else { shrink_one(group, controllers, stop) };
+        let line = if stop.load(Ordering::Relaxed) || Instant::now() >= ends_at {
+            format!("seed {}: not made small; keyway shrink seed:{} does it\n", group.first_seed, group.first_seed)
+        } else {
+            shrink_one(group, controllers, stop, folder)?
+        };
         if let Ok(mut bar) = bar.lock() {
             bar.done(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
-        told
+        Some(line)
     };
-    let told: Vec<String> = groups.par_iter().filter_map(one).collect();
+    let told = groups.par_iter().with_max_len(1).filter_map(one).collect();
     if let Ok(bar) = bar.into_inner() {
         bar.end();
     }
-    for line in told {
-        remark(&line);
-    }
+    told
 }
 
-fn shrink_one(group: &Group, controllers: &Shared, stop: &Arc<AtomicBool>) -> Option<String> {
+fn shrink_one(group: &Group, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path) -> Option<String> {
     let plan = plan_of_seed(group.first_seed);
     let find = |plan: &Plan| finding(plan, |plan| run(plan, controllers.as_ref(), Options::default()));
     let finding = find(&plan).filter(|finding| finding.fingerprint == group.fingerprint)?;
     let name = name_of(&plan, &finding)?;
-    let path = Path::new(FINDINGS).join(format!("{name}.json"));
+    let path = folder.join(format!("{name}.json"));
     let budget = Budget { runs: SHRINK_RUNS, time: SHRINK_TIME };
     let log = Some(path.with_extension("steps.jsonl"));
     let making = Making { plan: &plan, finding: &finding, name: &name, path: &path, log, budget, stop: Arc::clone(stop) };
@@ -144,4 +152,49 @@ fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>) -> 
         scenario::write(path, &swept.to_lines()).map_err(|wrong| unwritten(path, &wrong))?;
     }
     Ok(summary.verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::config::Config;
+    use keyway_core::controller::{Controller, Controllers};
+    use keyway_core::time::Timestamp;
+
+    use super::*;
+    use crate::mutant::{Mutant, mutant};
+
+    /// A mutant that threads can share.
+    struct Mutated(Mutant);
+
+    impl Controllers for Mutated {
+        fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
+            self.0.controllers().start(now, config, durable)
+        }
+    }
+
+    #[test]
+    fn a_finding_becomes_small_by_itself_and_fails_as_before() {
+        let mutant = mutant("counts-pins").expect("a mutant of ours");
+        let folder = tempfile::tempdir().unwrap();
+        let order = Order { findings: Some(folder.path().to_owned()), ..Order::of(0..40) };
+        let controllers: Shared = Arc::new(Mutated(mutant));
+        let (mut swept, _) = run_all(&order, Arc::clone(&controllers), &mut |_| ());
+        let (fingerprint, group) = swept.tally.groups.pop_first().expect("a mutant of ours is found");
+        let seed = group.first_seed;
+        swept.tally.groups = [(fingerprint.clone(), group)].into();
+        let told = shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path());
+        assert!(told.len() == 1 && told[0].starts_with(&format!("seed {seed}: ")), "{told:?}");
+        let path = Path::new(told[0].trim_end().rsplit(": ").next().unwrap());
+        let small = scenario::read(path).unwrap().remove(0);
+        assert_eq!(Some(small.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
+        let again = finding(&small, |plan| run(plan, controllers.as_ref(), Options::default())).unwrap();
+        assert_eq!(again.fingerprint, fingerprint);
+        // The plan as it was, and each step, are still there.
+        let log = std::fs::read_to_string(path.with_extension("steps.jsonl")).unwrap();
+        assert!(folder.path().join(format!("seed-{seed}.json")).exists() && log.contains("is_necessary"), "{log}");
+        let accepted = Accepted::from_lines(&fingerprint).unwrap();
+        assert!(shrink_all(&swept, &accepted, &controllers, &order.stop, folder.path()).is_empty());
+        order.stop.store(true, Ordering::Relaxed);
+        assert!(shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path())[0].contains("not made small"));
+    }
 }
