@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::plan::Plan;
@@ -15,9 +16,22 @@ use crate::plan_text::{Offset, Span};
 use crate::scenario;
 use crate::verdict::Finding;
 
+mod explain;
 mod tree;
 
+pub use explain::{Explained, explain};
+
 use tree::{Edit, declared, edited, element_around, elements, fields, is_element, last, leaves, list, places, renamed};
+
+/// A name for what was found: the invariant and the roles, as a file can be called.
+#[must_use]
+pub fn speaking_name(finding: &Finding) -> String {
+    let said: Vec<&str> = finding.fingerprint.split('|').skip(1).filter(|part| !part.is_empty()).collect();
+    let said = if said.is_empty() { finding.fingerprint.clone() } else { said.join(" ") };
+    let words = said.to_lowercase().replace('>', " to ");
+    let words: Vec<&str> = words.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.join("-").chars().take(180).collect()
+}
 
 /// How much work may be spent.
 #[derive(Clone, Copy, Debug)]
@@ -45,20 +59,37 @@ pub struct Shrunk {
     pub is_finished: bool,
 }
 
-/// Shrinks a plan as long as what `find` finds in it keeps its fingerprint. None: it finds nothing. `progress` is told
-/// of each run, and how many elements are left.
+/// One run of a smaller plan.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Attempt<'a> {
+    /// Its number.
+    pub run: u64,
+    /// What was tried.
+    pub step: &'a str,
+    /// Where, in the smallest plan before it, as JSON pointers.
+    pub places: &'a [String],
+    /// Elements of the smallest plan after it.
+    pub elements: usize,
+    /// The plan, if it breaks the same and is the smallest one now.
+    #[serde(skip)]
+    pub kept: Option<&'a Plan>,
+}
+
+/// Shrinks a plan as long as what `find` finds in it keeps its fingerprint. None: it finds nothing. `observe` is told
+/// of each run, and says whether to go on.
 pub fn shrink(
     plan: &Plan,
     budget: Budget,
     find: &dyn Fn(&Plan) -> Option<Finding>,
-    progress: &mut dyn FnMut(u64, usize),
+    observe: &mut dyn FnMut(&Attempt) -> bool,
 ) -> Option<Shrunk> {
     let ends_at = Instant::now() + budget.time;
     let finding = find(plan)?;
     let tree = tree_of(plan);
     let elements_before = elements(&tree).len();
     let (plan, tried) = (plan.clone(), BTreeSet::new());
-    let mut shrinker = Shrinker { plan, tree, finding, find, progress, tried, runs: 1, runs_max: budget.runs, ends_at };
+    let (doing, is_stopped) = ("leave out", false);
+    let mut shrinker = Shrinker { plan, tree, finding, find, observe, doing, tried, runs: 1, runs_max: budget.runs, ends_at, is_stopped };
     let mut is_finished = false;
     while !is_finished && !shrinker.is_spent() {
         let before = shrinker.plan.clone();
@@ -75,22 +106,26 @@ struct Shrinker<'a> {
     tree: Value,
     finding: Finding,
     find: &'a dyn Fn(&Plan) -> Option<Finding>,
-    progress: &'a mut dyn FnMut(u64, usize),
+    observe: &'a mut dyn FnMut(&Attempt) -> bool,
+    doing: &'static str,
     /// The texts of all plans that were run.
     tried: BTreeSet<String>,
     runs: u64,
     runs_max: u64,
     ends_at: Instant,
+    is_stopped: bool,
 }
 
 impl Shrinker<'_> {
     fn is_spent(&self) -> bool {
-        self.runs >= self.runs_max || Instant::now() >= self.ends_at
+        self.is_stopped || self.runs >= self.runs_max || Instant::now() >= self.ends_at
     }
 
     /// Everything once: what takes most away comes first, because a small plan runs faster.
     fn round(&mut self) {
+        self.doing = "end sooner";
         self.cut();
+        self.doing = "leave out";
         for list in ["devices", "faults", "steps", "crashes"] {
             let elements = self.tree[list].as_array().map_or(0, Vec::len);
             self.apply((0..elements).map(|n| gone(format!("/{list}/{n}"))).collect());
@@ -98,20 +133,25 @@ impl Shrinker<'_> {
         self.apply(elements(&self.tree).into_iter().map(gone).collect());
         self.apply(implied(&self.tree));
         self.apply(fields(&self.tree).into_iter().map(gone).collect());
+        self.doing = "strike the first command";
         self.apply(counted(&self.tree));
+        self.doing = "round";
         for unit_ms in [HOUR_MS, 10 * MINUTE_MS, MINUTE_MS, SECOND_MS] {
             self.apply(self.rounded(unit_ms));
         }
+        self.doing = "draw together";
         self.close_gaps();
+        self.doing = "simplify";
         for number in [0, 1] {
             self.apply(numbers(&self.tree, number));
         }
         self.apply(plain_pins(&self.tree));
-        self.attempt(renamed(&self.tree, &plain_names(&self.tree)));
+        self.doing = "rename";
+        self.attempt(renamed(&self.tree, &plain_names(&self.tree)), &[]);
     }
 
     /// Takes a tree for the smallest one if it is lawful and breaks the same.
-    fn attempt(&mut self, tree: Value) -> bool {
+    fn attempt(&mut self, tree: Value, edits: &[&Edit]) -> bool {
         let Some(plan) = lawful(tree).filter(|plan| *plan != self.plan) else { return false };
         if self.is_spent() || !self.tried.insert(scenario::to_text(&plan)) {
             return false;
@@ -122,7 +162,10 @@ impl Shrinker<'_> {
         if let Some(finding) = finding {
             (self.tree, self.plan, self.finding) = (tree_of(&plan), plan, finding);
         }
-        (self.progress)(self.runs, elements(&self.tree).len());
+        let places: Vec<String> = edits.iter().flat_map(|edit| edit.iter()).map(|(at, _)| at.clone()).collect();
+        let (elements, kept) = (elements(&self.tree).len(), is_same.then_some(&self.plan));
+        let attempt = Attempt { run: self.runs, step: self.doing, places: &places, elements, kept };
+        self.is_stopped = !(self.observe)(&attempt);
         is_same
     }
 
@@ -136,8 +179,8 @@ impl Shrinker<'_> {
             for start in (0..edits.len()).step_by(size).rev() {
                 let before = is_made.clone();
                 is_made[start..edits.len().min(start + size)].fill(true);
-                let made = || edits.iter().zip(&is_made).filter(|(_, is_made)| **is_made).map(|(edit, _)| edit);
-                if is_made != before && !self.attempt(edited(&base, made())) {
+                let made: Vec<&Edit> = edits.iter().zip(&is_made).filter(|(_, is_made)| **is_made).map(|(edit, _)| edit).collect();
+                if is_made != before && !self.attempt(edited(&base, made.iter().copied()), &made) {
                     is_made = before;
                 }
             }
@@ -155,7 +198,8 @@ impl Shrinker<'_> {
         nearer.retain(|ms| (MINUTE_MS..horizon_ms).contains(ms));
         nearer.sort_unstable();
         for ms in nearer {
-            if self.attempt(edited(&self.tree, [&self.ending_after(ms)])) {
+            let edit = self.ending_after(ms);
+            if self.attempt(edited(&self.tree, [&edit]), &[&edit]) {
                 return;
             }
         }
@@ -209,7 +253,7 @@ impl Shrinker<'_> {
                 let later = self.times().into_iter().filter(|(_, ms)| *ms >= after);
                 let mut edit: Edit = later.map(|(at, ms)| (at, text(&Offset::After(ms - sooner_ms)))).collect();
                 edit.push(("/horizon".to_owned(), text(&Span((self.plan.horizon.0 - sooner_ms).max(MINUTE_MS)))));
-                if self.attempt(edited(&self.tree, [&edit])) {
+                if self.attempt(edited(&self.tree, [&edit]), &[&edit]) {
                     break;
                 }
             }
@@ -352,7 +396,7 @@ mod tests {
     #[test]
     fn a_long_story_becomes_a_short_one_with_the_same_finding() {
         let long = long_story();
-        let shrunk = shrink(&long, AMPLE, &broken, &mut |_, _| ()).unwrap();
+        let shrunk = shrink(&long, AMPLE, &broken, &mut |_| true).unwrap();
         assert_eq!(shrunk.finding.fingerprint, broken(&long).unwrap().fingerprint);
         assert_eq!(broken(&shrunk.plan), Some(shrunk.finding.clone()));
         assert!(shrunk.is_finished && shrunk.elements_before > 35, "{shrunk:#?}");
@@ -364,22 +408,34 @@ mod tests {
 
     #[test]
     fn the_same_story_shrinks_to_the_same() {
-        let shrunk = [(); 2].map(|()| shrink(&long_story(), AMPLE, &broken, &mut |_, _| ()).unwrap());
+        let shrunk = [(); 2].map(|()| shrink(&long_story(), AMPLE, &broken, &mut |_| true).unwrap());
         assert_eq!((&shrunk[0].plan, shrunk[0].runs), (&shrunk[1].plan, shrunk[1].runs));
     }
 
     #[test]
     fn nothing_found_is_nothing_to_shrink() {
-        assert!(shrink(&plan_of_seed(3), AMPLE, &|_| None, &mut |_, _| ()).is_none());
+        assert!(shrink(&plan_of_seed(3), AMPLE, &|_| None, &mut |_| true).is_none());
     }
 
     #[test]
     fn a_budget_ends_it_with_what_it_has() {
-        let shrunk = shrink(&long_story(), Budget { runs: 6, ..AMPLE }, &broken, &mut |_, _| ()).unwrap();
+        let shrunk = shrink(&long_story(), Budget { runs: 6, ..AMPLE }, &broken, &mut |_| true).unwrap();
         assert!(shrunk.runs == 6 && !shrunk.is_finished && shrunk.elements < shrunk.elements_before, "{shrunk:#?}");
         assert!(broken(&shrunk.plan).is_some());
-        let hasty = shrink(&long_story(), Budget { time: Duration::ZERO, ..AMPLE }, &broken, &mut |_, _| ()).unwrap();
+        let hasty = shrink(&long_story(), Budget { time: Duration::ZERO, ..AMPLE }, &broken, &mut |_| true).unwrap();
         assert_eq!((hasty.runs, hasty.plan), (1, long_story()));
+    }
+
+    #[test]
+    fn who_watches_sees_each_step_and_may_stop_it() {
+        let mut kept = Vec::new();
+        let mut watch = |attempt: &Attempt| {
+            kept.extend(attempt.kept.cloned());
+            kept.len() < 3
+        };
+        let shrunk = shrink(&long_story(), AMPLE, &broken, &mut watch).unwrap();
+        assert!(kept.len() == 3 && !shrunk.is_finished);
+        assert_eq!(kept.last(), Some(&shrunk.plan));
     }
 
     /// What a plan says of something, as a finding.
@@ -394,10 +450,10 @@ mod tests {
         for seed in 0..30 {
             let plan = plan_of_seed(seed);
             // A lock, its code or the entry that it has from the start, and the deletion.
-            let deleting = shrink(&plan, AMPLE, &deletes, &mut |_, _| ());
+            let deleting = shrink(&plan, AMPLE, &deletes, &mut |_| true);
             assert!(deleting.is_none_or(|shrunk| shrunk.elements == 3 && shrunk.plan.horizon.0 == MINUTE_MS), "seed {seed}");
             // A crash may need a call to happen in.
-            let crashing = shrink(&plan, AMPLE, &crashes, &mut |_, _| ());
+            let crashing = shrink(&plan, AMPLE, &crashes, &mut |_| true);
             assert!(crashing.is_none_or(|shrunk| shrunk.elements <= 4), "seed {seed}");
         }
     }

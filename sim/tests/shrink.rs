@@ -31,7 +31,7 @@ fn keyway(folder: &Path, arguments: &[&str]) -> Output {
 fn a_failing_story_gets_a_small_one_beside_it_that_fails_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("story.json"), to_text(&story("gone"))).unwrap();
-    let output = keyway(folder.path(), &["shrink", "story.json", "--seconds", "600"]);
+    let output = keyway(folder.path(), &["shrink", "story.json", "--budget", "600s"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && output.stderr.is_empty(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.starts_with("long: 12 elements down to 2, ") && said.contains("nothing more helps"), "{said}");

@@ -1,24 +1,33 @@
 //! The `keyway` program: reads what it is asked, hands it to the rooms that do the work, and prints what they say.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use keyway_core::platform::Reference;
 
 use crate::plan::Plan;
+use crate::plan_text::Span;
 use crate::report::Look;
 use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
+use crate::sweep::{Share, Shared};
 use crate::verdict::Verdict;
 
 mod coverage;
+mod diff;
 mod explain;
+mod interrupt;
+mod marks;
 mod mutants;
 mod progress;
 mod run;
 mod shrink;
+mod small;
 mod sweep;
 mod target;
 mod vendors;
@@ -34,6 +43,8 @@ pub struct Engine {
     pub generate: Option<fn(u64) -> Plan>,
     /// Runs many seeds, prints what came of them, and gives the gravest verdict.
     pub sweep: Option<fn(&Sweep) -> Verdict>,
+    /// Runs many seeds, and prints how often there was something to judge.
+    pub marks: Option<fn(&Range<u64>, &Coverage) -> Verdict>,
     /// Runs the broken controllers, prints which invariant catches which, and gives the verdict.
     pub mutants: Option<fn(&Mutants) -> Verdict>,
 }
@@ -45,7 +56,8 @@ impl Engine {
         Self {
             run: Some(|plan, options| crate::run::run(plan, &Reference::new(), options)),
             generate: Some(crate::generate::plan_of_seed),
-            sweep: Some(|arguments| sweep::sweep(arguments, &Reference::new())),
+            sweep: Some(|arguments| sweep::sweep(arguments, &(Arc::new(Reference::new()) as Shared))),
+            marks: Some(|seeds, arguments| marks::marks(seeds, arguments, Arc::new(Reference::new()))),
             mutants: Some(mutants::mutants),
         }
     }
@@ -77,17 +89,24 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     /// Print the JSON Schema of a scenario file, for editors
     Schema,
     /// Run the plans of many seeds
-    #[command(after_help = "Example:\n  keyway sweep --seeds 0..20000")]
+    #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
+keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl")]
     Sweep(Sweep),
+    /// Join the files of all shares of a sweep
+    #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
+keyway sweep --seeds 0..100000 --shard 2/2 --out 2.jsonl\n  keyway merge 1.jsonl 2.jsonl")]
+    Merge(Merge),
+    /// Say where two traces of `run --trace` part
+    Diff(Diff),
     /// Make a failing story small: leave out and round off what its finding does not need
     #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
-keyway shrink story.json --runs 5000 --seconds 60 -o small.json")]
+keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711")]
     Shrink(Shrink),
     /// Run deliberately broken controllers, and print what catches them
     #[command(after_help = "Example:\n  keyway mutants scenarios")]
     Mutants(Mutants),
-    /// Count what the stories raise and clear: problems, events, statuses, quirks
-    #[command(after_help = "Example:\n  keyway coverage scenarios")]
+    /// Count what the stories raise and clear, or how often a sweep had something to judge, checker by checker
+    #[command(after_help = "Examples:\n  keyway coverage scenarios\n  keyway coverage --seeds 0..20000")]
     Coverage(Coverage),
     /// Print the catalogue of vendors: what each can do, demands, and how it misbehaves
     Vendors {
@@ -129,10 +148,64 @@ pub struct Run {
 pub struct Sweep {
     /// From the first to before the last
     #[arg(long, value_name = "A..B", value_parser = seeds_of)]
-    pub seeds: std::ops::Range<u64>,
+    pub seeds: Range<u64>,
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Run only the I-th of N interleaved shares; `keyway merge` joins what they write with --out
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub shard: Share,
+    /// After this time no seed is begun; such as 60s or 2h30m
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
+    pub budget: Option<Duration>,
+    /// A controller whose step lasts longer than this is stuck
+    #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "10s")]
+    pub stuck_after: Duration,
+    /// Write what it came to, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Leave findings as long as they are
+    #[arg(long)]
+    pub no_shrink: bool,
+    /// How it is told
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// How the sum of a sweep is told.
+#[derive(Args, Clone, Debug)]
+pub struct Told {
+    /// Findings that are known: their fingerprints, one a line. They are told and change no exit code
+    #[arg(long, value_name = "FILE")]
+    pub accept: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `keyway merge`.
+#[derive(Args, Clone, Debug)]
+pub struct Merge {
+    /// What `keyway sweep --shard I/N --out FILE` has written, for each share
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write the whole, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How it is told
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// Arguments of `keyway diff`.
+#[derive(Args, Clone, Debug)]
+pub struct Diff {
+    /// A trace
+    #[arg(value_name = "A")]
+    pub one: PathBuf,
+    /// Another trace of the same plan
+    #[arg(value_name = "B")]
+    pub other: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -141,17 +214,22 @@ pub struct Sweep {
 /// Arguments of `keyway shrink`.
 #[derive(Args, Clone, Debug)]
 pub struct Shrink {
-    /// A scenario file; of several stories in it, the first one that fails
-    pub file: PathBuf,
+    /// A scenario file (of several stories in it, the first one that fails), or a seed such as seed:4711
+    #[arg(value_name = "FILE|seed:N")]
+    pub what: String,
     /// Plans that may be run
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub runs: u64,
-    /// Seconds that it may take
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub seconds: u64,
-    /// Where the small story is written; otherwise beside FILE, with `-small` after its name
+    /// Time that it may take, such as 5s
+    #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "5s")]
+    pub budget: Duration,
+    /// Where the small story is written; otherwise beside FILE, with `-small` after its name, or with a name that says what is broken
+    /// if it was one of a seed
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write each accepted step, and what the elements that are left do, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// Arguments of `keyway mutants`.
@@ -175,19 +253,33 @@ pub struct Mutants {
 #[derive(Args, Clone, Debug)]
 pub struct Coverage {
     /// Scenario files and folders; none: `scenarios`, if there is such a folder
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "seeds")]
     pub scenarios: Vec<String>,
+    /// Instead of stories, the plans of these seeds, from the first to before the last
+    #[arg(long, value_name = "A..B", value_parser = seeds_of)]
+    pub seeds: Option<Range<u64>>,
+    /// As many as there are cores, unless said otherwise
+    #[arg(long, value_name = "N", requires = "seeds")]
+    pub threads: Option<usize>,
+    /// After this time no seed is begun; such as 60s or 2h30m
+    #[arg(long, value_name = "TIME", value_parser = time_of, requires = "seeds")]
+    pub budget: Option<Duration>,
     /// Print JSON lines instead of text
     #[arg(long)]
     pub json: bool,
 }
 
-fn seeds_of(text: &str) -> Result<std::ops::Range<u64>, String> {
+fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let expected = || "expected a range such as 0..20000".to_owned();
     let (from, to) = text.split_once("..").ok_or_else(expected)?;
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+fn time_of(text: &str) -> Result<Duration, String> {
+    let span: Span = serde_json::from_value(text.into()).map_err(|wrong| wrong.to_string())?;
+    u64::try_from(span.0).map(Duration::from_millis).map_err(|_| "it must not be negative".to_owned())
 }
 
 /// Does what the command line says.
@@ -201,9 +293,14 @@ pub fn main(engine: Engine) -> ExitCode {
             Ok(Verdict::Pass)
         }
         Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
+        Command::Merge(arguments) => sweep::merge(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
         Command::Shrink(arguments) => shrink::shrink(engine, &arguments),
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
-        Command::Coverage(arguments) => coverage::coverage(engine, &arguments),
+        Command::Coverage(arguments) => match &arguments.seeds {
+            Some(seeds) => part(engine.marks, "coverage of seeds").map(|marks| marks(seeds, &arguments)),
+            None => coverage::coverage(engine, &arguments),
+        },
         Command::Vendors { name } => vendors::vendors(name.as_deref()).map(|text| {
             say(&text);
             Verdict::Pass
@@ -231,9 +328,14 @@ impl From<BadInput> for Refused {
 }
 
 fn complain(refused: &Refused) -> Verdict {
+    remark(&worded(refused));
+    Verdict::BadInput
+}
+
+fn worded(refused: &Refused) -> String {
     use std::io::IsTerminal as _;
     let look = Look::of_stdout();
-    let text = match refused {
+    match refused {
         Refused::Input(bad) => {
             let in_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             bad.render(in_colour, look.width)
@@ -242,10 +344,13 @@ fn complain(refused: &Refused) -> Verdict {
             let help = help.as_ref().map_or(String::new(), |help| format!("  help: {help}\n"));
             format!("error: {message}\n{help}")
         }
-    };
-    // Nobody is left to be told if standard error is closed.
-    let _ = std::io::stderr().write_all(text.as_bytes());
-    Verdict::BadInput
+    }
+}
+
+/// The text of a file.
+fn text_of(path: &Path) -> Result<String, Refused> {
+    std::fs::read_to_string(path)
+        .map_err(|wrong| Refused::Word { message: format!("{}: can't be read: {wrong}", path.display()), help: None })
 }
 
 fn part<T>(part: Option<T>, name: &str) -> Result<T, Refused> {
@@ -267,6 +372,12 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Says something beside the result: on standard error, where it spoils no output for machines.
+fn remark(text: &str) {
+    // Nobody is left to be told if standard error is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Prints to standard output. A reader that has gone away ends the program quietly.
 fn say(text: &str) {
     let mut stdout = std::io::stdout().lock();
@@ -283,6 +394,15 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time_of("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(time_of("1h30m"), Ok(Duration::from_mins(90)));
+        for wrong in ["", "60", "-1s", "soon"] {
+            assert!(time_of(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::{Mutant, mutants};
 use crate::generate::plan_of_seed;
+use crate::panics::{hush_panics, hushed};
 use crate::plan::Plan;
 use crate::run::{Options, run};
-use crate::sweep::hushed;
 use crate::verdict::Finding;
 
 /// How long a mutant is hunted by the sweep before it counts as a survivor.
@@ -89,7 +89,7 @@ impl Scoreboard {
 /// Runs each mutant against the scenarios and then against seeds from 0 on. `progress` is told the name of each mutant that is done.
 #[must_use]
 pub fn scoreboard(budget: Budget, scenarios: &[Plan], progress: &(dyn Fn(&Row) + Sync)) -> Scoreboard {
-    crate::sweep::hush_panics();
+    hush_panics();
     let one = |mutant: Mutant| {
         let row = hunt(mutant, budget, scenarios);
         progress(&row);

@@ -24,7 +24,7 @@ mod write;
 
 pub use bad_input::{BadInput, nearest};
 pub use schema::schema;
-pub use write::{to_text, write};
+pub use write::{to_text, writable, write};
 
 use bad_input::Problem;
 use node::Node;
