@@ -15,6 +15,7 @@ pub mod smartthings;
 
 /// The vendors. A vendor is data: adding one adds a variant, a file, and a row in [`Vendor::profile`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
     /// Any cloud lock without a brand (`V-16`).
@@ -63,11 +64,13 @@ impl fmt::Display for Vendor {
 
 /// A kind of lock as both sides know it: an index into `Config::profiles`. A lock whose plan overrides its vendor's profile is a kind of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Model(pub u16);
 
 /// What may be relied on with a kind of lock. Durations in milliseconds. All figures are ours (`V-01`) and may be overridden by a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The vendor.
@@ -152,6 +155,7 @@ impl Profile {
 
 /// Which commands a vendor knows (port.md 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// The vendor places entries and names them.
@@ -162,6 +166,7 @@ pub enum Family {
 
 /// What a lock does with a PIN it already holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DuplicatePolicy {
     /// `Refused(pin_taken)`.
@@ -178,6 +183,7 @@ pub enum DuplicatePolicy {
 
 /// What the first positive answer to a write stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Ack {
     /// In lock memory: `Done` comes at once.
@@ -190,6 +196,7 @@ pub enum Ack {
 
 /// What a read shows of the entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReadBack {
     /// Everything, from the lock.
@@ -206,6 +213,7 @@ pub enum ReadBack {
 
 /// What runs one command at a time (port.md 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SerialPath {
     /// Each lock.
@@ -216,6 +224,7 @@ pub enum SerialPath {
 
 /// The notices a vendor sends (port.md 5); those about devices, accounts and plans all do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Notices {
     /// `EntryAdded`, `EntryChanged`, `EntryRemoved`, and for by_slot `NotAdded` and `AllRemoved`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::target::{Target, targets};
-use super::{Engine, Progress, Refused, Run, counted, part, say};
+use super::{Engine, Progress, Refused, Run, RunOne, counted, part, say};
 use crate::expect::settled;
 use crate::plan::Plan;
 use crate::report::Look;
@@ -104,18 +104,18 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
     Ok(stories)
 }
 
-fn one(run: fn(&Plan, Options) -> Outcome, story: &Story, arguments: &Run, progress: &Progress) -> Result<Verdict, Refused> {
+fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Result<Verdict, Refused> {
     let plan = &story.plan;
     let keep_log = arguments.trace.is_some() || arguments.timeline;
     let mut outcome = run(plan, Options { keep_log, ..Options::default() });
     let mut verdict = settled(plan, &outcome);
     let mut written = Vec::new();
-    let mut replay = format!("keyway run {}", story.replay);
+    let mut replay = format!("keyway run {}{}", story.replay, arguments.under_test.words());
     if verdict != Verdict::Pass && story.is_of_seed {
         // The plan is safe before anything else is tried with it.
         let path = PathBuf::from(FINDINGS).join(format!("{}.json", plan.name.replace('/', "-")));
         keep(plan, &path)?;
-        replay = format!("keyway run {}", path.display());
+        replay = format!("keyway run {}{}", path.display(), arguments.under_test.words());
         written.push(path);
     }
     if verdict != Verdict::Pass && !keep_log && !arguments.json {
