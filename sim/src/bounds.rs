@@ -54,6 +54,9 @@ pub fn attempts_allowed(policy: &PolicyConstants, span_ms: i64) -> u32 {
     if beyond > 0 { attempts + 1 + (beyond / policy.retry_cap_long_ms.max(1)) as u32 } else { attempts }
 }
 
+/// `R-54`: from then on attempts are an hour apart.
+pub const ABSENCES_THAT_SUSPECT_A_TWIN: u32 = 2;
+
 impl History {
     /// Since when nothing but the plain course happened on the way to the lock; none while it is disturbed or out of reach.
     #[must_use]
@@ -123,7 +126,7 @@ impl History {
             return self.with_jitter(policy.refused_retry_ms);
         }
         let timeout = self.profile(code).map_or(0, |profile| profile.command_timeout_ms);
-        let is_fighting = work.is_fighting(since, policy);
+        let is_fighting = work.is_fighting(since, policy) || work.absences >= ABSENCES_THAT_SUSPECT_A_TWIN;
         match work.failing_since {
             Some(failing) if is_fighting || since + timeout >= failing + policy.retry_long_after_ms => {
                 self.with_jitter(policy.retry_cap_long_ms)

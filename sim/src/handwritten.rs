@@ -8,6 +8,7 @@ use keyway_core::port::{Answer, Command, Op, Place};
 use keyway_core::problem::{ErrorCode, ErrorEntry};
 use keyway_core::request::{Create, Refusal, Request, RequestedCode, Response};
 use keyway_core::time::{Timestamp, Window};
+use keyway_core::vendor::DuplicatePolicy;
 
 use crate::occurrence::{Cause, Change, Facts, Lock, LockFacts, Occurrence, Origin, Phase, TrueEntry};
 use crate::plan::Plan;
@@ -35,8 +36,9 @@ impl Hand {
         let locks = plan.devices.iter().map(|device| {
             let profile = device.vendor.expect("the tests name vendors").profile();
             let usable_slots = device.slots.unwrap_or(profile.slots);
-            let device_id = DeviceId::of(AccountId::numbered(0), &device.name);
-            LockFacts { name: device.name.clone(), device: device_id, account: AccountId::numbered(0), hub: None, profile, usable_slots }
+            let minds_twins = profile.duplicate != DuplicatePolicy::Accept;
+            let (device_id, account) = (DeviceId::of(AccountId::numbered(0), &device.name), AccountId::numbered(0));
+            LockFacts { name: device.name.clone(), device: device_id, account, hub: None, profile, usable_slots, minds_twins }
         });
         let config = Config {
             workspaces: vec![WorkspaceId::numbered(0)],

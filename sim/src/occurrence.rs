@@ -43,6 +43,8 @@ pub struct LockFacts {
     pub profile: Profile,
     /// Places in truth: fewer than `profile.slots` under `fewer_slots_than_told`, and without the hidden reserved ones.
     pub usable_slots: u32,
+    /// Whether it turns an equal PIN away, with or without a word.
+    pub minds_twins: bool,
 }
 
 /// The number of the first API call of the prologue.

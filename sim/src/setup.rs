@@ -7,7 +7,7 @@ use keyway_core::config::{AccountConfig, Config};
 use keyway_core::id::{AccountId, DeviceId, WorkspaceId};
 use keyway_core::port::{Name, PathPart};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
-use keyway_core::vendor::{Model, Profile, Vendor};
+use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
 use keyway_core::world::site::Site;
 
@@ -223,6 +223,7 @@ impl<'a> Builder<'a> {
             _ => 0,
         };
         let usable_slots = lock.capacity() - profile.reserved_slots;
+        let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
         let serial = Name::from(device.name.as_str());
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
         let account = self.sites[site].account;
@@ -235,6 +236,7 @@ impl<'a> Builder<'a> {
             hub: hub.map(|hub| self.hub_numbers[&(site, hub)]),
             profile,
             usable_slots,
+            minds_twins,
         });
     }
 

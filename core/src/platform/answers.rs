@@ -8,7 +8,7 @@ use super::vendor::Symptom;
 use crate::id::Handle;
 use crate::port::{Answer, Op, PathPart, Place, Reason};
 use crate::time::Timestamp;
-use crate::vendor::Ack;
+use crate::vendor::{Ack, ReadBack};
 
 impl Platform {
     /// An answer to the write that the code waits for.
@@ -25,7 +25,13 @@ impl Platform {
             Answer::Accepted => self.on_accepted(at, &write),
             Answer::Done { handle } => {
                 self.on_contact(device, write.sent_at);
-                self.on_applied(at, *handle);
+                let is_stored = write.content().is_some() && write.place().is_some();
+                if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
+                    // Done it was, and perhaps it is gone again: a read tells.
+                    self.close_write(at, Doubt::Lost);
+                } else {
+                    self.on_applied(at, *handle);
+                }
             }
             Answer::NotFound => self.on_nothing_there(at, &write),
             Answer::Refused(reason) => self.on_refused(at, *reason, closed_at),
@@ -60,6 +66,40 @@ impl Platform {
         self.again(at);
     }
 
+    /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
+    pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
+        let code = self.code(at);
+        let Some(write) = code.passing.late.clone().filter(|_| code.write.is_none()) else { return };
+        match answer {
+            // Unless a read has shown that nothing is left of it.
+            Answer::Done { handle } if !write.is_without_effect => {
+                self.code_mut(at).write = Some(write);
+                self.on_applied(at, *handle);
+            }
+            Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
+            Answer::Refused(Reason::Full) => {
+                let known = self.entries_known(at.device);
+                self.device_mut(at.device).capacity_met = Some(known);
+            }
+            Answer::Refused(Reason::SlotOutOfRange) => {
+                if let Some(Place::Slot(slot)) = write.place() {
+                    self.learn_size(at.device, slot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A write that was settled is said to have met a twin.
+    pub(super) fn on_late_twin(&mut self, at: At) {
+        let (now, code) = (self.now, self.code(at));
+        let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
+        if code.write.is_none() && code.passing.late.as_ref().is_some_and(is_asked) {
+            self.code_quiet(at).passing.late = None;
+            self.conclude_twin(at, now);
+        }
+    }
+
     fn on_accepted(&mut self, at: At, write: &Write) {
         if write.accepted_at.is_some() || write.closed.is_some() {
             return;
@@ -88,6 +128,7 @@ impl Platform {
         let place = write.place().or(handle.map(Place::Handle));
         if write.op.is_erasing() {
             self.settle(at);
+            self.code_quiet(at).passing.late = None;
             self.on_erased(at, write.place());
             return;
         }
@@ -98,6 +139,8 @@ impl Platform {
         };
         self.settle(at);
         let code = self.code_mut(at);
+        code.passing.late = None;
+        code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
         code.held = Some(match (&write.op, before) {
@@ -122,7 +165,10 @@ impl Platform {
     pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
-                self.code_mut(at).retry = Retry::default();
+                let code = self.code_mut(at);
+                // What makes way for another write is one attempt with it.
+                let goes_on = code.goal == Goal::Hold;
+                code.retry = if goes_on { Retry { not_before: None, ..code.retry } } else { Retry::default() };
             }
             self.caches[at.device as usize].places.remove(&place);
         }
@@ -214,6 +260,8 @@ impl Platform {
             return;
         }
         self.code_mut(at).block = Some(Block::Refused(reason));
+        // What the lock demands now may be new, and may change again soon.
+        self.want_condition(at.device, self.now);
         if reason == Reason::BadLength {
             self.show(at, Symptom::BadLength);
         }
@@ -229,9 +277,6 @@ impl Platform {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
             Some(_) => {}
             None => write.closed = Some(Closing { at: now, doubt }),
-        }
-        if doubt == Doubt::Lost && write.content().is_some() {
-            code.has_trace = true;
         }
         code.passing.restart_deadline = None;
         code.passing.verify_at = Some(now);

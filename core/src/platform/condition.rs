@@ -190,6 +190,10 @@ impl Platform {
         if is_newer && self.device(device).unreachable.is_some() {
             self.device_mut(device).unreachable = None;
             self.refresh_conditions(device);
+            if self.device(device).has_path_error() {
+                // The lock answers, and the vendor's description calls it unreachable: that must be old.
+                self.want_condition(device, self.now);
+            }
         }
     }
 

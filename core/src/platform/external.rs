@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 impl Platform {
     /// A read that may be believed shows a confirmed entry changed or gone.
     pub(super) fn overturn(&mut self, at: At, found: Option<&Item>, evidence: Evidence) {
+        if found.is_none() && self.take_moved(at) {
+            return;
+        }
         // An old state of the entry that came back is the code's own too.
         let returned = found.and_then(|item| self.past_of(at, item)).cloned();
         let ours = found.filter(|item| self.is_still_ours(at, item) || returned.is_some()).cloned();
@@ -45,6 +48,29 @@ impl Platform {
             self.place_item(at.device, &stranger, evidence);
         }
         self.again(at);
+    }
+
+    /// The entry is not lost: the vendor has given it another handle (`R-57`).
+    fn take_moved(&mut self, at: At) -> bool {
+        let (now, code) = (self.now, self.code(at));
+        let Some(held) = code.held.as_ref().filter(|held| held.pin.is_some()) else { return false };
+        let is_it = |other: &Held| (other.pin, other.window, other.is_enabled) == (held.pin, held.window, held.is_enabled);
+        if let Some(position) = code.surplus.iter().position(is_it) {
+            let code = self.code_mut(at);
+            code.held = Some(Held { confirmed_at: now, ..code.surplus.remove(position) });
+        } else {
+            let is_shown = |item: &&Item| {
+                let is_free = item.place != held.place && self.owner_of_place(at.device, item.place).is_none();
+                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && item.window == held.window;
+                is_free && is_same && item.name == held.name && item.enabled && item.on_lock == OnLock::Yes
+            };
+            let Some(place) = self.caches[at.device as usize].places.values().find(is_shown).map(|item| item.place) else { return false };
+            let moved = Held { place, confirmed_at: now, ..held.clone() };
+            self.code_mut(at).held = Some(moved);
+        }
+        self.code_quiet(at).passing.told_removed_at = None;
+        self.again(at);
+        true
     }
 
     /// What a loss or change means for the code, by where it stands. Its `held` is up to date.
@@ -99,6 +125,7 @@ impl Platform {
             return false;
         }
         let is_same_window = held.as_ref().is_some_and(|held| rounds_to(held.window, code.stored_window(), self.profile(at.device)));
+        let schedules = self.profile(at.device).schedules;
         let code = self.code_mut(at);
         code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
         if let Some(mut held) = held.filter(|held| held.is_enabled) {
@@ -106,8 +133,10 @@ impl Platform {
                 // What the lock rounded nobody changed.
                 held.window = code.stored_window();
             }
+            // What is adopted is the code's own from now on.
+            held.is_edited = false;
             code.held = Some(held.clone());
-            adopt_values(code, &held, now);
+            adopt_values(code, &held, schedules, now);
             self.forward_end(at);
         } else {
             code.goal = Goal::Yield;
@@ -170,14 +199,16 @@ impl Platform {
 }
 
 /// `R-30`: what others stored becomes the record's own, as far as it is shown.
-fn adopt_values(code: &mut Code, held: &Held, now: Timestamp) {
+fn adopt_values(code: &mut Code, held: &Held, schedules: bool, now: Timestamp) {
     if let Some(pin) = held.pin {
         code.record.code = Some(pin);
     }
-    if code.is_native {
+    if code.is_native || (schedules && code.window().is_none()) {
         code.set_window(held.window);
+        code.is_native = held.window.is_some();
         code.moved_window = None;
     }
+    code.record.is_scheduled_on_device = code.is_native;
     if let Some(name) = held.name.as_ref().filter(|name| **name != code.display) {
         code.record.name = Some(name.to_string());
         code.display = name.clone();

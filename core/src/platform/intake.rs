@@ -350,7 +350,10 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         code.block = None;
+        // The owner's word is a cause of its own, whatever others did before.
         code.retry = Retry::default();
+        code.reversals.clear();
+        code.is_in_fight = false;
         if matches!(code.goal, Goal::Rest | Goal::Yield) {
             // A removal under way when the outage began is cancelled with it (T37).
             code.goal = Goal::Hold;

@@ -256,6 +256,7 @@ impl Platform {
     pub(super) fn begin_removal(&mut self, at: At, goal: Goal) {
         let now = self.now;
         let is_removed = self.device(at.device).is_removed;
+        let is_lost = self.is_account_down(self.device(at.device).account);
         let code = self.code_mut(at);
         code.goal = goal;
         if is_removed && goal == Goal::End {
@@ -277,7 +278,9 @@ impl Platform {
             self.finish_removal(at);
         } else if code.record.status != Status::Unknown {
             code.episode = Some(Episode::begin(now));
-            code.record.status = Status::Removing;
+            // Nobody can tell what becomes of it while the account is lost (T21).
+            code.before_outage = is_lost.then_some(Status::Removing);
+            code.record.status = if is_lost { Status::Unknown } else { Status::Removing };
         }
         self.refresh_pool(at.device);
         self.again(at);

@@ -71,7 +71,7 @@ pub(super) fn like_held(item: &Item, held: &Held, profile: &Profile) -> Likeness
     }
 }
 
-/// Whether an entry in a place that nobody claims is one of ours of old: with a shown PIN by PIN, window and name; with a hidden one by its
+/// Whether an entry in a place that nobody claims is one of ours of old: with a shown PIN by PIN and name, or by PIN, window and place; with a hidden one by its
 /// unique name; without names only in its old place.
 pub(super) fn is_return_of(item: &Item, past: &Held, profile: &Profile) -> bool {
     let name = match (&item.name, &past.name) {
@@ -81,7 +81,7 @@ pub(super) fn is_return_of(item: &Item, past: &Held, profile: &Profile) -> bool 
     let is_same_window = rounds_to(item.window, past.window, profile);
     let is_known_place = profile.family == Family::ById || item.place == past.place;
     match item.pin {
-        ShownPin::Shown(pin) => Some(pin) == past.pin && is_same_window && (name == Some(true) || (name.is_none() && is_known_place)),
+        ShownPin::Shown(pin) => Some(pin) == past.pin && (name == Some(true) || (is_same_window && name.is_none() && is_known_place)),
         ShownPin::Masked | ShownPin::Blank => hides_pin(profile) && name == Some(true),
     }
 }

@@ -12,7 +12,7 @@ use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
-use crate::port::{Answer, Item, Op, Place, ShownPin};
+use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
 use crate::time::Timestamp;
 use crate::vendor::{Family, ReadBack};
 
@@ -228,6 +228,11 @@ impl Platform {
         memory.has_inventory = true;
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
+        if self.device(device).capacity_met.is_some_and(|met| met < seen) {
+            // More than was known fitted in when the lock called itself full.
+            self.device_mut(device).capacity_met = Some(seen);
+        }
         let places: Vec<Place> = self.caches[device as usize].places.keys().copied().collect();
         let mut matched: BTreeSet<u64> = BTreeSet::new();
         for place in &places {
@@ -287,10 +292,21 @@ impl Platform {
             }
             return Some(n);
         }
-        if !self.hides_own_write(device) {
+        if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
+            self.caches[device as usize].is_clean = false;
+            self.want_listing(device, self.now);
+        } else if !self.hides_own_write(device) {
             self.on_stranger(device, item);
         }
         None
+    }
+
+    /// Whether an item that tells nothing of itself may be what a code of ours had in the same place until lately.
+    fn may_be_older(&self, device: u32, item: &Item, evidence: Evidence) -> bool {
+        let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
+        let lag = self.profile(device).read_lag_ms;
+        let mut past = self.device(device).codes.iter().flat_map(|code| &code.past).filter(|past| past.place == item.place);
+        tells_nothing && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
     }
 
     pub(super) fn owner_of_place(&self, device: u32, place: Place) -> Option<u64> {
@@ -431,7 +447,8 @@ pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
 
 /// What was found equals what is wanted up to what the lock rounds: then it is kept in the words of the record.
 fn declared_as(found: Held, code: &Code) -> Held {
-    let past = code.past.iter().rfind(|past| past.pin == found.pin);
+    let is_it = |past: &&Held| past.pin == found.pin;
+    let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
     match past {
         Some(past) => Held { name: past.name.clone(), window: past.window, ..found },
         None => found,

@@ -207,13 +207,19 @@ impl Platform {
             }
             return;
         }
-        // An answer to a command that is settled or was never sent is ignored (P-01).
+        // An answer to a command that is forgotten or was never sent is ignored (P-01).
         let Some(at) = self.writes.get(&command_id).copied() else { return };
         let Some(code) = self.find(at) else { return };
         if code.write.as_ref().is_some_and(|write| write.command == command_id) {
             self.on_write_answer(at, &answer);
-        } else if code.unanswered == Some(command_id) {
+            return;
+        }
+        let is_late = code.passing.late.as_ref().is_some_and(|write| write.command == command_id);
+        if code.unanswered == Some(command_id) {
             self.on_answered(at);
+        }
+        if is_late {
+            self.on_late_answer(at, &answer);
         }
     }
 

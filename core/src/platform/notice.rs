@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Code, Doubt};
+use super::state::{Code, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -85,9 +85,10 @@ impl Platform {
     /// All entries are said to be gone: one fresh listing that agrees is proof then (`P-12`).
     fn on_all_removed(&mut self, device: u32) {
         let now = self.now;
-        let held: Vec<u64> = self.device(device).codes.iter().filter(|code| code.held.is_some()).map(|code| code.n).collect();
+        let is_concerned = |code: &&Code| code.held.is_some() || code.write.is_some();
+        let held: Vec<u64> = self.device(device).codes.iter().filter(is_concerned).map(|code| code.n).collect();
         for n in held {
-            self.code_quiet(At { device, n }).passing.told_removed_at = Some(now);
+            self.code_quiet(At { device, n }).passing.told_removed_at.get_or_insert(now);
         }
         self.want_listing(device, now);
     }
@@ -102,6 +103,11 @@ impl Platform {
         let at = At { device, n };
         let is_removal = matches!(news, News::EntryRemoved(_));
         let code = self.code(at);
+        if !code.record.is_managed && !code.is_gone {
+            // Whatever changed there, a twin may have left.
+            self.unblock(device);
+        }
+        let code = self.code(at);
         if code.write.is_some() {
             if self.profile(device).ack == Ack::Nothing {
                 self.want_verify(at, now);
@@ -111,7 +117,7 @@ impl Platform {
         // Our own confirmed write sends notices too, and copies of them for a while.
         let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at < 3 * MINUTE_MS);
         if is_removal {
-            self.code_quiet(at).passing.told_removed_at = Some(now);
+            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
         }
         if is_removal || !is_echo {
             let lag = self.profile(device).read_lag_ms;
@@ -122,16 +128,21 @@ impl Platform {
 
     /// The lock says that a write added nothing (port.md 7). Without the write's own acceptance the notice may be an old copy.
     fn on_not_added(&mut self, device: u32, slot: Slot, is_duplicate: bool) {
-        let is_meant = |code: &&Code| {
-            let write = code.write.as_ref();
-            write.is_some_and(|write| write.place() == Some(Place::Slot(slot)) && write.content().is_some())
-        };
-        let Some(n) = self.device(device).codes.iter().find(is_meant).map(|code| code.n) else { return };
-        let at = At { device, n };
         let profile = self.profile(device);
         if profile.ack != Ack::Nothing && profile.duplicate != DuplicatePolicy::Notify {
             return;
         }
+        let aims = |write: &Write| write.place() == Some(Place::Slot(slot)) && write.content().is_some();
+        let codes = || self.device(device).codes.iter();
+        let Some(n) = codes().find(|code| code.write.as_ref().is_some_and(aims)).map(|code| code.n) else {
+            let late = codes().filter(|code| code.passing.late.as_ref().is_some_and(aims));
+            let late = late.max_by_key(|code| code.passing.late.as_ref().map(|write| write.command)).map(|code| code.n);
+            if let Some(n) = late.filter(|_| is_duplicate) {
+                self.on_late_twin(At { device, n });
+            }
+            return;
+        };
+        let at = At { device, n };
         if self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_none()) {
             if let Some(write) = self.code_mut(at).write.as_mut().filter(|_| is_duplicate) {
                 write.is_twin_hinted = true;

@@ -68,11 +68,16 @@ impl Platform {
         ours.sum::<usize>() as u32 + strangers.count() as u32
     }
 
-    /// Whether a place counts as taken only by a write that is not settled.
+    /// Whether a place counts as taken only by a write that is not settled, or by an entry that the last reads do not show.
     fn is_still_filling(&self, device: u32) -> bool {
+        let places = &self.caches[device as usize].places;
         let is_adding = |code: &Code| code.held.is_none() && code.write.as_ref().is_some_and(|write| write.content().is_some());
-        let adding = self.device(device).codes.iter().filter(|code| is_adding(code)).count() as u32;
-        self.entries_known(device) - adding < self.capacity(device)
+        let is_missed = |code: &Code| {
+            let is_looked_for = code.passing.read.is_some() || code.passing.verify_at.is_some();
+            is_looked_for && code.held.as_ref().is_some_and(|held| !places.contains_key(&held.place))
+        };
+        let open = self.device(device).codes.iter().filter(|code| is_adding(code) || is_missed(code)).count() as u32;
+        self.entries_known(device) - open < self.capacity(device)
     }
 
     fn is_being_written(&self, device: u32, place: Place) -> bool {

@@ -108,6 +108,7 @@ impl Platform {
         if !self.is_due(self.code(at), now) {
             let code = self.code_mut(at);
             code.episode = None;
+            code.clear_set_problems(false);
             code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);

@@ -101,6 +101,7 @@ impl Platform {
             return;
         }
         self.code_quiet(at).passing.read = None;
+        self.stir_waiting(at.device);
         self.again(at);
         let shown = match look(answer) {
             Some(Look::Entry(item)) => Some(item),
@@ -151,7 +152,12 @@ impl Platform {
             self.on_stranger_shown(at, item, evidence);
             return;
         }
-        let likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
+        let mut likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
+        // An earlier name of its own tells an old state where the PIN can't (P-14).
+        let is_old_state = item.is_some_and(|item| item.name != held.name && self.past_of(at, item).is_some());
+        if likeness == Likeness::Undecided && is_old_state {
+            likeness = Likeness::Different;
+        }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
         let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
         let is_disabled = held.is_enabled && (is_off || is_unloaded);

@@ -4,7 +4,7 @@ use super::Platform;
 use super::likeness::{Content, Likeness, hides_pin, like, rounds_to};
 use super::listing::remember;
 use super::reading::Evidence;
-use super::state::{Block, Doubt, Goal, Held, Write};
+use super::state::{Block, Closing, Doubt, Goal, Held, Write};
 use super::step::At;
 use super::vendor::Symptom;
 use crate::draw::{Purpose, below, draw};
@@ -12,7 +12,7 @@ use crate::id::Handle;
 use crate::port::{Item, OnLock, Op, Place, ShownPin};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
-use crate::vendor::Vendor;
+use crate::vendor::{Ack, Vendor};
 
 impl Platform {
     /// What a read tells of a write that is not settled (`P-05`).
@@ -58,7 +58,13 @@ impl Platform {
                     self.on_applied(at, None);
                 }
             }
-            (_, _) if is_ours && is_conclusive => self.on_no_effect(at, write, item),
+            (_, Some(shown)) if is_ours && is_conclusive => {
+                self.on_no_effect(at, write, item);
+                if self.code(at).write.is_none() {
+                    // What others did to the entry in the meantime shows only now.
+                    self.on_shown(at, shown.place, item, evidence);
+                }
+            }
             (_, _) if is_ours => self.stop_looking(at, evidence),
             (_, _) if is_conclusive => {
                 let place = write.place();
@@ -79,9 +85,11 @@ impl Platform {
         self.on_applied(at, handle);
     }
 
-    /// An inconclusive look at an open write: the closing answer will have another. A look that was wanted since it began is still to come.
+    /// An inconclusive look at an open write: the closing answer, if there will be one, will have another. A look that was wanted since it began is still to come.
     fn stop_looking(&mut self, at: At, evidence: Evidence) {
-        if self.code(at).write.as_ref().is_some_and(|write| write.closed.is_none()) {
+        let is_all_said = self.profile(at.device).ack == Ack::Nothing;
+        let is_to_be_closed = |write: &Write| write.closed.is_none() && !(is_all_said && write.accepted_at.is_some());
+        if self.code(at).write.as_ref().is_some_and(is_to_be_closed) {
             let passing = &mut self.code_quiet(at).passing;
             passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
@@ -97,6 +105,10 @@ impl Platform {
                 let has_our_name = held.name.is_some() && held.name == item.name;
                 let has_our_pin = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin);
                 let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
+                // Ours was said to be gone: what has another name came after it.
+                if code.passing.told_removed_at.is_some() && item.name.is_some() && held.name.is_some() && !has_our_name {
+                    return false;
+                }
                 has_our_name || has_our_pin || tells_nothing
             }
         }
@@ -144,8 +156,12 @@ impl Platform {
             held.pin = None;
         }
         self.on_no_effect(at, write, item);
+        let passing = &mut self.code_quiet(at).passing;
+        if let Some(late) = &mut passing.late {
+            late.is_without_effect = false;
+        }
         if let Some(Place::Slot(slot)) = write.place() {
-            self.code_quiet(at).passing.kept_slot = Some(slot);
+            passing.kept_slot = Some(slot);
         }
     }
 
@@ -158,7 +174,10 @@ impl Platform {
                 self.forget_entry(at, place);
             }
         }
-        if let Some(closing) = write.closed {
+        // Where an acknowledgement is all that ever comes, no closing answer is waited for.
+        let is_all_said = self.profile(at.device).ack == Ack::Nothing && write.accepted_at.is_some();
+        let closing = write.closed.or_else(|| is_all_said.then_some(Closing { at: self.now, doubt: Doubt::Lost }));
+        if let Some(closing) = closing {
             self.conclude(at, closing.doubt, closing.at);
             return;
         }
@@ -177,12 +196,24 @@ impl Platform {
         let was_accepted = write.is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
         let is_hinted = write.is_some_and(|write| write.is_twin_hinted);
         let is_outdated = write.and_then(Write::content).is_some_and(|(pin, ..)| code.record.code != Some(pin));
+        // It may have been on the lock for a while (EV-02); a late refusal would have told otherwise.
+        let left_a_trace =
+            write.is_some_and(|write| write.content().is_some() && write.closed.is_some_and(|closing| closing.doubt == Doubt::Lost));
+        let is_renaming = write.is_some_and(|write| write.content().is_some()) && code.goal == Goal::Hold && code.retry.failures > 0;
         self.remember_attempt(at);
         self.settle(at);
+        self.code_mut(at).has_trace |= left_a_trace;
+        if let Some(late) = &mut self.code_quiet(at).passing.late {
+            late.is_without_effect = true;
+        }
         match doubt {
             // It tells nothing of the PIN that is asked by now.
             Doubt::PinTaken if is_outdated && self.code(at).goal == Goal::Hold => {}
             Doubt::Lost if is_hinted && !is_outdated => self.conclude_twin(at, closed_at),
+            // The twin that the sign stands for may be the code's own entry.
+            Doubt::Unclear if self.is_own_twin(at) => self.conclude_twin(at, closed_at),
+            // An entry that differs in its name alone serves; it gets the new one with the next write.
+            Doubt::Lost | Doubt::Unclear if is_renaming && self.keep_stored_name(at) => {}
             Doubt::Lost | Doubt::Unclear => {
                 if was_accepted || doubt == Doubt::Unclear {
                     self.code_mut(at).retry.absences += 1;
@@ -199,7 +230,7 @@ impl Platform {
         self.again(at);
     }
 
-    fn conclude_twin(&mut self, at: At, closed_at: Timestamp) {
+    pub(super) fn conclude_twin(&mut self, at: At, closed_at: Timestamp) {
         if self.is_own_twin(at) {
             self.keep_stored_name(at);
             self.attempt_failed(at, closed_at, 0);
@@ -224,14 +255,13 @@ impl Platform {
         code.goal == Goal::Hold && code.held.as_ref().is_some_and(|held| held.pin.is_none() || held.pin == code.record.code)
     }
 
-    /// An entry that differs in its name alone serves as it is (`R-64` a).
-    fn keep_stored_name(&mut self, at: At) {
-        let code = self.code_mut(at);
-        let Some(held) = &code.held else { return };
-        let serves = held.is_enabled && held.pin == code.record.code && held.window == code.stored_window();
-        if let Some(name) = held.name.clone().filter(|_| serves) {
-            code.display = name;
-        }
+    /// An entry that differs in its name alone serves as it is (`R-64` a). Returns whether it is one.
+    fn keep_stored_name(&mut self, at: At) -> bool {
+        let code = self.code(at);
+        let serves = |held: &&Held| held.is_enabled && held.pin == code.record.code && held.window == code.stored_window();
+        let Some(name) = code.held.as_ref().filter(serves).and_then(|held| held.name.clone()) else { return false };
+        self.code_mut(at).display = name;
+        true
     }
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.
@@ -289,20 +319,21 @@ impl Platform {
         code.passing.absent_since = None;
         code.passing.scouted = None;
         code.passing.kept_slot = None;
-        let waiting = core::mem::take(&mut self.caches[at.device as usize].waiting);
+        self.stir_waiting(at.device);
+    }
+
+    /// Those who wait for another code's write or read to this lock are looked at.
+    pub(super) fn stir_waiting(&mut self, device: u32) {
+        let waiting = core::mem::take(&mut self.caches[device as usize].waiting);
         for n in waiting {
-            self.again(At { device: at.device, n });
+            self.again(At { device, n });
         }
     }
 
     pub(super) fn drop_write(&mut self, at: At) {
-        let code = self.code(at);
-        if let Some(write) = code.write.as_ref() {
-            let command = write.command;
-            if code.unanswered != Some(command) {
-                self.writes.remove(&command);
-            }
-            self.code_mut(at).write = None;
+        let code = self.code_mut(at);
+        if let Some(write) = code.write.take() {
+            self.code_quiet(at).passing.late = Some(write);
         }
     }
 

@@ -296,6 +296,8 @@ pub(super) struct Passing {
     pub kept_slot: Option<Slot>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
+    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
+    pub late: Option<Write>,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }

@@ -182,6 +182,7 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
+        let late = code.passing.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
         code.write = Some(Write {
             command,
             key,
@@ -192,10 +193,14 @@ impl Platform {
             is_without_effect: false,
             is_twin_hinted: false,
         });
+        code.passing.told_removed_at = None;
         code.passing.restart_deadline = None;
         code.passing.absent_since = None;
         code.passing.verify_at = None;
         self.writes.insert(command, at);
+        if let Some(late) = late {
+            self.writes.remove(&late);
+        }
         let device = self.device(at.device);
         let account = self.config.accounts[device.account as usize].account;
         let command = Command { command_id: command, key, account, device: Some(device.info.device), epoch: device.epoch(), for_code, op };

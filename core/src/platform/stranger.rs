@@ -33,6 +33,10 @@ impl Platform {
     /// A read of a stranger's place.
     pub(super) fn on_stranger_shown(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
         let now = self.now;
+        if !self.is_askable(at.device) {
+            // Read before the account was lost: nothing is told of it now (EO-17).
+            return;
+        }
         let Some(item) = item else {
             if evidence.is_fresh {
                 let place = self.code(at).held.as_ref().map(|held| held.place);
@@ -58,7 +62,7 @@ impl Platform {
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
         if is_other_entry {
             self.end_unmanaged_code(at);
-            self.on_stranger(at.device, item);
+            self.place_item(at.device, item, evidence);
             return;
         }
         describe(self.code_mut(at), item, now);

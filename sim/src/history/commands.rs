@@ -126,6 +126,8 @@ pub struct Work {
     pub reason_at: Timestamp,
     /// When last something was sent or closed for the code, or its goal or path changed.
     pub active_at: Timestamp,
+    /// Writes in a row that were acknowledged, and that a read then showed to have had no effect (`R-54`).
+    pub absences: u32,
     /// When external changes of it were reported.
     pub reversals: Vec<Timestamp>,
     /// When it was first written again after each of them.
@@ -151,6 +153,7 @@ impl Work {
             absent_at: None,
             reason_at: Timestamp::MIN,
             active_at: Timestamp::MIN,
+            absences: 0,
             reversals: Vec::new(),
             resets: Vec::new(),
             is_reset_pending: false,
@@ -161,6 +164,7 @@ impl Work {
     pub(super) fn begin_anew(&mut self, now: Timestamp) {
         (self.failing_since, self.is_twin, self.is_refused_for_good) = (None, false, false);
         (self.reversals, self.resets, self.is_reset_pending) = (Vec::new(), Vec::new(), false);
+        self.absences = 0;
         self.reason_at = self.reason_at.max(now);
         self.change_cause(now);
     }
@@ -205,6 +209,7 @@ impl Work {
 
     pub(super) fn succeed(&mut self, now: Timestamp) {
         (self.failing_since, self.is_twin, self.is_refused_for_good, self.told_twin_at) = (None, false, false, None);
+        self.absences = 0;
         self.change_cause(now);
     }
 
@@ -339,8 +344,11 @@ impl History {
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
         let Some(sent) = self.open_commands(lock).find(meant).cloned() else { return };
-        // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy.
-        let closing = if sent.answered_at.is_none() && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
+        // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
+        let is_followed =
+            self.open_commands(lock).any(|other| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing());
+        let closing =
+            if (sent.answered_at.is_none() || is_followed) && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
         let id = sent.command.command_id;
         if let Some(sent) = self.commands.get_mut(&id) {
             (sent.closed_at, sent.answered_at) = (Some(now), sent.answered_at.or(Some(now)));
@@ -408,9 +416,18 @@ impl History {
                 .map(|sent| sent.command.command_id)
                 .collect();
             for id in settled {
+                self.count_absence(id);
                 self.settle_command(id);
             }
             self.forget_closed(Some(member));
+        }
+    }
+
+    /// A read ran after an acknowledged write of which nothing is there.
+    fn count_absence(&mut self, id: CommandId) {
+        let Some(sent) = self.commands.get(&id).filter(|sent| !sent.command.op.is_erasing()) else { return };
+        if let Some(code) = sent.code.filter(|code| !self.is_resident(*code)) {
+            self.codes[code.0 as usize].work.absences += 1;
         }
     }
 

@@ -88,6 +88,9 @@ impl History {
             return true;
         }
         let Some(current) = self.goal(code) else { return true };
+        if matches!(current.goal, Goal::Present { window: Some(window), .. } if window.ends_at <= now) {
+            return true;
+        }
         let Some(quiet) = self.code_quiet_since(code) else { return true };
         let since = quiet.max(current.due_at);
         now <= since + self.b_set(code, since)
@@ -254,6 +257,9 @@ impl History {
         };
         let window = updated_window(known.1, update);
         let pin = requested(update.code.as_ref()).or(known.0);
+        if self.says_nothing_new(ix, pin, window, update) {
+            return;
+        }
         self.ask(ix, Goal::Present { pin, window }, Why::Asked, now);
         let backup = self.code(ix).record.as_ref().and_then(|record| record.pulled_backup_access_code_id);
         if let (Some(backup), Some(window)) = (backup.and_then(|backup| self.find_code(backup)), window)
@@ -263,6 +269,19 @@ impl History {
             let own = Window { ends_at: window.ends_at, ..own };
             self.ask(backup, Goal::Present { pin, window: Some(own) }, Why::Asked, now);
         }
+    }
+
+    /// Whether an update leaves all as it is: then it is no new wish (`R-17`).
+    fn says_nothing_new(&self, code: CodeIx, pin: Option<Pin>, window: Option<Window>, update: &Update) -> bool {
+        let Some(record) = self.code(code).record.as_deref() else { return false };
+        let is_same_goal = self.goal(code).is_none_or(|intent| match intent.goal {
+            Goal::Present { .. } => intent.goal == Goal::Present { pin, window },
+            Goal::Absent => true,
+        });
+        let is_same_name = update.name.is_none() || update.name == record.name;
+        let allows = update.is_external_modification_allowed;
+        let is_same_flag = allows.is_none_or(|allows| allows == record.is_external_modification_allowed);
+        is_same_goal && is_same_name && is_same_flag && record.code == pin && record.window() == window
     }
 
     fn accept_delete(&mut self, id: CodeId, now: Timestamp) {

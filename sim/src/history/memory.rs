@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use keyway_core::access_code::Status;
-use keyway_core::id::{Epoch, VendorDevice};
+use keyway_core::id::{AccountId, Epoch, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
 use keyway_core::time::{SECOND_MS, Timestamp, Window};
-use keyway_core::vendor::{DuplicatePolicy, Profile, ReadBack};
+use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Sent, is_fresh, target};
 use super::{CodeIx, Goal, History};
@@ -32,6 +32,8 @@ pub struct Stored {
     pub touched: Option<Touch>,
     /// From when on the time runs for the controller to clear it away: it came back by itself, or is a twin that the world made.
     pub granted_at: Option<Timestamp>,
+    /// Which wish for the code the command that stored it served; none if no command did.
+    pub version: Option<u32>,
 }
 
 /// A change by others.
@@ -154,8 +156,18 @@ impl History {
     pub fn rests_as_left(&self, code: CodeIx) -> bool {
         self.code(code).record.as_deref().is_some_and(|record| {
             let is_told = record.warnings.iter().any(|entry| entry.warning_code == WarningCode::CodeModifiedExternalToSeam);
-            is_told && record.is_external_modification_allowed && record.status == Status::Unset
+            let is_left = is_told && record.is_external_modification_allowed;
+            // The warning goes at the very end, with all that was due.
+            (is_left || record.ends_at == Some(self.now())) && record.status == Status::Unset
         })
+    }
+
+    /// Whether somebody's entry took the place of one that was lost, and no read can tell: neither names nor PINs are shown.
+    #[must_use]
+    pub fn is_replaced_unseen(&self, code: CodeIx) -> bool {
+        let Some(lock) = self.code(code).lock.map(|lock| self.lock(lock)) else { return false };
+        let is_taken = |lost: &Lost| lock.memory.contains_key(&lost.place);
+        !lock.facts.profile.shows_names && self.code(code).lost.iter().any(is_taken)
     }
 
     /// Whether the controller still has time to clear an entry away that the world made or brought back, or to mend one that it changed.
@@ -269,7 +281,7 @@ impl History {
     fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
-        let code = self.attribute(now, lock, entry, before.as_ref(), cause);
+        let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
         let touched = match cause {
             Cause::World => {
                 Some(touch(now, before.as_ref().filter(|before| before.code == code).map(|before| &before.entry), entry, before.as_ref()))
@@ -284,7 +296,8 @@ impl History {
         }
         let granted_at = code.and_then(|code| self.grant(now, code, cause));
         let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
-        let stored = Stored { entry: entry.clone(), code, since: now, cause, touched, granted_at };
+        let version = if let Cause::Command(id) = cause { self.commands.get(&id).map(|sent| sent.version) } else { None };
+        let stored = Stored { entry: entry.clone(), code, since: now, cause, touched, granted_at, version };
         self.locks[lock.0 as usize].memory.insert(place, stored);
         self.locks[lock.0 as usize].picture.is_stale = true;
         if let Cause::Command(id) = cause
@@ -297,7 +310,7 @@ impl History {
         state.lock = state.lock.or(Some(lock));
         state.places.push(place);
         state.lost.clear();
-        if cause == Cause::World {
+        if cause == Cause::World || granted_at == Some(now) {
             state.work.reason_at = now;
             state.work.change_cause(now);
         }
@@ -334,7 +347,14 @@ impl History {
 
     /// The origin by `P-09`: the code of the command that stored it; an equal unsettled creation, whoever stored it; and for what was left behind
     /// or renamed by a join, the code it was of, where its PIN can be read.
-    fn attribute(&mut self, now: Timestamp, lock: Lock, entry: &TrueEntry, before: Option<&Stored>, cause: Cause) -> Option<CodeIx> {
+    fn attribute(
+        &mut self,
+        now: Timestamp,
+        lock: Lock,
+        (place, entry): (Place, &TrueEntry),
+        before: Option<&Stored>,
+        cause: Cause,
+    ) -> Option<CodeIx> {
         if let Origin::Code(id) = entry.origin {
             // What a join left behind counts as somebody's, however it was renumbered or changed since.
             let is_left_behind = self.lock(lock).joined_at == Some(now)
@@ -364,12 +384,21 @@ impl History {
         if cause != Cause::World || !Self::proves_by_pin(&self.lock(lock).facts.profile) {
             return None;
         }
+        // Entries that outlived a join: changed under their own name, renumbered, or back in an old state.
+        let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
-        let here = before.filter(|before| same(before.entry.pin, before.entry.window)).and_then(|before| before.code);
-        here.or_else(|| {
-            let is_it = |code: &CodeIx| self.code(*code).lost.iter().any(|lost| lost.at == now && same(lost.pin, lost.window));
-            self.lock(lock).codes.iter().copied().find(is_it)
-        })
+        let stays = |before: &&Stored| same(before.entry.pin, before.entry.window) || (shows_names && before.entry.name == entry.name);
+        // Nobody can tell it from the one that was lost unseen at the same place.
+        let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
+        let is_it = |lost: &Lost| same(lost.pin, lost.window) && (lost.place == place || (lost.at == now && is_named(lost)));
+        let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
+        let returned = |code: &CodeIx| {
+            let code = self.code(*code);
+            shows_names && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+        };
+        let here = before.filter(stays).and_then(|before| before.code);
+        let codes = &self.lock(lock).codes;
+        here.or_else(|| codes.iter().copied().find(moved)).or_else(|| codes.iter().copied().find(returned))
     }
 
     /// What stays unseen of a change by others after a command rewrote a part of the entry.
@@ -472,7 +501,7 @@ impl History {
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
-        let minds = state.facts.profile.duplicate != DuplicatePolicy::Accept;
+        let minds = state.facts.minds_twins;
         let is_minded = |stored: &Stored| minds || (!stored.entry.hidden && Self::proves_by_pin(&state.facts.profile));
         state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code) && is_minded(stored))
     }
@@ -607,6 +636,8 @@ impl History {
             let picture = &mut self.locks[lock.0 as usize].picture;
             picture.is_inventoried = true;
             picture.listed = Some((now, picture.listing_snapshot));
+            // What was unseen when the lock called itself full was in it too.
+            picture.limit = picture.limit.map(|limit| limit.max(picture.occupied()));
         }
     }
 
@@ -705,6 +736,8 @@ impl History {
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
+            // A place in doubt stays so while reads show nothing of what is in it.
+            Some(_) if shown.is_none() && item.name.is_none() && before.is_some_and(|known| known.whose == Whose::Unsure) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             None => Whose::Unsure,
         };
@@ -789,12 +822,19 @@ impl History {
 
     /// A notice was delivered.
     pub(super) fn hear_news(&mut self, now: Timestamp, notice: &Notice, snapshot_at: Timestamp, lock: Lock) {
-        self.learn_epoch(lock, notice.epoch);
+        // An incarnation is known by the vendor's lists, or where its coming is told with the serial.
+        let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
+        if names_serial || notice.device.is_some_and(|device| self.has_met(notice.account, device)) {
+            self.learn_epoch(lock, notice.epoch);
+        }
         if let News::EntryAdded(place) = notice.news {
             let known = self.locks[lock.0 as usize].picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
             if known.whose == Whose::Free {
                 known.whose = Whose::Unsure;
             }
+        }
+        if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {
+            self.show_change(lock);
         }
         let is_all = notice.news == News::AllRemoved;
         let place = match notice.news {
@@ -822,7 +862,14 @@ impl History {
         }
     }
 
+    /// Whether the vendor's answers have named this device.
+    #[must_use]
+    pub fn has_met(&self, account: AccountId, device: VendorDevice) -> bool {
+        self.met.contains(&(account, device))
+    }
+
     fn meet(&mut self, sent: &Sent, info: &DeviceInfo) {
+        self.met.insert((sent.command.account, info.device));
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
             self.locks[lock.0 as usize].positions = info.positions;
@@ -848,6 +895,7 @@ impl History {
         self.forget_closed(Some(lock));
         let proves = Self::proves_by_pin(&self.lock(lock).facts.profile);
         for code in self.lock(lock).codes.clone() {
+            self.codes[code.0 as usize].work.change_cause(self.now);
             if !proves {
                 self.find_lost(code, |_| true);
             }

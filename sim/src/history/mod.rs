@@ -254,6 +254,8 @@ pub struct History {
     locks: Vec<LockState>,
     lock_index: BTreeMap<DeviceId, Lock>,
     vendor_ids: BTreeMap<(AccountId, VendorDevice), Lock>,
+    /// The vendor's names of devices that its answers have told.
+    met: BTreeSet<(AccountId, VendorDevice)>,
     paths: Vec<Path>,
     quotas: Vec<Quota>,
     commands: BTreeMap<CommandId, Sent>,
@@ -290,6 +292,7 @@ impl History {
             codes: Vec::new(),
             code_index: BTreeMap::new(),
             vendor_ids: BTreeMap::new(),
+            met: BTreeSet::new(),
             paths: Vec::new(),
             quotas: Vec::new(),
             commands: BTreeMap::new(),
@@ -993,7 +996,8 @@ impl History {
         let is_long = work
             .failing_since
             .is_some_and(|since| work.active_at + state.facts.profile.command_timeout_ms >= since + policy.retry_long_after_ms)
-            || work.is_fighting(work.active_at, policy);
+            || work.is_fighting(work.active_at, policy)
+            || work.absences >= crate::bounds::ABSENCES_THAT_SUSPECT_A_TWIN;
         let cap = match (work.is_twin, is_long) {
             (true, _) => policy.refused_retry_ms,
             (false, true) => policy.retry_cap_long_ms,

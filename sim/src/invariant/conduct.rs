@@ -33,6 +33,9 @@ fn mutating(history: &History) -> impl Iterator<Item = (&Command, Lock, CodeIx)>
     })
 }
 
+/// What `name_cut_short` leaves of a name.
+const NAME_CUT_CHARS: usize = 14;
+
 /// `I-QUI-01`. Judged at the end of the step, when it is known whether the step itself changed what is wanted.
 struct Quiet;
 
@@ -43,6 +46,9 @@ impl Quiet {
         if command.op.is_erasing() && now < intent.due_at && history.is_resident(code) {
             return None; // T36: it came to be there before its time.
         }
+        if command.op.is_erasing() && history.entries(code).count() > 1 {
+            return None; // I-DEV-02: one of them has to go.
+        }
         let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
         let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
         let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);
@@ -51,23 +57,19 @@ impl Quiet {
             history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
         let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
         let is_calm = confirmed > reason && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
-        let is_calm = is_calm && !Self::is_yet_to_be_written(history, code, intent);
+        let is_calm = is_calm && !Self::is_yet_to_be_written(history, code);
         is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
     }
 
     /// Whether what lies in the lock was written for an older wish: it may differ in what memory shows only in part, such as the name.
-    fn is_yet_to_be_written(history: &History, code: CodeIx, intent: &Intent) -> bool {
-        history.entries(code).any(|(_, stored)| match stored.cause {
-            Cause::Command(id) => {
-                let version = history.sent(id).map(|sent| sent.version);
-                version.map_or(stored.since < intent.asked_at, |version| version < history.code(code).version)
-            }
-            // What the world moved keeps the name that it was written with.
-            Cause::World => {
-                let record = history.code(code).record.as_deref();
-                record.and_then(|record| record.name.as_deref()).is_some_and(|name| name != &*stored.entry.name)
-            }
-            Cause::Beginning => false,
+    fn is_yet_to_be_written(history: &History, code: CodeIx) -> bool {
+        let name = history.code(code).record.as_deref().and_then(|record| record.name.as_deref());
+        history.entries(code).any(|(_, stored)| {
+            let is_older = stored.version.is_some_and(|version| version < history.code(code).version);
+            // Controllers add to a name, and locks cut it short (`name_cut_short`). A crash may have cut short the call that changed it.
+            let shown = &*stored.entry.name;
+            let is_cut = shown.chars().count() == NAME_CUT_CHARS;
+            is_older || name.is_some_and(|name| !shown.starts_with(name) && !(is_cut && name.starts_with(shown)))
         })
     }
 
@@ -533,7 +535,8 @@ impl Invariant for Identity {
             }
             Occurrence::Noticed { notice, .. } => {
                 let is_nameless = matches!(notice.news, News::DeviceAdded { serial: None });
-                if let Some(device) = notice.device {
+                let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
+                if let Some(device) = notice.device.filter(|device| names_serial || history.has_met(notice.account, *device)) {
                     self.tell(notice.account, device, notice.epoch, is_nameless);
                 }
             }

@@ -59,7 +59,9 @@ impl Convergence {
             Some(ReadBack::Exact | ReadBack::ExactLoaded) => history
                 .entries(code)
                 .any(|(_, stored)| stored.touched.is_some() && (stored.entry.hidden || history.is_granted(code, stored, history.now()))),
-            Some(ReadBack::Masked | ReadBack::Presence) => history.entries(code).any(|(_, stored)| stored.touched.is_some()),
+            Some(ReadBack::Masked | ReadBack::Presence) => {
+                history.entries(code).any(|(_, stored)| stored.touched.is_some()) || history.is_replaced_unseen(code)
+            }
             Some(ReadBack::None) | None => history.is_touched(code),
         }
     }

@@ -78,6 +78,8 @@ pub struct Life {
     set_maybe_delayed: bool,
     set_failed: bool,
     removal_delayed: bool,
+    /// A delay was said in a remove episode that an outage may have ended or paused.
+    removal_maybe_delayed: bool,
     removal_failed: bool,
 }
 
@@ -131,7 +133,7 @@ impl Life {
 
     /// A remove episode begins or ends, which no event announces.
     pub fn begin_remove_episode(&mut self) {
-        self.removal_delayed = false;
+        self.removal_maybe_delayed |= std::mem::take(&mut self.removal_delayed);
         self.removal_failed = false;
     }
 
@@ -187,9 +189,7 @@ impl Life {
             }
             EventType::FailedToSetOnDevice => self.failure_allowed(circumstances),
             EventType::DelayInRemovingFromDevice if self.removal_failed => broken("EO-10", "a delay in removing is said after the failure"),
-            EventType::FailedToRemoveFromDevice if !self.removal_delayed && !self.removal_failed && !circumstances.was_removal_refused => {
-                broken("EO-10", "a failure to remove is said without a delay before it")
-            }
+            EventType::FailedToRemoveFromDevice => self.removal_failure_allowed(circumstances),
             EventType::RemovedFromDevice if !self.may_be_removed && !circumstances.was_maybe_written => {
                 broken("EO-07", "a removal is said of a code that was not on the device")
             }
@@ -203,7 +203,6 @@ impl Life {
             | EventType::DelayInSettingOnDevice
             | EventType::Deleted
             | EventType::DelayInRemovingFromDevice
-            | EventType::FailedToRemoveFromDevice
             | EventType::ModifiedExternalToSeam
             | EventType::DeletedExternalToSeam
             | EventType::BackupAccessCodePulled
@@ -212,6 +211,13 @@ impl Life {
             | EventType::UnmanagedCreated
             | EventType::UnmanagedRemoved => Ok(()),
         }
+    }
+
+    fn removal_failure_allowed(&self, circumstances: Circumstances) -> Result<(), OutOfOrder> {
+        if self.removal_delayed || self.removal_maybe_delayed || self.removal_failed || circumstances.was_removal_refused {
+            return Ok(());
+        }
+        broken("EO-10", "a failure to remove is said without a delay before it")
     }
 
     fn scheduling_allowed(&self) -> Result<(), OutOfOrder> {
@@ -265,6 +271,7 @@ impl Life {
             EventType::RemovedFromDevice => {
                 self.undo();
                 self.begin_remove_episode();
+                self.removal_maybe_delayed = false;
                 self.may_be_removed = false;
                 self.works = false;
             }

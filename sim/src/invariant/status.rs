@@ -97,7 +97,8 @@ fn unset_is_true(history: &History, code: CodeIx, now: Timestamp, found: &mut Fo
         };
         history.is_granted(code, stored, now) || history.lawful(code, now).any(asked)
     };
-    let is_empty_and_must_not = !history.is_resident(code) && !history.is_absence_lawful(code, now);
+    let is_empty_and_must_not =
+        !history.is_resident(code) && !state.is_hindered && !state.work.is_refused_for_good && !history.is_absence_lawful(code, now);
     if is_empty_and_must_not || history.entries(code).any(|(_, stored)| !is_lawful(stored)) {
         let what = format!("is shown as unset, and the lock has {}, which is not lawful now", memory_of(history, code));
         found.broken_by("I-STA-02", history, code, what);
@@ -127,10 +128,10 @@ fn losses(history: &History, code: CodeIx) -> (bool, bool) {
     (is_removed, History::device_shows(device, is_account_loss))
 }
 
-/// Whether a new incarnation of the lock is met in this step: a removal and a return in one (`R-57`).
+/// Whether a new incarnation of the lock was told, and the lock not read since: a removal and a return in one (`R-57`).
 fn meets_incarnation(history: &History, code: CodeIx) -> bool {
-    let told_at = history.code(code).lock.and_then(|lock| history.lock(lock).picture.epoch_at);
-    told_at == Some(history.now())
+    let Some(lock) = history.code(code).lock.map(|lock| history.lock(lock)) else { return false };
+    lock.picture.epoch_at.is_some_and(|told_at| told_at == history.now() || lock.read_at.is_none_or(|read_at| read_at < told_at))
 }
 
 const fn is_account_loss(error: ErrorCode) -> bool {
@@ -145,7 +146,9 @@ fn unknown_while_lost(history: &History, code: CodeIx, now: Timestamp, found: &m
         return;
     }
     found.armed("I-STA-04");
-    let is_due = matches!(history.goal(code), Some(Intent { goal: Goal::Present { .. }, due_at, .. }) if *due_at < now);
+    // At its very end nothing of it is due any more.
+    let is_over = record.ends_at.is_some_and(|ends_at| ends_at <= now);
+    let is_due = matches!(history.goal(code), Some(Intent { goal: Goal::Present { .. }, due_at, .. }) if *due_at < now && !is_over);
     let must_be_unknown = is_removed
         || match record.status {
             Status::Set | Status::Setting | Status::Removing => true,

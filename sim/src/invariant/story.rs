@@ -648,15 +648,24 @@ impl Story {
         self.codes.entry(id).or_default().turn(seen_at, is_reread, history.previous(ix), after);
         let backup = after.pulled_backup_access_code_id;
         if is_reread {
-            if self.has_saved && after.status != Status::Set {
-                // The intent to write may have been saved and the command never sent: nobody can tell from a state that survived (R-60, EV-02).
-                self.codes.entry(id).or_default().writes += 1;
-            }
             // A crash may have undone a pull.
             self.pulled.retain(|(pulled, original)| *original != id || Some(*pulled) == backup);
         }
         if let Some(backup) = backup {
             self.pulled.insert((backup, id));
+        }
+    }
+
+    /// A crash cut short a step that had saved: the intent to write may have been saved and the command never sent, and nobody can tell
+    /// from a state that survived (`R-60`, `EV-02`).
+    fn doubt_writes(&mut self, history: &History) {
+        if !std::mem::take(&mut self.has_saved) {
+            return;
+        }
+        for record in history.codes().filter_map(|(_, code)| code.record.as_deref()) {
+            if record.is_managed && record.status != Status::Set {
+                self.codes.entry(record.access_code_id).or_default().writes += 1;
+            }
         }
     }
 
@@ -769,7 +778,8 @@ impl Seen {
                 true
             }
             EventType::RemovedFromDevice => {
-                self.writes = 0;
+                // What the same step sent comes after it.
+                self.writes = u32::from(self.last_write == Some(now));
                 self.was_stored = false;
                 self.was_removal_refused = false;
                 true
@@ -821,6 +831,9 @@ impl Chronicler {
     }
 
     fn judge(&mut self, history: &History, now: Timestamp, is_reread: bool, found: &mut Found) {
+        if is_reread {
+            self.story.doubt_writes(history);
+        }
         let logged = self.story.log(history, now, is_reread);
         let view = View { history, story: &self.story, now, is_reread, logged: &logged };
         let step = history.step();

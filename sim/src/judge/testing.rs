@@ -9,7 +9,7 @@ use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Command, Item, News, Notice, OnLock, Op, Place, ShownPin, SlotContent};
 use keyway_core::request::{Create, Delete, Request, Response, Update};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
-use keyway_core::vendor::Vendor;
+use keyway_core::vendor::{DuplicatePolicy, Vendor};
 
 use super::Judge;
 use crate::history::History;
@@ -542,6 +542,7 @@ pub fn facts() -> Facts {
             account,
             hub: (vendor == Vendor::GenericSlot).then_some(0),
             usable_slots: vendor.profile().slots,
+            minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
             profile: vendor.profile(),
         }
     };

@@ -181,7 +181,7 @@ fn smartthings_proves_by_the_unique_name() {
 #[test]
 fn smartthings_counts_what_is_acknowledged_and_not_done() {
     let mut bench = Bench::new(Vendor::SmartThings.profile());
-    bench.fates = first(OpKind::SetSlot, 6, Fate::AckNothing);
+    bench.fates = first(OpKind::SetSlot, 10, Fate::AckNothing);
     let id = bench.create("4711", None);
     bench.run(10 * MINUTE);
     assert_eq!(bench.warnings(id), [WarningCode::SmartthingsFailedToSetAccessCode]);
