@@ -6,7 +6,9 @@
 
 pub mod agenda;
 pub mod bounds;
+pub mod bytes;
 pub mod cli;
+pub mod differential;
 pub mod expect;
 pub mod generate;
 #[cfg(test)]

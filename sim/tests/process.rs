@@ -20,7 +20,7 @@ fn controller(interpreter: &str, file: &str) -> Option<Processes> {
         return None;
     }
     let file = root().join("sim/examples").join(file);
-    Some(Processes::new(&format!("{interpreter} '{}'", file.display()), Duration::from_secs(60)).expect("it starts"))
+    Some(Processes::new(&format!("{interpreter} '{}'", file.display()), Duration::from_mins(1)).expect("it starts"))
 }
 
 fn stories(file: &str) -> Vec<Story> {

@@ -156,8 +156,8 @@ impl UnderTest {
 /// Arguments of `keyway run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Files, folders (with all that is in them), and seeds such as seed:4711
-    #[arg(required = true, value_name = "PATH|seed:N")]
+    /// Files, folders (with all that is in them), seeds such as seed:4711, and inputs of the fuzz target `lifecycle`
+    #[arg(required = true, value_name = "PATH|seed:N|bytes:FILE")]
     pub what: Vec<String>,
     /// Only stories whose name contains this
     #[arg(long, value_name = "TEXT")]

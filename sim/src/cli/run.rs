@@ -76,6 +76,15 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
                     stories.push(Story { replay: format!("{}{only}", path.display()), plan, is_of_seed: false });
                 }
             }
+            Target::Bytes(path) => {
+                let bytes = std::fs::read(&path).map_err(|wrong| Refused::Word {
+                    message: format!("{}: can't be read: {wrong}", path.display()),
+                    help: Some("expected an input of the fuzz target `lifecycle`".to_owned()),
+                })?;
+                let plan =
+                    Plan { name: format!("bytes-{:016x}", keyway_core::draw::digest(&bytes)), ..crate::bytes::plan_of_bytes(&bytes) };
+                stories.push(Story { plan, replay: format!("bytes:{}", path.display()), is_of_seed: true });
+            }
             Target::Seed(seed) => {
                 let plan = part(engine.generate, "seed")?(seed);
                 stories.push(Story { plan, replay: format!("seed:{seed}"), is_of_seed: true });
