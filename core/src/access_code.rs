@@ -14,6 +14,7 @@ use crate::time::{Timestamp, Window};
 
 /// Where a code stands in its life (lifecycle 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Programming in progress.
@@ -53,6 +54,7 @@ impl fmt::Display for Status {
 
 /// Whether a code has a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Type {
     /// Active from `starts_at` to `ends_at`.
@@ -148,6 +150,7 @@ impl AccessCodeView<'_> {
 
 /// An owned [`AccessCodeView`], field by field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(missing_docs)] // The fields are those of AccessCodeView.
 pub struct Record {
     pub access_code_id: CodeId,
@@ -175,6 +178,34 @@ pub struct Record {
 }
 
 impl Record {
+    /// A managed code just made: ongoing, without PIN and name, on its way to the lock.
+    #[must_use]
+    pub fn new(access_code_id: CodeId, workspace_id: WorkspaceId, device_id: DeviceId, created_at: Timestamp) -> Self {
+        Self {
+            access_code_id,
+            workspace_id,
+            device_id,
+            code: None,
+            common_code_key: None,
+            created_at,
+            starts_at: None,
+            ends_at: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            is_backup: false,
+            is_external_modification_allowed: false,
+            is_managed: true,
+            is_offline_access_code: false,
+            is_one_time_use: false,
+            is_scheduled_on_device: false,
+            is_waiting_for_code_assignment: false,
+            name: None,
+            pulled_backup_access_code_id: None,
+            status: Status::Setting,
+            kind: Type::Ongoing,
+        }
+    }
+
     /// The same record, borrowed.
     #[must_use]
     pub fn view(&self) -> AccessCodeView<'_> {
@@ -229,6 +260,7 @@ pub struct DeviceView<'a> {
 
 /// An owned [`DeviceView`], field by field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(missing_docs)] // The fields are those of DeviceView.
 pub struct DeviceRecord {
     pub device_id: DeviceId,
@@ -255,6 +287,19 @@ impl DeviceView<'_> {
 }
 
 impl DeviceRecord {
+    /// A device without problems and without backups.
+    #[must_use]
+    pub fn new(device_id: DeviceId) -> Self {
+        Self {
+            device_id,
+            errors: Vec::new(),
+            account_errors: Vec::new(),
+            warnings: Vec::new(),
+            is_backup_pool_active: false,
+            is_backup_access_code_available: false,
+        }
+    }
+
     /// The same device, borrowed.
     #[must_use]
     pub fn view(&self) -> DeviceView<'_> {

@@ -11,6 +11,7 @@ use crate::vendor::{Model, Profile, Vendor};
 
 /// Everything a controller may know about the world before it asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Config {
     /// The workspaces, in order of declaration.
     pub workspaces: Vec<WorkspaceId>,
@@ -41,6 +42,7 @@ impl Config {
 
 /// One login at one vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountConfig {
     /// Its id, which the API shows as `connected_account_id`.
     pub account: AccountId,
@@ -54,6 +56,7 @@ pub struct AccountConfig {
 
 /// What becomes of a record whose code has expired (`R-15`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiredRecordPolicy {
     /// It is deleted, with its event.
@@ -65,6 +68,7 @@ pub enum ExpiredRecordPolicy {
 
 /// The constants of lifecycle 1. All durations in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConstants {
     /// A natively scheduled code is stored this long before its start.

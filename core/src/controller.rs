@@ -23,6 +23,12 @@ pub trait Controllers: Sync {
     fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller>;
 }
 
+impl<C: Controllers + ?Sized> Controllers for &C {
+    fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
+        (**self).start(now, config, durable)
+    }
+}
+
 /// The system under test.
 pub trait Controller {
     /// One step: takes one input and appends what follows from it, in order, to `out`.
@@ -46,6 +52,7 @@ pub trait Controller {
 
 /// What a controller is told (port.md 1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
     /// An API call; it wants exactly one [`Output::Reply`].
@@ -72,6 +79,7 @@ pub enum Input {
 
 /// What a controller does, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
     /// The answer to an API call.
@@ -89,8 +97,12 @@ pub enum Output {
     Changed(CodeId),
     /// This device's own view differs after the step (`I-CTR-01`).
     ChangedDevice(DeviceId),
-    /// The durable state of this moment (`P-08`); empty in runs whose plan has no crash.
-    Save(Vec<u8>),
+    /// The durable state of this moment (`P-08`); empty in runs whose plan has no crash. As JSON it is text.
+    Save(
+        #[serde(with = "text")]
+        #[cfg_attr(feature = "schema", schemars(with = "alloc::string::String"))]
+        Vec<u8>,
+    ),
 }
 
 /// Where a step puts its outputs.
@@ -133,6 +145,22 @@ impl Outputs {
     /// Takes the outputs out; the sink is empty afterwards.
     pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
         self.list.drain(..)
+    }
+}
+
+/// Bytes as the text that they are.
+mod text {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, ser};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(core::str::from_utf8(bytes).map_err(ser::Error::custom)?)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        String::deserialize(deserializer).map(String::into_bytes)
     }
 }
 

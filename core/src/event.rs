@@ -13,6 +13,7 @@ macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// What happened to an access code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum EventType {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -75,6 +76,7 @@ impl fmt::Display for EventType {
 
 /// One entry of the event log. Serialised with exactly the properties the seed gives its type, in the seed's (alphabetical) order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// The affected code; for a pull, the original (`R-36`).
     pub access_code_id: CodeId,

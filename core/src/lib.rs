@@ -20,6 +20,8 @@ pub mod port;
 pub mod problem;
 pub mod request;
 pub mod rule;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod slot;
 pub mod time;
 pub mod vendor;

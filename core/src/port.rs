@@ -15,6 +15,7 @@ pub type Name = Arc<str>;
 
 /// One command (port.md 1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Command {
     /// Unique over the controller's life.
     pub command_id: CommandId,
@@ -34,6 +35,7 @@ pub struct Command {
 
 /// What a command asks for (port.md 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// by_id: store an entry where the vendor likes.
@@ -160,6 +162,7 @@ impl Op {
 
 /// A kind of command; plans name them in faults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // One for each variant of Op.
 pub enum OpKind {
@@ -180,6 +183,7 @@ pub enum OpKind {
 
 /// What comes back (port.md 4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// First positive answer; proves `Profile::ack`, no more. Closes nothing.
@@ -277,6 +281,7 @@ pub enum AnswerClass {
 
 /// Why a command was refused (port.md 3, 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The lock takes no PIN of this length.
@@ -323,6 +328,7 @@ impl Reason {
 
 /// A part of the way from platform to lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PathPart {
     /// The lock itself.
@@ -339,6 +345,7 @@ pub enum PathPart {
 
 /// An entry as a read shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Item {
     /// Where it is.
     pub place: Place,
@@ -356,6 +363,7 @@ pub struct Item {
 
 /// Where an entry is: the vendor's id or the numbered place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// by_id and by_seat.
@@ -366,6 +374,7 @@ pub enum Place {
 
 /// How much of a PIN a read shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShownPin {
     /// All of it.
@@ -378,6 +387,7 @@ pub enum ShownPin {
 
 /// Whether the lock itself holds an entry of the vendor's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnLock {
     /// It does.
@@ -390,6 +400,7 @@ pub enum OnLock {
 
 /// What a read of one place shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SlotContent {
     /// Nothing there; a filler some locks show instead of a PIN means nothing (`F-24`).
@@ -405,6 +416,7 @@ pub enum SlotContent {
 
 /// A device as its vendor describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceInfo {
     /// The vendor's id.
     pub device: VendorDevice,
@@ -436,6 +448,7 @@ pub struct DeviceInfo {
 
 /// What lies between cloud and lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HubInfo {
     /// Which part of the path it is.
     pub part: PathPart,
@@ -447,6 +460,7 @@ pub struct HubInfo {
 
 /// Something a vendor sent on its own accord (port.md 7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notice {
     /// The account it concerns.
     pub account: AccountId,
@@ -464,6 +478,7 @@ pub struct Notice {
 
 /// What a notice says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum News {
     /// An entry is there now.

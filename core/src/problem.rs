@@ -22,6 +22,7 @@ macro_rules! problems {
     ($(#[$doc:meta])* $name:ident[$count:literal]: $($variant:ident = $text:literal, $family:ident, $message:literal;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
         pub enum $name {
             $(#[doc = $message] #[serde(rename = $text)] $variant,)*
@@ -121,6 +122,7 @@ problems! {
 
 /// An error on a code, device or account. At most one of a name in a list (`R-09`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorEntry {
     /// Which.
     pub error_code: ErrorCode,
@@ -130,6 +132,7 @@ pub struct ErrorEntry {
 
 /// A warning on a code. At most one of a name in a list (`R-09`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WarningEntry {
     /// Which.
     pub warning_code: WarningCode,

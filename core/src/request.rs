@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 
 /// One call. Absent fields are `None`: default on create, unchanged on update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// `/access_codes/create`
@@ -34,6 +35,7 @@ pub enum Request {
 
 /// The `code` of a request as it came in: text, or (wrongly, `F-24`) a number, which is refused and never converted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum RequestedCode {
     /// A string; a PIN if it is digits of a legal length.
@@ -50,6 +52,7 @@ impl From<Pin> for RequestedCode {
 
 /// Parameters of `/access_codes/create` (api.md 2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct Create {
@@ -71,6 +74,7 @@ pub struct Create {
 
 /// Parameters of `/access_codes/create_multiple` (api.md 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct CreateMultiple {
@@ -89,6 +93,7 @@ pub struct CreateMultiple {
 
 /// Parameters of `/access_codes/update` (api.md 4).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct Update {
@@ -108,6 +113,7 @@ pub struct Update {
 
 /// Parameters of `/access_codes/update_multiple` (api.md 5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct UpdateMultiple {
@@ -119,6 +125,7 @@ pub struct UpdateMultiple {
 
 /// Parameters of `/access_codes/delete` (api.md 6).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct Delete {
@@ -128,6 +135,7 @@ pub struct Delete {
 
 /// Parameters of `/access_codes/get` (api.md 7): an id, or a device and a PIN.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct Get {
@@ -138,6 +146,7 @@ pub struct Get {
 
 /// Parameters of `/access_codes/list` (api.md 8): exactly one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct List {
@@ -147,6 +156,7 @@ pub struct List {
 
 /// Parameters of `/access_codes/pull_backup_access_code` (api.md 9).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // The names are the API's.
 pub struct PullBackupAccessCode {
@@ -155,6 +165,7 @@ pub struct PullBackupAccessCode {
 
 /// How far an offline code's window may be moved to a grid point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum MaxTimeRounding {
     /// One hour, the default.
     #[serde(rename = "1hour", alias = "1h")]
@@ -166,6 +177,7 @@ pub enum MaxTimeRounding {
 
 /// What `create_multiple` does with a device that cannot share the PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BehaviorWhenCodeCannotBeShared {
     /// The call fails; nothing is created.
@@ -176,6 +188,7 @@ pub enum BehaviorWhenCodeCannotBeShared {
 
 /// What a successful call answers. Objects are named, not copied: the API's object is read through the boundary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// The code that was created, updated, read, or pulled.
@@ -188,6 +201,7 @@ pub enum Response {
 
 /// Why a call was refused; it then changed nothing (`A-02`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // The names are those of api.md 1; rule `A-02` states them.
 pub enum Refusal {

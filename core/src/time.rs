@@ -158,6 +158,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// A half-open span of validity: from `starts_at` until `ends_at`, `starts_at < ends_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// First instant of validity.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use keyway_core::access_code::{AccessCodeView, DeviceRecord, DeviceView, Record, Status, Type};
+use keyway_core::access_code::{AccessCodeView, DeviceRecord, DeviceView, Record, Status};
 use keyway_core::config::Config;
 use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
 use keyway_core::draw::{Purpose, draw_uuid};
@@ -18,13 +18,13 @@ use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, Epoch, EventId, Ke
 use keyway_core::port::{Answer, Command, DeviceInfo, Op};
 use keyway_core::request::{Refusal, Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
+use keyway_sim::Story;
 use keyway_sim::cli::{self, Engine};
-use keyway_sim::plan::Plan;
 use keyway_sim::report::Look;
 use keyway_sim::report::page::Failure;
-use keyway_sim::run::{Options, Outcome, run};
 use keyway_sim::scenario::{to_text, write};
 use keyway_sim::verdict::Verdict;
+use serde_json::{Value, json};
 
 /// Makes [`Trusting`] controllers. It keeps nothing over a restart.
 struct Trustings;
@@ -105,29 +105,7 @@ impl Trusting {
         let id = CodeId(draw_uuid(0, Purpose::CodeId, create.device_id.0, self.codes.len() as u64));
         let lock = (info.device, info.epoch);
         let name = create.name.clone().unwrap_or_default();
-        let record = Record {
-            access_code_id: id,
-            workspace_id: self.workspace,
-            device_id: create.device_id,
-            code: Some(pin),
-            common_code_key: None,
-            created_at: now,
-            starts_at: None,
-            ends_at: None,
-            errors: vec![],
-            warnings: vec![],
-            is_backup: false,
-            is_external_modification_allowed: false,
-            is_managed: true,
-            is_offline_access_code: false,
-            is_one_time_use: false,
-            is_scheduled_on_device: false,
-            is_waiting_for_code_assignment: false,
-            name: create.name,
-            pulled_backup_access_code_id: None,
-            status: Status::Setting,
-            kind: Type::Ongoing,
-        };
+        let record = Record { code: Some(pin), name: create.name, ..Record::new(id, self.workspace, create.device_id, now) };
         self.event(now, &record, EventType::Created, out);
         self.codes.insert(id, record);
         out.push(Output::Changed(id));
@@ -140,15 +118,7 @@ impl Trusting {
             (None, Answer::Devices { items, .. }) => {
                 for info in items.iter() {
                     let id = DeviceId::of(self.account, info.serial.as_deref().unwrap_or_default());
-                    let device = DeviceRecord {
-                        device_id: id,
-                        errors: vec![],
-                        account_errors: vec![],
-                        warnings: vec![],
-                        is_backup_pool_active: false,
-                        is_backup_access_code_available: false,
-                    };
-                    self.locks.insert(id, (info.clone(), device));
+                    self.locks.insert(id, (info.clone(), DeviceRecord::new(id)));
                     out.push(Output::ChangedDevice(id));
                 }
             }
@@ -194,39 +164,53 @@ impl Trusting {
 }
 
 /// The story; `faults` is what goes wrong in it.
-fn story(faults: &str) -> Plan {
-    let text = format!(
-        r#"{{
-            "name": "two-guests", "horizon": "2h",
-            "devices": [{{ "name": "L1", "vendor": "generic_cloud" }}],
-            "steps": [
-                {{ "at": "+1m", "do": {{ "create": {{ "code": "A", "on": "L1", "pin": "4711" }} }} }},
-                {{ "at": "+30m", "do": {{ "create": {{ "code": "B", "on": "L1", "pin": "0815" }} }} }},
-                {{ "at": "+1h", "do": {{ "enter": {{ "on": "L1", "pin": "0815", "must": "open" }} }} }}
-            ],
-            "faults": [{faults}]
-        }}"#
-    );
-    serde_json::from_str(&text).expect("a valid plan")
+fn story(faults: &Value) -> Story {
+    let story = json!({
+        "name": "two-guests", "horizon": "2h",
+        "devices": [{ "name": "L1", "vendor": "generic_cloud" }],
+        "steps": [
+            { "at": "+1m", "do": { "create": { "code": "A", "on": "L1", "pin": "4711" } } },
+            { "at": "+30m", "do": { "create": { "code": "B", "on": "L1", "pin": "0815" } } },
+            { "at": "+1h", "do": { "enter": { "on": "L1", "pin": "0815", "must": "open" } } }
+        ],
+        "faults": faults
+    });
+    Story::new(&story).expect("a valid story")
+}
+
+fn cloud_fails() -> Value {
+    json!([{ "quirk": "cloud_fails_after_storing", "commands": ["create_entry"], "code": "B", "from": "+29m" }])
 }
 
 fn main() -> ExitCode {
     if std::env::args().len() > 1 {
-        let run_one: fn(&Plan, Options) -> Outcome = |plan, options| run(plan, &Trustings, options);
-        return cli::main(Engine { run: Some(run_one), ..Engine::default() });
+        return cli::main(Engine::of(&Trustings));
     }
-    let trouble = r#"{ "quirk": "cloud_fails_after_storing", "commands": ["create_entry"], "code": "B", "from": "+29m" }"#;
-    for (title, faults) in [("without trouble", ""), ("with a cloud that fails after storing", trouble)] {
-        let plan = story(faults);
-        let outcome = run(&plan, &Trustings, Options { keep_log: true, ..Options::default() });
-        println!("{title}: {} after {} steps", outcome.verdict, outcome.figures.steps);
-        if outcome.verdict != Verdict::Pass {
+    for (title, faults) in [("without trouble", json!([])), ("with a cloud that fails after storing", cloud_fails())] {
+        let story = story(&faults);
+        let told = story.tell(&Trustings);
+        println!("{title}: {} after {} steps", told.verdict, told.outcome.figures.steps);
+        if told.verdict != Verdict::Pass {
             let file = Path::new("keyway-findings/two-guests.json");
-            write(file, &to_text(&plan)).expect("the folder can be written to");
+            write(file, &to_text(&story.plan)).expect("the folder can be written to");
             let replay = format!("cargo run --example bring_your_own_controller -- run {}", file.display());
-            let page = Failure { plan: &plan, outcome: &outcome, replay: &replay, files: &[file.to_owned()] }.page(Look::of_stdout());
-            println!("\n{page}");
+            let page = Failure { plan: &story.plan, outcome: &told.outcome, replay: &replay, files: &[file.to_owned()] };
+            println!("\n{}", page.page(Look::of_stdout()));
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Paste this beside your own controller. `assert_passed` fails with the page and keeps the story.
+#[test]
+fn codes_are_told_as_they_are() {
+    story(&json!([])).tell(&Trustings).assert_passed();
+}
+
+#[test]
+fn the_first_bug_is_caught() {
+    let story = story(&cloud_fails());
+    let told = story.tell(&Trustings);
+    assert_eq!(told.verdict, Verdict::Safety);
+    assert!(told.page().contains("I-DEV-06"), "{}", told.page());
 }

@@ -14,6 +14,7 @@ macro_rules! vendors {
 
         /// The vendors. A vendor is data: adding one adds a file, and a row here.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Vendor {
             $(#[doc = $about] #[serde(rename = $name)] $variant,)*
         }
@@ -78,11 +79,13 @@ impl fmt::Display for Vendor {
 
 /// A kind of lock as both sides know it: an index into `Config::profiles`. A lock whose plan overrides its vendor's profile is a kind of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Model(pub u16);
 
 /// What may be relied on with a kind of lock. Durations in milliseconds. All figures are ours (`V-01`) and may be overridden by a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The vendor.
@@ -169,6 +172,7 @@ impl Profile {
 
 /// Which commands a vendor knows (port.md 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// The vendor places entries and names them.
@@ -179,6 +183,7 @@ pub enum Family {
 
 /// What a lock does with a PIN it already holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DuplicatePolicy {
     /// `Refused(pin_taken)`.
@@ -195,6 +200,7 @@ pub enum DuplicatePolicy {
 
 /// What the first positive answer to a write stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Ack {
     /// In lock memory: `Done` comes at once.
@@ -207,6 +213,7 @@ pub enum Ack {
 
 /// What a read shows of the entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReadBack {
     /// Everything, from the lock.
@@ -223,6 +230,7 @@ pub enum ReadBack {
 
 /// What runs one command at a time (port.md 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SerialPath {
     /// Each lock.
@@ -233,6 +241,7 @@ pub enum SerialPath {
 
 /// The notices a vendor sends (port.md 5); those about devices, accounts and plans all do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Notices {
     /// `EntryAdded`, `EntryChanged`, `EntryRemoved`, and for by_slot `NotAdded` and `AllRemoved`.

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use keyway_core::platform::Reference;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use keyway_core::controller::Controllers;
+use keyway_core::platform::{Honest, Reference};
 
 use crate::plan::Plan;
 use crate::plan_text::Span;
+use crate::process::{PATIENCE, Processes};
 use crate::report::Look;
 use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
@@ -34,32 +36,58 @@ mod vendors;
 
 pub use progress::Progress;
 
+/// Runs one plan.
+pub type RunOne = dyn Fn(&Plan, Options) -> Outcome;
+
+/// Runs many seeds, prints what came of them, and gives the gravest verdict.
+pub type SweepSeeds = dyn Fn(&Sweep) -> Verdict;
+
+/// Runs many seeds, and prints how often there was something to judge.
+pub type MarkSeeds = dyn Fn(&Range<u64>, &Coverage) -> Verdict;
+
 /// What the program does its work with. A build that lacks a part says so when it is asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Engine {
     /// Runs a checked plan against the controller under test, and judges it.
-    pub run: Option<fn(&Plan, Options) -> Outcome>,
+    pub run: Option<&'static RunOne>,
     /// The plan of a seed.
     pub generate: Option<fn(u64) -> Plan>,
     /// Runs many seeds, prints what came of them, and gives the gravest verdict.
-    pub sweep: Option<fn(&Sweep) -> Verdict>,
+    pub sweep: Option<&'static SweepSeeds>,
     /// Runs many seeds, and prints how often there was something to judge.
-    pub marks: Option<fn(&Range<u64>, &Coverage) -> Verdict>,
+    pub marks: Option<&'static MarkSeeds>,
     /// Runs the broken controllers, prints which invariant catches which, and gives the verdict.
     pub mutants: Option<fn(&Mutants) -> Verdict>,
 }
 
 impl Engine {
+    /// Everything, with these controllers under test: with yours, your program is `keyway` around your controller.
+    ///
+    /// ```no_run
+    /// use keyway_sim::cli::{self, Engine};
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     cli::main(Engine::of(&keyway_core::platform::Reference { policy: &keyway_core::platform::Honest }))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn of(controllers: &'static dyn Controllers) -> Self {
+        // The program needs them until it ends.
+        Self {
+            run: Some(Box::leak(Box::new(move |plan: &Plan, options| crate::run::run(plan, controllers, options)))),
+            generate: Some(crate::generate::plan_of_seed),
+            sweep: Some(Box::leak(Box::new(move |arguments: &Sweep| sweep::sweep(arguments, &(Arc::new(controllers) as Shared))))),
+            marks: Some(Box::leak(Box::new(move |seeds: &Range<u64>, arguments: &Coverage| {
+                marks::marks(seeds, arguments, Arc::new(controllers))
+            }))),
+            mutants: None,
+        }
+    }
+
     /// Everything, with the reference controller under test.
     #[must_use]
     pub fn of_reference() -> Self {
-        Self {
-            run: Some(|plan, options| crate::run::run(plan, &Reference::new(), options)),
-            generate: Some(crate::generate::plan_of_seed),
-            sweep: Some(|arguments| sweep::sweep(arguments, &(Arc::new(Reference::new()) as Shared))),
-            marks: Some(|seeds, arguments| marks::marks(seeds, arguments, Arc::new(Reference::new()))),
-            mutants: Some(mutants::mutants),
-        }
+        Self { mutants: Some(mutants::mutants), ..Self::of(&Reference { policy: &Honest }) }
     }
 }
 
@@ -86,8 +114,12 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Print the JSON Schema of a scenario file, for editors
-    Schema,
+    /// Print the JSON Schema of a scenario file, for editors, or of the messages of a controller that is a process
+    Schema {
+        /// Which schema.
+        #[arg(value_enum, default_value_t = Schema::Scenario)]
+        of: Schema,
+    },
     /// Run the plans of many seeds
     #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
 keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl")]
@@ -120,11 +152,48 @@ keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink
     },
 }
 
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Schema {
+    /// A scenario file
+    Scenario,
+    /// The lines that Keyway and a controller say to each other
+    Messages,
+}
+
+/// What is tested.
+#[derive(Args, Clone, Debug, Default)]
+pub struct UnderTest {
+    /// Test this command, which speaks JSON lines, instead of the reference controller
+    #[arg(long, value_name = "COMMAND")]
+    pub controller: Option<String>,
+    /// Seconds of real time that the command may take to answer a line
+    #[arg(long, value_name = "N", default_value_t = PATIENCE.as_secs(), requires = "controller")]
+    pub patience: u64,
+}
+
+impl UnderTest {
+    /// The engine with the command under test, if there is one.
+    fn engine(&self, engine: Engine) -> Result<Engine, Refused> {
+        let Some(command) = &self.controller else { return Ok(engine) };
+        let processes = Processes::new(command, Duration::from_secs(self.patience)).map_err(|wrong| {
+            let message = format!("`--controller {command}` can't be started: {wrong}");
+            Refused::Word { message, help: Some("expected a program and its arguments, such as `python3 controller.py`".to_owned()) }
+        })?;
+        Ok(Engine::of(Box::leak(Box::new(processes))))
+    }
+
+    /// What a command line says of it, with a space before.
+    fn words(&self) -> String {
+        self.controller.as_ref().map_or(String::new(), |command| format!(" --controller '{command}'"))
+    }
+}
+
 /// Arguments of `keyway run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Files, folders (with all that is in them), and seeds such as seed:4711
-    #[arg(required = true, value_name = "PATH|seed:N")]
+    /// Files, folders (with all that is in them), seeds such as seed:4711, and inputs of the fuzz target `lifecycle`
+    #[arg(required = true, value_name = "PATH|seed:N|bytes:FILE")]
     pub what: Vec<String>,
     /// Only stories whose name contains this
     #[arg(long, value_name = "TEXT")]
@@ -141,6 +210,9 @@ pub struct Run {
     /// Draw each story, also one that passes
     #[arg(long)]
     pub timeline: bool,
+    /// What is tested
+    #[command(flatten)]
+    pub under_test: UnderTest,
 }
 
 /// Arguments of `keyway sweep`.
@@ -167,6 +239,9 @@ pub struct Sweep {
     /// Leave findings as long as they are
     #[arg(long)]
     pub no_shrink: bool,
+    /// What is tested
+    #[command(flatten)]
+    pub under_test: UnderTest,
     /// How it is told
     #[command(flatten)]
     pub told: Told,
@@ -223,6 +298,9 @@ pub struct Shrink {
     /// Time that it may take, such as 5s
     #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "5s")]
     pub budget: Duration,
+    /// What is tested
+    #[command(flatten)]
+    pub under_test: UnderTest,
     /// Where the small story is written; otherwise beside FILE, with `-small` after its name, or with a name that says what is broken
     /// if it was one of a seed
     #[arg(short, long, value_name = "FILE")]
@@ -286,16 +364,22 @@ fn time_of(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn main(engine: Engine) -> ExitCode {
     let verdict = match Arguments::parse().command {
-        Command::Run(arguments) => run::run(engine, &arguments),
+        Command::Run(arguments) => arguments.under_test.engine(engine).and_then(|engine| run::run(engine, &arguments)),
         Command::Check { paths } => check(&paths),
-        Command::Schema => {
-            say(&format!("{:#}\n", scenario::schema()));
+        Command::Schema { of } => {
+            let schema = match of {
+                Schema::Scenario => scenario::schema(),
+                Schema::Messages => crate::process::schema(),
+            };
+            say(&format!("{schema:#}\n"));
             Ok(Verdict::Pass)
         }
-        Command::Sweep(arguments) => part(engine.sweep, "sweep").map(|sweep| sweep(&arguments)),
+        Command::Sweep(arguments) => {
+            arguments.under_test.engine(engine).and_then(|engine| part(engine.sweep, "sweep")).map(|sweep| sweep(&arguments))
+        }
         Command::Merge(arguments) => sweep::merge(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
-        Command::Shrink(arguments) => shrink::shrink(engine, &arguments),
+        Command::Shrink(arguments) => arguments.under_test.engine(engine).and_then(|engine| shrink::shrink(engine, &arguments)),
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
         Command::Coverage(arguments) => match &arguments.seeds {
             Some(seeds) => part(engine.marks, "coverage of seeds").map(|marks| marks(seeds, &arguments)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::target::{Target, targets};
-use super::{Engine, Progress, Refused, Run, counted, part, say};
+use super::{Engine, Progress, Refused, Run, RunOne, counted, part, say};
 use crate::expect::settled;
 use crate::plan::Plan;
 use crate::report::Look;
@@ -76,6 +76,15 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
                     stories.push(Story { replay: format!("{}{only}", path.display()), plan, is_of_seed: false });
                 }
             }
+            Target::Bytes(path) => {
+                let bytes = std::fs::read(&path).map_err(|wrong| Refused::Word {
+                    message: format!("{}: can't be read: {wrong}", path.display()),
+                    help: Some("expected an input of the fuzz target `lifecycle`".to_owned()),
+                })?;
+                let plan =
+                    Plan { name: format!("bytes-{:016x}", keyway_core::draw::digest(&bytes)), ..crate::bytes::plan_of_bytes(&bytes) };
+                stories.push(Story { plan, replay: format!("bytes:{}", path.display()), is_of_seed: true });
+            }
             Target::Seed(seed) => {
                 let plan = part(engine.generate, "seed")?(seed);
                 stories.push(Story { plan, replay: format!("seed:{seed}"), is_of_seed: true });
@@ -104,18 +113,18 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
     Ok(stories)
 }
 
-fn one(run: fn(&Plan, Options) -> Outcome, story: &Story, arguments: &Run, progress: &Progress) -> Result<Verdict, Refused> {
+fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Result<Verdict, Refused> {
     let plan = &story.plan;
     let keep_log = arguments.trace.is_some() || arguments.timeline;
     let mut outcome = run(plan, Options { keep_log, ..Options::default() });
     let mut verdict = settled(plan, &outcome);
     let mut written = Vec::new();
-    let mut replay = format!("keyway run {}", story.replay);
+    let mut replay = format!("keyway run {}{}", story.replay, arguments.under_test.words());
     if verdict != Verdict::Pass && story.is_of_seed {
         // The plan is safe before anything else is tried with it.
         let path = PathBuf::from(FINDINGS).join(format!("{}.json", plan.name.replace('/', "-")));
         keep(plan, &path)?;
-        replay = format!("keyway run {}", path.display());
+        replay = format!("keyway run {}{}", path.display(), arguments.under_test.words());
         written.push(path);
     }
     if verdict != Verdict::Pass && !keep_log && !arguments.json {

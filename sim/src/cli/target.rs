@@ -12,12 +12,18 @@ pub enum Target {
     File(PathBuf),
     /// The plan of a seed.
     Seed(u64),
+    /// The plan of a fuzzer's input.
+    Bytes(PathBuf),
 }
 
 /// The targets of the words of a command line, in their order; the files of a folder by name.
 pub fn targets(words: &[String]) -> Result<Vec<Target>, Refused> {
     let mut targets = Vec::new();
     for word in words {
+        if let Some(file) = word.strip_prefix("bytes:") {
+            targets.push(Target::Bytes(PathBuf::from(file)));
+            continue;
+        }
         match word.strip_prefix("seed:") {
             Some(number) => {
                 let seed = number.parse::<u64>().map_err(|_| Refused::Word {

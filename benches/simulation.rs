@@ -1,0 +1,107 @@
+//! The agenda beside std's heap, the simulator with and without its judge, the sweep on one thread and two, the shrinker, and one fuzz execution.
+
+// The macros of the harness make public items without documentation.
+#![allow(missing_docs)]
+
+use std::collections::BinaryHeap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use keyway_core::draw::mix;
+use keyway_core::platform::Reference;
+use keyway_core::time::Timestamp;
+use keyway_sim::Story;
+use keyway_sim::agenda::{Agenda, Class};
+use keyway_sim::bytes::plan_of_bytes;
+use keyway_sim::plan::Plan;
+use keyway_sim::run::{Options, run};
+use keyway_sim::shrink::{Budget, shrink};
+use keyway_sim::sweep::{Order, sweep};
+use serde_json::json;
+
+fn agenda(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("agenda");
+    for held in [100_u64, 10_000] {
+        group.bench_function(BenchmarkId::new("agenda", held), |bencher| {
+            let mut agenda = Agenda::new(0);
+            (0..held).for_each(|n| agenda.add(Timestamp((mix(n) % 1_000_000) as i64), Class::Work, n as u32, n));
+            bencher.iter(|| {
+                let at = agenda.next_at().expect("something is held");
+                let item = agenda.pop_until(at).expect("something is due");
+                agenda.add(at + (mix(at.0 as u64) % 1_000_000) as i64, Class::Work, item as u32, item);
+            });
+        });
+        group.bench_function(BenchmarkId::new("std BinaryHeap", held), |bencher| {
+            let mut heap: BinaryHeap<(i64, u64)> = (0..held).map(|n| (-((mix(n) % 1_000_000) as i64), n)).collect();
+            bencher.iter(|| {
+                let (at, item) = heap.pop().expect("something is held");
+                heap.push((at - (mix(at as u64) % 1_000_000) as i64, item));
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Locks of their own account each, with two codes each, for a day.
+fn fleet(locks: usize) -> Plan {
+    let names: Vec<String> = (0..locks).map(|n| format!("L{n}")).collect();
+    let accounts: Vec<_> = names.iter().map(|name| json!({ "name": format!("{name}-account"), "vendor": "generic_cloud" })).collect();
+    let devices: Vec<_> = names.iter().map(|name| json!({ "name": name, "account": format!("{name}-account") })).collect();
+    let create = |name: &String, n: usize| {
+        let code = json!({ "code": format!("{name}-{n}"), "on": name, "pin": format!("47{n}1"), "starts": "+4h", "ends": "+20h" });
+        json!({ "at": format!("+{}m", n + 1), "do": { "create": code } })
+    };
+    let steps: Vec<_> = names.iter().flat_map(|name| [create(name, 0), create(name, 1)]).collect();
+    let faults = json!([{ "quirk": "link_loses_answer", "one_in": 10 }]);
+    let story = json!({ "name": "fleet", "horizon": "24h", "accounts": accounts, "devices": devices, "steps": steps, "faults": faults });
+    Story::new(&story).expect("a valid story").plan
+}
+
+fn simulator(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("simulator, steps");
+    group.sample_size(10).measurement_time(Duration::from_secs(4));
+    for locks in [1, 50] {
+        let plan = fleet(locks);
+        for (name, unjudged) in [("judged", false), ("unjudged", true)] {
+            let options = Options { unjudged, ..Options::default() };
+            group.throughput(Throughput::Elements(run(&plan, &Reference::new(), options).figures.steps));
+            group.bench_function(BenchmarkId::new(name, locks), |bencher| {
+                bencher.iter(|| run(black_box(&plan), &Reference::new(), options));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn many(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("many plans");
+    group.sample_size(10).measurement_time(Duration::from_secs(4));
+    group.throughput(Throughput::Elements(100));
+    for threads in [1, 2] {
+        let order = Order { threads: Some(threads), ..Order::of(0..100) };
+        group.bench_function(BenchmarkId::new("sweep of 100 seeds, threads", threads), |bencher| {
+            bencher.iter(|| sweep(&order, Arc::new(Reference::new()), &mut |_| {}));
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    let mut bytes = vec![0_u8, 2, 0, 0, 1, 0, 0, 0];
+    for (n, tag) in [0_u8, 1, 2, 5, 4, 3, 8].into_iter().enumerate() {
+        bytes.extend([tag, 0, 10 * n as u8, 0, 71, 7, 6, 0]);
+    }
+    group.bench_function("lifecycle of 64 bytes", |bencher| {
+        bencher.iter(|| run(&plan_of_bytes(black_box(&bytes)), &Reference::new(), Options::default()));
+    });
+    let mut plan = fleet(4);
+    plan.expect = serde_json::from_value(json!({ "end": { "codes": { "L1-0": "set" } } })).expect("expectations");
+    let find = |plan: &Plan| run(plan, &Reference::new(), Options::default()).finding;
+    group.bench_function("shrink a wish that nobody can meet", |bencher| {
+        let budget = Budget { runs: 400, time: Duration::from_mins(1) };
+        bencher.iter(|| shrink(&plan, budget, &find, &mut |_| true).expect("it fails"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, agenda, simulator, many);
+criterion_main!(benches);

@@ -1,0 +1,88 @@
+//! Parts of core beside slow and plain ones that do the same, over any bytes: what the fuzz targets and their corpus run.
+
+use keyway_core::event::{Event, EventType};
+use keyway_core::id::{AccountId, CodeId, DeviceId, EventId, WorkspaceId};
+use keyway_core::pin::{Constraint, Lengths, Pin, PinEquality, PinRules, PinSpace, UsedPins, choose_free_pin};
+use keyway_core::time::Timestamp;
+
+/// The constraints on PINs, a bit of the header each.
+const CONSTRAINTS: [Constraint; 3] = [Constraint::NoZeros, Constraint::CannotStartWith12, Constraint::NoTripleConsecutiveInts];
+
+/// For the fuzz target `pin_chooser`: beside a list of all PINs of 3 digits.
+///
+/// The header is two bytes: constraints and equality. Each pair of bytes after it takes a PIN, or gives one back, and chooses one.
+///
+/// # Panics
+/// If the choice is not free, or there is none although one is free.
+pub fn pin_chooser(bytes: &[u8]) {
+    let Some((header, rest)) = bytes.split_at_checked(2) else { return };
+    let constraints: Vec<Constraint> =
+        CONSTRAINTS.iter().enumerate().filter(|(bit, _)| header[0] >> bit & 1 == 1).map(|(_, rule)| *rule).collect();
+    let equality = if header[1].is_multiple_of(2) { PinEquality::Exact } else { PinEquality::FirstFour };
+    let rules = PinRules { lengths: Lengths::range(3, 3), constraints: &constraints };
+    let mut free: Vec<Pin> = (0..1_000).filter_map(|value| Pin::new(3, value)).filter(|pin| rules.check(*pin).is_ok()).collect();
+    let valid = free.clone();
+    let space = PinSpace::new(3, &constraints);
+    assert_eq!(space.count(), valid.len() as u64);
+    let mut used = UsedPins::new();
+    for pair in rest.chunks_exact(2) {
+        let word = u16::from_le_bytes([pair[0], pair[1]]);
+        if word == u16::MAX {
+            // All but a few at once, so that the last ones are met.
+            for pin in valid.iter().skip(3) {
+                used.insert(&space, equality, *pin);
+            }
+            free.retain(|pin| valid[..3].contains(pin));
+        }
+        let pin = Pin::new(3, u64::from(word) % 1_000).expect("three digits");
+        let was_free = free.iter().position(|one| *one == pin);
+        if word & 0x8000 == 0 {
+            assert_eq!(used.insert(&space, equality, pin), was_free.is_some());
+            was_free.map(|at| free.remove(at));
+        } else {
+            let is_taken = was_free.is_none() && valid.contains(&pin);
+            assert_eq!(used.remove(&space, equality, pin), is_taken);
+            free.extend(is_taken.then_some(pin));
+        }
+        let draw = |n: u64| (u64::from(word) << 48) | n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        match choose_free_pin(&space, &used, draw) {
+            Some(chosen) => assert!(free.contains(&chosen), "{chosen} is not free"),
+            None => assert!(free.is_empty(), "{} are free", free.len()),
+        }
+    }
+}
+
+/// For the fuzz target `event_log`: an event written down and read again is the same, and what is read from any text can be written.
+///
+/// # Panics
+/// If it is not.
+pub fn event_log(bytes: &[u8]) {
+    if let Ok(event) = serde_json::from_slice::<Event>(bytes) {
+        survives(&event);
+    }
+    for record in bytes.chunks_exact(8) {
+        let number = u64::from_le_bytes(record.try_into().expect("eight bytes"));
+        let id = u128::from(number) << 64 | u128::from(number.rotate_left(32));
+        let event_type = EventType::ALL[usize::from(record[0]) % EventType::ALL.len()];
+        let at = Timestamp((number >> 8) as i64 % 4_000_000_000_000);
+        survives(&Event {
+            access_code_id: CodeId(id),
+            backup_access_code_id: (event_type == EventType::BackupAccessCodePulled).then_some(CodeId(!id)),
+            code: Pin::new(record[1] % 10 + 4, number % 10_000).filter(|_| event_type.has_code()),
+            connected_account_id: AccountId(id ^ 1),
+            created_at: at,
+            device_id: DeviceId(id ^ 2),
+            event_id: EventId(id ^ 3),
+            event_type,
+            occurred_at: at,
+            workspace_id: WorkspaceId(id ^ 4),
+        });
+    }
+}
+
+fn survives(event: &Event) {
+    let text = serde_json::to_string(event).expect("an event is plain data");
+    let again: Event = serde_json::from_str(&text).unwrap_or_else(|wrong| panic!("{wrong}: {text}"));
+    assert_eq!(serde_json::to_string(&again).expect("an event is plain data"), text);
+    assert_eq!(again.event_type, event.event_type);
+}

@@ -1,0 +1,53 @@
+//! Same bytes everywhere: the hashes of pinned seeds and of every scenario, in `trace.lock`, for every build and machine.
+//!
+//! A hash that moves although no behaviour was meant to change is a bug. After a wanted change `TRACE_LOCK=update cargo test`
+//! writes the file anew, for `git diff` to show which stories moved.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use keyway_core::platform::Reference;
+use keyway_sim::generate::plan_of_seed;
+use keyway_sim::run::{Options, run};
+use keyway_sim::{plan::Plan, scenario};
+
+const SEEDS: [u64; 12] = [0, 1, 2, 3, 5, 8, 13, 42, 1_000, 4_711, 65_536, u64::MAX];
+
+fn files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in folder.read_dir().expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, into);
+        } else if path.extension().is_some_and(|ending| ending == "json") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_pinned_run_gives_the_bytes_it_gave() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut scenarios = Vec::new();
+    files(&home.join("../scenarios"), &mut scenarios);
+    scenarios.sort();
+    let mut lock = String::new();
+    let mut line = |name: &str, plan: &Plan| {
+        let outcome = run(plan, &Reference::new(), Options::default());
+        writeln!(lock, "{:032x} {name}", outcome.hash).expect("memory takes every line");
+    };
+    for seed in SEEDS {
+        line(&format!("seed:{seed}"), &plan_of_seed(seed));
+    }
+    for file in scenarios {
+        for plan in scenario::read(&file).expect("a good scenario") {
+            line(&plan.name, &plan);
+        }
+    }
+    let file = home.join("tests/trace.lock");
+    if std::env::var_os("TRACE_LOCK").is_some_and(|word| word == "update") {
+        return scenario::write(&file, &lock).expect("the file can be written");
+    }
+    let pinned = std::fs::read_to_string(&file).unwrap_or_default();
+    let moved: Vec<&str> = lock.lines().filter(|line| !pinned.lines().any(|pinned| pinned == *line)).collect();
+    assert!(pinned == lock, "moved or new, or gone; if this is wanted: TRACE_LOCK=update cargo test --test trace_lock\n{moved:#?}");
+}
