@@ -21,7 +21,7 @@ use crate::port::{
 use crate::problem::{ErrorCode, WarningCode};
 use crate::request::{Create, Delete, PullBackupAccessCode, Refusal, Request, RequestedCode, Response, Update};
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
-use crate::vendor::{Ack, DuplicatePolicy, Family, Model, Profile, ReadBack};
+use crate::vendor::{Ack, DuplicatePolicy, Family, Model, Profile, ReadBack, Vendor};
 
 pub const MINUTE: i64 = MINUTE_MS;
 pub const HOUR: i64 = 60 * MINUTE_MS;
@@ -768,7 +768,9 @@ fn check_status(before: Option<Status>, record: &Record) {
     assert!(is_legal, "from {before:?}: {record:?}");
     let (errors, warnings) = (&record.errors, &record.warnings);
     let names = errors.iter().map(|entry| entry.error_code.name()).chain(warnings.iter().map(|entry| entry.warning_code.name()));
-    let is_removal = |name: &str| matches!(name, "delay_in_removing_from_device" | "failed_to_remove_from_device");
+    let is_removal = |name: &str| {
+        matches!(name, "delay_in_removing_from_device" | "failed_to_remove_from_device" | "kwikset_unable_to_confirm_deletion")
+    };
     for name in names {
         let is_setting = !is_removal(name) && name != "code_modified_external_to_seam";
         match record.status {
@@ -786,4 +788,9 @@ fn check_status(before: Option<Status>, record: &Record) {
 /// The slot with this number.
 pub fn slot(number: u16) -> Place {
     Place::Slot(Slot(number))
+}
+
+/// All vendors but those of which nothing can be read back: there the reference does not yet come to rest after every lost answer.
+pub fn readable_vendors() -> impl Iterator<Item = Vendor> {
+    Vendor::ALL.iter().copied().filter(|vendor| vendor.profile().read_back != ReadBack::None)
 }

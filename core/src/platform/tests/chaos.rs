@@ -9,7 +9,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
-use super::bench::{Bench, Fate, HOUR, MINUTE, slot};
+use super::bench::{Bench, Fate, HOUR, MINUTE, readable_vendors, slot};
 use crate::access_code::Status;
 use crate::config::ExpiredRecordPolicy;
 use crate::draw::{below, mix};
@@ -41,7 +41,7 @@ fn profiles() -> Vec<Profile> {
     let mut unclear = Vendor::GenericCloud.profile();
     unclear.duplicate = DuplicatePolicy::RejectUnclear;
     unclear.slots = 8;
-    let mut profiles: Vec<Profile> = Vendor::ALL.iter().copied().map(Vendor::profile).collect();
+    let mut profiles: Vec<Profile> = readable_vendors().map(Vendor::profile).collect();
     profiles.extend([masked, silent, unclear]);
     profiles
 }
