@@ -412,29 +412,7 @@ pub(super) fn raise(errors: &mut Vec<ErrorEntry>, code: ErrorCode, now: Timestam
 
 /// A record without anything in it; unmanaged, as found.
 pub(super) fn blank_record(id: CodeId, workspace_id: WorkspaceId, device_id: DeviceId, created_at: Timestamp) -> Record {
-    Record {
-        access_code_id: id,
-        workspace_id,
-        device_id,
-        code: None,
-        common_code_key: None,
-        created_at,
-        starts_at: None,
-        ends_at: None,
-        errors: Vec::new(),
-        warnings: Vec::new(),
-        is_backup: false,
-        is_external_modification_allowed: false,
-        is_managed: false,
-        is_offline_access_code: false,
-        is_one_time_use: false,
-        is_scheduled_on_device: false,
-        is_waiting_for_code_assignment: false,
-        name: None,
-        pulled_backup_access_code_id: None,
-        status: Status::Set,
-        kind: Type::Ongoing,
-    }
+    Record { is_managed: false, status: Status::Set, ..Record::new(id, workspace_id, device_id, created_at) }
 }
 
 /// A code that has done nothing yet.

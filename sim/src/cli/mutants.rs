@@ -17,7 +17,7 @@ const SCENARIOS: &str = "scenarios";
 
 /// Hunts them all; a survivor has a verdict of its own.
 pub fn mutants(arguments: &Mutants) -> Verdict {
-    let stories = match stories(arguments) {
+    let stories = match stories(&arguments.scenarios) {
         Ok(stories) => stories,
         Err(refused) => return complain(&refused),
     };
@@ -37,8 +37,9 @@ pub fn mutants(arguments: &Mutants) -> Verdict {
     if board.survivors().is_empty() { Verdict::Pass } else { Verdict::Survivor }
 }
 
-fn stories(arguments: &Mutants) -> Result<Vec<Plan>, Refused> {
-    let mut words = arguments.scenarios.clone();
+/// The stories of these files and folders; without any, those of `scenarios`.
+pub(super) fn stories(words: &[String]) -> Result<Vec<Plan>, Refused> {
+    let mut words = words.to_vec();
     if words.is_empty() && Path::new(SCENARIOS).is_dir() {
         words.push(SCENARIOS.to_owned());
     }
