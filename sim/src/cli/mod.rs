@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyway_core::controller::Controllers;
 use keyway_core::platform::{Honest, Reference};
 use keyway_core::vendor::Vendor;
 
-use crate::generate::Draw;
+use crate::generate::{Draw, Shape};
 use crate::plan::Plan;
 use crate::plan_text::Span;
 use crate::process::{PATIENCE, Processes};
@@ -198,13 +199,27 @@ pub struct Narrowed {
     /// Draw the worlds of seeds from this vendor's locks alone, such as schlage; may be said several times
     #[arg(long = "vendor", value_name = "NAME", value_parser = vendor_of)]
     pub vendors: Vec<Vendor>,
+    /// Give each world of a seed this kind of bad night
+    #[arg(long, value_name = "NAME", value_parser = shapes())]
+    pub shape: Option<Shape>,
 }
 
 impl Narrowed {
     /// What the plans of seeds are drawn from.
     #[must_use]
     pub fn draw(&self) -> Draw {
-        Draw { vendors: self.vendors.clone() }
+        Draw { vendors: self.vendors.clone(), shape: self.shape }
+    }
+
+    /// # Errors
+    /// If it says something, where there are no seeds of which it could.
+    fn says_nothing(&self) -> Result<(), Refused> {
+        let draw = self.draw();
+        if draw.is_default() {
+            return Ok(());
+        }
+        let message = format!("`{}` says what seeds stand for, but there is none", draw.words().trim());
+        Err(Refused::Word { message, help: Some("expected a seed, such as seed:4711 or --seeds 0..2000".to_owned()) })
     }
 }
 
@@ -364,9 +379,9 @@ pub struct Coverage {
     /// Instead of stories, the plans of these seeds, from the first to before the last
     #[arg(long, value_name = "A..B", value_parser = seeds_of)]
     pub seeds: Option<Range<u64>>,
-    /// Draw the worlds of seeds from this vendor's locks alone, such as schlage; may be said several times
-    #[arg(long = "vendor", value_name = "NAME", value_parser = vendor_of, requires = "seeds")]
-    pub vendors: Vec<Vendor>,
+    /// Which worlds the seeds stand for.
+    #[command(flatten)]
+    pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N", requires = "seeds")]
     pub threads: Option<usize>,
@@ -384,6 +399,12 @@ fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+/// The shapes by their names; clap lists them after a wrong one.
+fn shapes() -> impl TypedValueParser<Value = Shape> {
+    let named = |name: String| *Shape::ALL.iter().find(|shape| shape.name() == name).expect("one of those that are possible");
+    PossibleValuesParser::new(Shape::ALL.iter().map(|shape| PossibleValue::new(shape.name()).help(shape.about()))).map(named)
 }
 
 fn vendor_of(text: &str) -> Result<Vendor, String> {
@@ -423,7 +444,7 @@ pub fn main(engine: Engine) -> ExitCode {
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
         Command::Coverage(arguments) => match &arguments.seeds {
             Some(seeds) => part(engine.marks, "coverage of seeds").map(|marks| marks(seeds, &arguments)),
-            None => coverage::coverage(engine, &arguments),
+            None => arguments.narrowed.says_nothing().and_then(|()| coverage::coverage(engine, &arguments)),
         },
         Command::Vendors { name } => vendors::vendors(name.as_deref()).map(|text| {
             say(&text);

@@ -7,7 +7,7 @@ use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::chance::Chance;
 use super::locks::DrawnLock;
-use super::{Draw, Swarm};
+use super::{Draw, Shape, Swarm};
 use crate::plan::{Action, Crash, CrashPoint, Fault, Plan};
 use crate::plan_text::{Offset, Span};
 use crate::quirk;
@@ -42,7 +42,7 @@ impl Kinds {
             noise,
             noise_a_spell: chance.one_of(&[(0, 1), (1, 3), (2, 5)]),
             one_in: chance.one_of(&[(2, 4), (3, 10), (8, 50)]),
-            crashes: chance.weighted(&[(13, 0), (3, 1), (3, 2), (2, 4)]),
+            crashes: chance.weighted(&[(13, 0), (3, 1), (3, 2), (2, 4)]).max(draw.shape.map_or(0, Shape::fewest_crashes)),
         }
     }
 }
@@ -123,11 +123,25 @@ fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), 
     let begins = if lasts { from } else { chance.within(from, from + (to - from) / 2) / SECOND_MS * SECOND_MS };
     let ends = if lasts || chance.happens(30) { to } else { chance.within(begins + SECOND_MS, to) / SECOND_MS * SECOND_MS };
     let lasts_to_the_end = to + 10 * MINUTE_MS > swarm.horizon_ms || chance.happens(4);
-    let mut fault = Fault {
+    let mut fault = plain_fault(quirk, on(quirk, lock, chance), (begins, ends.max(begins + SECOND_MS)));
+    if lasts_to_the_end {
+        fault.until = None;
+    }
+    match quirk.sort() {
+        QuirkSort::Noise => narrow(swarm, quirk, lock, &mut fault, chance),
+        QuirkSort::Fault | QuirkSort::Actor => particulars(quirk, &mut fault, chance),
+        QuirkSort::Standing => unreachable!("a standing quirk is no fault"),
+    }
+    fault
+}
+
+/// A fault of which no more is said than whom it strikes and when.
+pub fn plain_fault(quirk: Quirk, on: Option<String>, (from, until): (i64, i64)) -> Fault {
+    Fault {
         quirk: quirk::Quirk(quirk),
-        on: on(quirk, lock, chance),
-        from: Offset::After(begins),
-        until: (!lasts_to_the_end).then_some(Offset::After(ends.max(begins + SECOND_MS))),
+        on,
+        from: Offset::After(from),
+        until: Some(Offset::After(until)),
         commands: Vec::new(),
         code: None,
         first: None,
@@ -137,13 +151,7 @@ fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), 
         copies: Vec::new(),
         slots: None,
         for_good: false,
-    };
-    match quirk.sort() {
-        QuirkSort::Noise => narrow(swarm, quirk, lock, &mut fault, chance),
-        QuirkSort::Fault | QuirkSort::Actor => particulars(quirk, &mut fault, chance),
-        QuirkSort::Standing => unreachable!("a standing quirk is no fault"),
     }
-    fault
 }
 
 /// Whom it strikes: the lock, its hub or account by name, or everything.
