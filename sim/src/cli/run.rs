@@ -19,10 +19,10 @@ use crate::verdict::{Finding, Verdict};
 pub const FINDINGS: &str = "keyway-findings";
 
 /// A story and where it comes from.
-struct Story {
-    plan: Plan,
+pub(super) struct Story {
+    pub(super) plan: Plan,
     /// The words by which the command line can name it again.
-    replay: String,
+    pub(super) replay: String,
     is_of_seed: bool,
 }
 
@@ -64,7 +64,7 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
 }
 
 /// All stories, read and checked before the first one runs.
-fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
+pub(super) fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
     let mut stories = Vec::new();
     for target in targets(&arguments.what)? {
         match target {
@@ -135,7 +135,7 @@ fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Res
         outcome = again;
     }
     if let Some(path) = &arguments.trace {
-        let text = crate::trace::text(&outcome);
+        let text = crate::trace::text(plan, &outcome);
         scenario::write(path, &text).map_err(|wrong| unwritten(path, &wrong))?;
         written.push(path.clone());
     }

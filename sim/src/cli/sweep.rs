@@ -133,7 +133,7 @@ fn accepted(told: &Told) -> Result<Accepted, Refused> {
     Accepted::from_lines(&text_of(path)?).map_err(|bad| refused(path, &bad))
 }
 
-fn refused(path: &Path, bad: &BadLine) -> Refused {
+pub(super) fn refused(path: &Path, bad: &BadLine) -> Refused {
     let BadLine { line, column, message } = bad;
     Refused::Word { message: format!("{}:{line}:{column}: {message}", path.display()), help: None }
 }

@@ -1,7 +1,9 @@
 //! What people read after a run: the failure page, the timeline, and compact text for snapshots.
 
+pub mod html;
 pub mod page;
 pub mod snapshot;
+mod telling;
 pub mod timeline;
 mod words;
 
