@@ -64,6 +64,7 @@ fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {
         noise_seed: None,
         json: false,
         timeline: false,
+        narrowed: arguments.narrowed.clone(),
         under_test: arguments.under_test.clone(),
     };
     let mut stories = run::stories(engine, &named)?;
