@@ -179,6 +179,8 @@ pub(super) struct Closing {
 pub(super) enum Doubt {
     /// It had no effect, for a reason unknown.
     Lost,
+    /// It was done; a removal that was told meanwhile came before it or after.
+    Removed,
     /// The vendor said that the PIN is taken.
     PinTaken,
     /// The vendor said that the name is taken.
@@ -259,6 +261,8 @@ pub(super) struct Code {
     pub write: Option<Write>,
     /// A command that reads settled before anything answered it; nothing else is sent until something does (`I-DEV-09`).
     pub unanswered: Option<CommandId>,
+    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
+    pub late: Option<Write>,
     /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
     pub has_trace: bool,
     pub told: Told,
@@ -292,12 +296,10 @@ pub(super) struct Passing {
     pub scouted: Option<(Slot, Timestamp)>,
     /// Reads for it failed; not before this the next one.
     pub read_not_before: Option<Timestamp>,
-    /// The slot of a write that only `Done` can prove; the next one goes there too.
-    pub kept_slot: Option<Slot>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
-    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
-    pub late: Option<Write>,
+    /// A notice told of a change of this entry of somebody else's, and no read was made since.
+    pub is_told_changed: bool,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }
@@ -433,6 +435,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         past: Vec::new(),
         write: None,
         unanswered: None,
+        late: None,
         has_trace: false,
         told: Told::default(),
         episode: None,

@@ -182,7 +182,7 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
-        let late = code.passing.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
+        let late = code.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
         code.write = Some(Write {
             command,
             key,
