@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::{free_pin, satisfies};
-use super::state::{Code, Episode, Goal, Retry, Told, blank_record, new_code};
+use super::state::{Code, Episode, Goal, Told, blank_record, new_code};
 use super::step::At;
 use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
@@ -347,10 +347,7 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         code.block = None;
-        // The owner's word is a cause of its own, whatever others did before.
-        code.retry = Retry::default();
-        code.reversals.clear();
-        code.is_in_fight = false;
+        code.begin_anew();
         if matches!(code.goal, Goal::Rest | Goal::Yield) {
             // A removal under way when the outage began is cancelled with it (T37).
             code.goal = Goal::Hold;

@@ -109,6 +109,7 @@ impl Platform {
             return;
         }
         if code.write.is_some() {
+            self.note_seen(at);
             if self.profile(device).ack == Ack::Nothing {
                 self.want_verify(at, now);
             }
@@ -136,7 +137,9 @@ impl Platform {
         let codes = || self.device(device).codes.iter();
         let Some(n) = codes().find(|code| code.write.as_ref().is_some_and(aims)).map(|code| code.n) else {
             let late = codes().filter(|code| code.late.as_ref().is_some_and(aims));
-            let late = late.max_by_key(|code| code.late.as_ref().map(|write| write.command)).map(|code| code.n);
+            // One that was turned away at once has hardly met anything.
+            let rank = |write: &Write| (write.accepted_at.is_some() || write.closed.is_some(), write.command);
+            let late = late.max_by_key(|code| code.late.as_ref().map(rank)).map(|code| code.n);
             if let Some(n) = late.filter(|_| is_duplicate) {
                 self.on_late_twin(At { device, n });
             }

@@ -34,6 +34,9 @@ impl Platform {
         let is_new_to_lock = !is_old_state && !code.entries().chain(&code.past).any(is_known);
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
+        if is_after_sending && likeness != Likeness::Different {
+            self.note_seen(at);
+        }
         let was_done = write.closed.is_some_and(|closing| closing.doubt == Doubt::Removed);
         match (likeness, item) {
             // What is switched off was so before the write, or is so since: either way it is the code's own, and of no use.
@@ -51,6 +54,13 @@ impl Platform {
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
             (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// Something of the open write was there, if only for a while.
+    pub(super) fn note_seen(&mut self, at: At) {
+        if self.code(at).write.as_ref().is_some_and(|write| !write.was_seen) {
+            self.code_mut(at).write.iter_mut().for_each(|write| write.was_seen = true);
         }
     }
 
@@ -218,6 +228,7 @@ impl Platform {
         let code = self.code(at);
         let write = code.write.as_ref();
         let was_accepted = write.is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
+        let was_seen = write.is_some_and(|write| write.was_seen);
         let is_hinted = write.is_some_and(|write| write.is_twin_hinted);
         let is_outdated = write.and_then(Write::content).is_some_and(|(pin, ..)| code.record.code != Some(pin));
         // It may have been on the lock for a while (EV-02); a late refusal would have told otherwise.
@@ -240,9 +251,8 @@ impl Platform {
             // An entry that differs in its name alone serves; it gets the new one with the next write.
             Doubt::Lost | Doubt::Removed | Doubt::Unclear if is_renaming && self.keep_stored_name(at) => {}
             Doubt::Lost | Doubt::Removed | Doubt::Unclear => {
-                if was_accepted || doubt == Doubt::Unclear {
-                    self.code_mut(at).retry.absences += 1;
-                }
+                let absences = &mut self.code_mut(at).retry.absences;
+                *absences = if was_seen { 0 } else { *absences + u32::from(was_accepted || doubt == Doubt::Unclear) };
                 self.attempt_failed(at, closed_at, 0);
                 self.show_failed_attempt(at);
                 if doubt == Doubt::Unclear {

@@ -124,6 +124,8 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
+    /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
+    pub was_seen: bool,
 }
 
 impl Write {
@@ -327,6 +329,13 @@ impl Code {
     /// Whether the door shall open for it now, as far as its status tells (lifecycle 4.2: T02, T03).
     pub fn is_before_native_start(&self, now: Timestamp) -> bool {
         self.is_native && self.record.starts_at.is_some_and(|starts_at| now < starts_at)
+    }
+
+    /// Another content is a cause of its own, whatever failed and whatever others did before (`R-03`, `R-62`).
+    pub fn begin_anew(&mut self) {
+        self.retry = Retry::default();
+        self.reversals.clear();
+        self.is_in_fight = false;
     }
 
     pub fn is_owners(&self) -> bool {

@@ -192,6 +192,7 @@ impl Platform {
             closed: None,
             is_without_effect: false,
             is_twin_hinted: false,
+            was_seen: false,
         });
         code.passing.told_removed_at = None;
         code.passing.restart_deadline = None;
