@@ -23,6 +23,7 @@ use crate::scenario::{self, BadInput};
 use crate::sweep::{Share, Shared};
 use crate::verdict::Verdict;
 
+mod ci;
 mod coverage;
 mod diff;
 mod explain;
@@ -38,6 +39,7 @@ mod sweep;
 mod target;
 mod vendors;
 
+pub use ci::ForCi;
 pub use progress::Progress;
 
 /// Runs one plan.
@@ -247,6 +249,9 @@ pub struct Run {
     /// Draw each story, also one that passes
     #[arg(long)]
     pub timeline: bool,
+    /// What is written for machines that build
+    #[command(flatten)]
+    pub for_ci: ForCi,
     /// Which worlds seeds stand for
     #[command(flatten)]
     pub narrowed: Narrowed,
@@ -299,6 +304,9 @@ pub struct Told {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+    /// What is written for machines that build
+    #[command(flatten)]
+    pub for_ci: ForCi,
 }
 
 /// Arguments of `keyway merge`.

@@ -64,6 +64,7 @@ fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {
         noise_seed: None,
         json: false,
         timeline: false,
+        for_ci: super::ForCi::default(),
         narrowed: arguments.narrowed.clone(),
         under_test: arguments.under_test.clone(),
     };
