@@ -193,7 +193,10 @@ impl<'a> Builder<'a> {
             hub_numbers: BTreeMap::new(),
         };
         for account in &plan.accounts {
-            builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            let site = builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            let seats = &mut builder.sites[site].seats;
+            seats.limit = account.seats.unwrap_or(seats.limit);
+            seats.others = account.seats_of_others.unwrap_or(seats.others);
         }
         builder
     }

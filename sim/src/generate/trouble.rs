@@ -100,13 +100,15 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
         Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull => false,
+        Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
 }
 
 /// Quirks of vendors that no plan is drawn for.
 fn of_stories_alone(quirk: Quirk) -> bool {
-    let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode);
+    let of_the_device = of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 
@@ -168,6 +170,7 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
         let kinds: &[OpKind] = match lock.profile.family {
             Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ReplaceEntry, OpKind::ListEntries],
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
+            Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser, OpKind::ListEntries],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
     }
@@ -222,6 +225,7 @@ fn crash(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &Plan) -
             let writes: &[OpKind] = match lock.profile.family {
                 Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ListEntries],
                 Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot],
+                Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser],
             };
             let nth = chance.within(0, 4) as u32;
             CrashPoint::InAnswer { on: lock.name.clone(), command: chance.one_of(writes), nth, outputs: outputs / 2 }

@@ -336,6 +336,12 @@ impl History {
                     last.goal = filled;
                 }
             }
+            Goal::Present { pin: Some(_), window } if record.code.is_none() => {
+                // The vendor chooses its PINs, and is about to choose another (`V-05`).
+                if let Some(last) = self.codes[code.0 as usize].intents.last_mut() {
+                    last.goal = Goal::Present { pin: None, window };
+                }
+            }
             Goal::Present { .. } if !record.is_external_modification_allowed => {}
             Goal::Present { pin, window }
                 if (pin, window) != (record.code, record.window()) && emitted(EventType::ModifiedExternalToSeam) =>

@@ -262,6 +262,10 @@ impl History {
             Change::Works(works) => self.locks[lock.0 as usize].works = *works,
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
             Change::Left => self.locks[lock.0 as usize].is_present = false,
+            Change::Seats { limit, used, users } => {
+                let seated = users.iter().filter(|(_, has_seat)| *has_seat).map(|(code, _)| *code).collect();
+                self.locks[lock.0 as usize].seats = Some((limit.saturating_sub(*used), seated));
+            }
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
         }
         let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
@@ -486,11 +490,14 @@ impl History {
         }
     }
 
-    /// Whether the lock has room for the code: it is there, or a usable place is free.
+    /// Whether the lock has room for the code: it is there, or a usable place is free; where access is sold by the seat, it has one or one is free.
     #[must_use]
     pub fn has_room(&self, code: CodeIx) -> bool {
         let Some(lock) = self.code(code).lock else { return true };
         let state = self.lock(lock);
+        if let Some((free, seated)) = &state.seats {
+            return *free > 0 || seated.contains(&self.code(code).id);
+        }
         self.is_resident(code) || state.used() < state.facts.usable_slots
     }
 
@@ -517,11 +524,12 @@ impl History {
     /// What the controller learns from a write or an erasure that was done.
     pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
         let place = match answer {
-            Answer::Done { handle: Some(handle) } => Some(Place::Handle(*handle)),
+            Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
         let pin = match &sent.command.op {
+            Op::AssignPin { .. } => assigned_pin(answer),
             Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
             _ => None,
         };
@@ -941,6 +949,14 @@ impl History {
         for lock in &mut self.locks {
             lock.picture.is_stale = true;
         }
+    }
+}
+
+/// The PIN that a vendor says it has chosen.
+fn assigned_pin(answer: &Answer) -> Option<Pin> {
+    match answer {
+        Answer::Assigned { pin, .. } => Some(*pin),
+        _ => None,
     }
 }
 

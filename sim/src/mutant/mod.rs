@@ -104,8 +104,8 @@ pub fn mutant(name: &str) -> Option<Mutant> {
     mutants().into_iter().find(|mutant| mutant.name == name)
 }
 
-fn naive() -> [Mutant; 6] {
-    [
+fn naive() -> Vec<Mutant> {
+    vec![
         tampers::<tampering::BelievesServerErrors>(
             "believes-server-errors",
             &["I-EVT-11", "I-DEV-02", "I-LIV-01"],
@@ -144,6 +144,13 @@ fn naive() -> [Mutant; 6] {
             "Calls an acknowledged erasure done.",
         )
         .naive("F-19"),
+        decides(
+            "overlooks-seats",
+            &decisions::OverlooksSeats,
+            &["I-STA-01", "I-QUI-01"],
+            "Goes on showing a code as set that lost its seat, and makes a new user for each attempt.",
+        )
+        .naive("F-25"),
     ]
 }
 
@@ -376,7 +383,7 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: Vec<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19"]);
+        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19", "F-25"]);
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
 
@@ -391,13 +398,14 @@ mod tests {
     /// A naive controller fails the case it is named after as the case says it does, and the reference does not.
     #[test]
     fn each_naive_controller_fails_its_case() {
-        let named: [(&str, &[&str]); 6] = [
+        let named: [(&str, &[&str]); 7] = [
             ("F-01", &["I-EVT-11", "I-DEV-02", "I-LIV-01"]),
             ("F-02", &["I-QUI-01", "I-ERR-13", "I-DEV-07"]),
             ("F-04", &["I-STA-01", "I-WIN-05", "I-DEV-07"]),
             ("F-06", &["I-DEV-06", "I-DUR-01", "I-DEV-03"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
+            ("F-25", &["I-STA-01", "I-WIN-05", "I-ERR-13", "I-QUI-01"]),
         ];
         let cases = stories("field");
         for (case, ids) in named {
