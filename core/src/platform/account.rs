@@ -41,7 +41,16 @@ struct DeviceListing {
 
 impl Watch {
     pub fn new(now: Timestamp) -> Self {
-        Self { list_at: now, listing: None, failures: 0, again_at: None, works_since: Timestamp::MIN, is_site_wanted: false, is_site_read: false, was_told_revoked: false }
+        Self {
+            list_at: now,
+            listing: None,
+            failures: 0,
+            again_at: None,
+            works_since: Timestamp::MIN,
+            is_site_wanted: false,
+            is_site_read: false,
+            was_told_revoked: false,
+        }
     }
 }
 

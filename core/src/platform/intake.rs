@@ -90,7 +90,9 @@ impl Platform {
                 self.check_pin(device, pin)?;
                 Some(pin)
             }
-            (None, None) if self.vendor_chooses_pins(device) && create.common_code_key.is_some() => return Err(Refusal::CodeCannotBeShared),
+            (None, None) if self.vendor_chooses_pins(device) && create.common_code_key.is_some() => {
+                return Err(Refusal::CodeCannotBeShared);
+            }
             (None, None) if self.vendor_chooses_pins(device) => None,
             (None, None) => Some(self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?),
         };

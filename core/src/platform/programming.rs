@@ -152,8 +152,12 @@ impl Platform {
             self.attempt_failed(at, closing.at, 0);
         }
         let not_before = self.code(at).retry.not_before?;
-        if not_before > self.now || !self.is_writable(at.device) {
+        if not_before > self.now {
             return Some(not_before);
+        }
+        if !self.is_writable(at.device) {
+            // Whoever opens the way again looks at all codes behind it.
+            return None;
         }
         if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
             self.code_mut(at).retry.not_before = None;

@@ -163,7 +163,7 @@ impl Platform {
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
         if self.shows_lost_seat(at.device, item) && likeness != Likeness::Different && held.is_enabled && self.policy.minds_lost_seats() {
-            return self.on_seat_lost(at);
+            return self.on_seat_lost(at, evidence);
         }
         let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
         let is_disabled = held.is_enabled && (is_off || is_unloaded);

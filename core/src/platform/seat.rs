@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use super::Platform;
 use super::listing::remember;
 use super::pace::Urgency;
-use super::reading::{Read, ReadKind};
-use super::state::{Code, Goal, Held, Site, SiteUser, Write, raise};
+use super::reading::{Evidence, Read, ReadKind};
+use super::state::{Code, Held, Site, SiteUser, Write, raise};
 use super::step::{At, Who};
 use super::vendor::{Symptom, site_full_error};
 use crate::access_code::Status;
@@ -101,17 +101,7 @@ impl Platform {
         if let Err(wait) = self.may_write(at) {
             return wait;
         }
-        if matches!(op, Op::AssignPin { pin: None, .. }) && self.code(at).record.code.is_some() {
-            self.await_assignment(at);
-        }
         self.send_when_called(at, op)
-    }
-
-    /// The PIN it had is gone for good; the vendor chooses another.
-    fn await_assignment(&mut self, at: At) {
-        let record = &mut self.code_mut(at).record;
-        record.code = None;
-        record.is_waiting_for_code_assignment = true;
     }
 
     /// `R-63`: whether a seat is free that no code waits for which comes first: by its start, then by its creation. If not, the code says so.
@@ -142,7 +132,7 @@ impl Platform {
     }
 
     /// T39: the user lost its seat. That is no change by others: the set episode begins anew, and fails at once (`R-63`).
-    pub(super) fn on_seat_lost(&mut self, at: At) {
+    pub(super) fn on_seat_lost(&mut self, at: At, evidence: Evidence) {
         let code = self.code_mut(at);
         if let Some(user) = &mut code.user {
             user.has_seat = false;
@@ -154,11 +144,24 @@ impl Platform {
         self.want_site(account);
         let code = self.code(at);
         let was_confirmed = code.record.status == Status::Set || code.record.is_scheduled_on_device;
-        if was_confirmed && self.wants_access(code) && code.record.status != Status::Unknown {
-            self.restart_setting(at);
-            self.lack_seat(at);
+        if self.ends_outage(at, evidence) {
+            self.resolve(at);
+        } else if was_confirmed && self.wants_access(code) && code.record.status != Status::Unknown {
+            self.begin_without_seat(at);
         }
         self.again(at);
+    }
+
+    pub(super) fn begin_without_seat(&mut self, at: At) {
+        self.restart_setting(at);
+        self.lack_seat(at);
+    }
+
+    /// Whether all that the code's entry lacks is a seat.
+    pub(super) fn is_without_seat(&self, at: At) -> bool {
+        let code = self.code(at);
+        let entry = code.held.as_ref().map(|held| Held { is_enabled: true, ..held.clone() });
+        code.user.is_some_and(|user| !user.has_seat) && entry.is_some_and(|entry| self.fits(code, &entry))
     }
 
     /// Whether an entry that a read shows switched off tells of a lost seat.
@@ -211,10 +214,6 @@ impl Platform {
     fn on_user_gone(&mut self, at: At) {
         self.code_mut(at).user = None;
         let place = self.code(at).held.as_ref().map(|held| held.place);
-        let is_to_return = self.code(at).goal != Goal::End && self.code(at).record.code.is_some();
-        if self.vendor_chooses_pins(at.device) && is_to_return {
-            self.await_assignment(at);
-        }
         self.on_erased(at, place);
     }
 

@@ -916,6 +916,11 @@ impl Site {
         let site = &mut self.locks[lock];
         let Some(past) = site.past.take() else { return };
         let present = core::mem::replace(&mut site.lock.entries, past);
+        if site.lock.profile.family == Family::BySeat {
+            // The site sends no lock the PIN of a user that is gone.
+            let seats = &self.seats;
+            site.lock.entries.retain(|entry| entry.source == Source::External || seats.is_of_user(lock, entry.place));
+        }
         for entry in present.iter().filter(|entry| site.lock.entry(entry.place).is_none()) {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });
         }
@@ -1170,7 +1175,9 @@ fn is_in_family(op: &Op, site: &LockSite) -> bool {
     match op {
         Op::CreateEntry { .. } | Op::DeleteEntry { .. } => profile.family == Family::ById,
         Op::ReplaceEntry { .. } => profile.family == Family::ById && profile.update_in_place,
-        Op::SetSchedule { .. } => profile.schedules && (profile.family == Family::BySeat || profile.family == Family::ById && profile.update_in_place),
+        Op::SetSchedule { .. } => {
+            profile.schedules && (profile.family == Family::BySeat || profile.family == Family::ById && profile.update_in_place)
+        }
         Op::SetSlot { .. } | Op::ClearSlot { .. } => profile.family == Family::BySlot,
         Op::ListEntries { .. } => reads,
         Op::ReadEntry { .. } => profile.family != Family::BySlot && reads,

@@ -305,12 +305,13 @@ impl Transitions {
     }
 
     /// Whether a code that others may change is set once more although its owner asked for nothing new (T11 shows in the record). A linked code
-    /// keeps its PIN even so (`IN-01`).
+    /// keeps its PIN even so (`IN-01`), and a lost seat is nothing that others did to it (T39).
     fn is_put_back(before: Option<&Record>, after: Option<&Record>) -> bool {
         let asked = |record: &Record| (record.code, record.window(), record.name.clone());
         let (Some(before), Some(after)) = (before, after) else { return false };
         let is_allowed = before.is_external_modification_allowed && after.is_external_modification_allowed;
-        is_allowed && after.common_code_key.is_none() && asked(before) == asked(after)
+        let has_lost_seat = after.errors.iter().any(|entry| entry.error_code == ErrorCode::SaltoKsUserNotSubscribed);
+        is_allowed && !has_lost_seat && after.common_code_key.is_none() && asked(before) == asked(after)
     }
 
     fn unmanaged_fault(before: Option<&Record>, after: Option<&Record>) -> Option<&'static str> {

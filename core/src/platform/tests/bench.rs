@@ -579,7 +579,9 @@ impl Bench {
                 let free = Answer::Slot(SlotContent::Free { filler: None });
                 self.find(Place::Slot(*slot)).map_or(free, |stored| Answer::Slot(SlotContent::Occupied(self.show(stored))))
             }
-            Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } => Answer::Refused(Reason::NotSupported),
+            Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } => {
+                Answer::Refused(Reason::NotSupported)
+            }
             Op::AssignPin { .. } | Op::ReadSite | Op::ReadClock | Op::SetClock { .. } => Answer::Refused(Reason::NotSupported),
             Op::CreateEntry { .. }
             | Op::ReplaceEntry { .. }

@@ -49,6 +49,11 @@ impl Default for Seats {
 }
 
 impl Seats {
+    /// Whether what lies at a place is the PIN of a user.
+    pub(super) fn is_of_user(&self, lock: usize, place: Place) -> bool {
+        self.users.values().any(|user| user.entry == Some((lock, place)))
+    }
+
     /// Seats that are taken.
     #[must_use]
     pub fn used(&self) -> u32 {
