@@ -159,6 +159,12 @@ pub struct Device {
     /// How old a plain read may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_lag: Option<Span>,
+    /// Whether an entry can be changed without deleting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_in_place: Option<bool>,
+    /// The fewest and the most characters of a displayed name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_length: Option<(u8, u8)>,
     /// How far ahead a start must lie (`start_must_lie_ahead`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_margin: Option<Span>,

@@ -80,6 +80,8 @@ fn no_device() -> Device {
         lat_max: None,
         command_timeout: None,
         read_lag: None,
+        update_in_place: None,
+        name_length: None,
         start_margin: None,
         page_size: None,
         clock_off: None,

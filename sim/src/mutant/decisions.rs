@@ -37,6 +37,13 @@ deciders! {
         }
     }
 
+    /// `F-14`, naive: what the lock made of a name is not the name, so somebody must have changed it.
+    TakesShortNamesForChanges {
+        fn name_difference_is_modification(&self) -> bool {
+            true
+        }
+    }
+
     /// `F-25`, naive: does not see that a seat is gone, and makes another user whenever none is to be had.
     OverlooksSeats {
         fn minds_lost_seats(&self) -> bool {
