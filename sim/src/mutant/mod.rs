@@ -151,10 +151,9 @@ fn naive() -> Vec<Mutant> {
             "Compares the name that a lock has cut short with the full one.",
         )
         .naive("F-14"),
-        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can.")
-        .naive("F-20"),
+        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can.").naive("F-20"),
         decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
-        .naive("F-22"),
+            .naive("F-22"),
         tampers::<tampering::WithdrawsEverywhere>(
             "withdraws-everywhere",
             &["I-STA-12", "I-ISO-01", "I-STA-08"],
@@ -162,7 +161,7 @@ fn naive() -> Vec<Mutant> {
         )
         .naive("F-23"),
         tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits.")
-        .naive("F-24"),
+            .naive("F-24"),
         decides(
             "overlooks-seats",
             &decisions::OverlooksSeats,
