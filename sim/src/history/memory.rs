@@ -132,6 +132,14 @@ impl Picture {
 }
 
 impl History {
+    /// The places of a lock that are known to be taken, and all that it has as far as was told (`I-DEV-03`).
+    #[must_use]
+    pub fn known_room(&self, lock: Lock) -> (u32, u32) {
+        let state = self.lock(lock);
+        let told = state.positions;
+        (state.picture.occupied(), state.picture.limit.map_or(told, |limit| limit.min(told)))
+    }
+
     /// Entries of a code.
     pub fn entries(&self, code: CodeIx) -> impl Iterator<Item = (Place, &Stored)> {
         let state = self.code(code);

@@ -271,7 +271,13 @@ impl<'a> View<'a> {
         let record = self.live(code);
         let by_record = record.is_some_and(|record| shows_refusal(record) || is_escalated(self.now, record));
         let lock = record.and_then(|record| self.history.find_lock(record.device_id));
+        // A lock that is full as far as anybody was told is full, whatever it has lost unseen (R-20, I-DEV-03).
+        let is_known_full = |lock| {
+            let (occupied, capacity) = self.history.known_room(lock);
+            occupied >= capacity
+        };
         by_record
+            || lock.is_some_and(is_known_full)
             || self.story.code(code).is_some_and(|seen| seen.was_refused)
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }
