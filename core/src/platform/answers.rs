@@ -91,7 +91,7 @@ impl Platform {
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let code = self.code(at);
-        let Some(write) = code.late.clone().filter(|_| code.write.is_none()) else { return };
+        let Some(write) = code.late.clone().filter(|late| code.write.is_none() && !late.op.is_of_user()) else { return };
         match answer {
             // Unless a read has shown that nothing is left of it.
             Answer::Done { handle } if !write.is_without_effect => {

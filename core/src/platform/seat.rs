@@ -235,7 +235,7 @@ impl Platform {
         let Some(Op::AssignPin { window, .. }) = self.code(at).write.as_ref().map(|write| write.op.clone()) else { return };
         self.settle(at);
         let code = self.code_mut(at);
-        code.passing.late = None;
+        code.late = None;
         code.has_trace = true;
         if let Some(held) = code.held.take() {
             remember(&mut code.past, held, now);
