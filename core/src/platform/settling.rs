@@ -27,8 +27,8 @@ impl Platform {
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
-        // What was switched off before the write is not what it stores.
-        let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
+        // What was switched off before the write is not what it stores; a creation that is switched off was so after it.
+        let is_off = write.place().is_some() && item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
         let likeness = item.filter(|_| !is_off).map_or(Likeness::Different, |item| like(item, &content, profile));
         let is_known = |past: &Held| past.pin == Some(pin) && past.name.as_ref() == Some(&content.name);
         let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
@@ -37,9 +37,9 @@ impl Platform {
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         match (likeness, item) {
             (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
-            (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
+            (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item),
             (Likeness::Same, _) => {}
-            (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
+            (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item),
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
             (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
@@ -76,13 +76,17 @@ impl Platform {
     }
 
     /// Our own entry, found by reading (`F-01`).
-    fn adopt(&mut self, at: At, place: Place) {
-        let handle = match place {
+    fn adopt(&mut self, at: At, item: &Item) {
+        let handle = match item.place {
             Place::Handle(handle) => Some(handle),
             Place::Slot(_) => None,
         };
         self.keep_unanswered(at);
         self.on_applied(at, handle);
+        let is_off = !item.enabled || item.on_lock == OnLock::No;
+        if let Some(held) = self.code_mut(at).held.as_mut().filter(|_| is_off) {
+            held.is_enabled = false;
+        }
     }
 
     /// An inconclusive look at an open write: the closing answer, if there will be one, will have another. A look that was wanted since it began is still to come.
@@ -123,10 +127,7 @@ impl Platform {
         let ends_at = write.sent_at + self.profile(at.device).command_ttl_ms;
         if evidence.is_fresh && evidence.sent_at >= ends_at {
             // It will never be loaded (P-03, P-05 d): what the vendor has of it makes way for another try.
-            self.adopt(at, item.place);
-            if let Some(held) = &mut self.code_mut(at).held {
-                held.is_enabled = false;
-            }
+            self.adopt(at, item);
             self.attempt_failed(at, closing.at, 0);
             return;
         }
