@@ -287,8 +287,12 @@ impl History {
             state.lock = state.lock.or(lock);
             state.work.unsettled += 1;
             state.work.attempt(now, &command.op);
-            if let Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } = &command.op {
+            if let Op::CreateEntry { pin, name, .. } | Op::ReplaceEntry { pin, name, .. } | Op::SetSlot { pin, name, .. } = &command.op {
                 let sent = (command.epoch, name.clone());
+                // Its record may be lost in a crash before anybody reads it.
+                if !state.pins.contains(pin) {
+                    state.pins.push(*pin);
+                }
                 if !state.names.contains(&sent) {
                     state.names.push(sent);
                 }
