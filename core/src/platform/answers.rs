@@ -52,6 +52,7 @@ impl Platform {
             }
             Answer::RateLimited { retry_after_ms } => {
                 let floor = self.policy.retry_after_floor_ms(*retry_after_ms);
+                self.remember_attempt(at);
                 self.settle(at);
                 self.attempt_failed(at, closed_at, floor);
             }
@@ -216,6 +217,8 @@ impl Platform {
     }
 
     fn on_not_applied(&mut self, at: At, closed_at: Timestamp, floor_ms: i64) {
+        // A copy of it may have been taken all the same: what has its name then is no stranger's (P-14).
+        self.remember_attempt(at);
         self.settle(at);
         self.attempt_failed(at, closed_at, floor_ms);
         self.show_failed_attempt(at);

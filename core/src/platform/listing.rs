@@ -333,7 +333,7 @@ impl Platform {
 
     /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
     /// With it, when it last held or left it.
-    fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
+    pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
         codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past.confirmed_at)))
     }
@@ -426,6 +426,18 @@ impl Platform {
         } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {
+            let is_listed_without = evidence.is_fresh && evidence.sent_at >= confirmed_at + lag;
+            match code.passing.absent_since.filter(|_| is_listed_without) {
+                // Two such listings are proof, whatever became of the direct read (P-12).
+                Some(first) if evidence.sent_at >= first + self.policy.absence_spacing_ms() => {
+                    self.code_quiet(at).passing.absent_since = None;
+                    self.on_shown(at, place, None, evidence);
+                    return;
+                }
+                Some(_) => {}
+                None if is_listed_without => self.code_quiet(at).passing.absent_since = Some(evidence.sent_at),
+                None => {}
+            }
             self.want_verify(at, confirmed_at + lag);
         }
     }

@@ -191,6 +191,7 @@ impl Platform {
             let passing = &mut self.code_quiet(at).passing;
             passing.verify_at = None;
             passing.told_removed_at = None;
+            passing.absent_since = None;
         }
         if self.ends_outage(at, evidence) {
             self.resolve(at);

@@ -67,7 +67,9 @@ impl Platform {
             return;
         }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
-        if is_other_entry {
+        // What the stranger had overwritten may be back (F-06).
+        let is_renamed = code.held.as_ref().is_some_and(|held| held.name != item.name);
+        if is_other_entry || (is_renamed && self.former_owner_of(at.device, item).is_some()) {
             self.end_unmanaged_code(at);
             self.place_item(at.device, item, evidence);
             return;

@@ -238,12 +238,19 @@ impl Lock {
 
     /// Whether an entry with an equal PIN stands in the way of a write.
     fn has_twin(&self, write: &Write) -> bool {
-        if self.duplicate_policy() == DuplicatePolicy::Accept {
-            return false;
-        }
-        let own_place_counts = self.quirks.has(Quirk::OwnSlotIsTwin);
-        let equality = if self.quirks.has(Quirk::FirstFourCompared) { PinEquality::FirstFour } else { PinEquality::Exact };
-        self.entries.iter().any(|entry| equality.same(entry.pin, write.pin) && (own_place_counts || entry.place != write.place))
+        let is_in_own_place = |entry: &Entry| entry.place == write.place && self.equality().same(entry.pin, write.pin);
+        let own_place_counts = self.quirks.has(Quirk::OwnSlotIsTwin) && self.duplicate_policy() != DuplicatePolicy::Accept;
+        self.has_pin_elsewhere(write.pin, write.place) || (own_place_counts && self.entries.iter().any(is_in_own_place))
+    }
+
+    /// Whether another place holds an equal PIN, and the lock minds.
+    pub fn has_pin_elsewhere(&self, pin: Pin, place: Place) -> bool {
+        let is_twin = |entry: &Entry| entry.place != place && self.equality().same(entry.pin, pin);
+        self.duplicate_policy() != DuplicatePolicy::Accept && self.entries.iter().any(is_twin)
+    }
+
+    fn equality(&self) -> PinEquality {
+        if self.quirks.has(Quirk::FirstFourCompared) { PinEquality::FirstFour } else { PinEquality::Exact }
     }
 
     fn is_other_length(&self, write: &Write) -> bool {

@@ -882,7 +882,7 @@ impl Site {
         true
     }
 
-    /// Somebody changes an entry by `edit`; whether it was there.
+    /// Somebody changes an entry by `edit`; whether it was there, and the lock took the change.
     pub fn person_edits(
         &mut self,
         now: Timestamp,
@@ -892,11 +892,14 @@ impl Site {
         out: &mut Vec<Consequence>,
     ) -> bool {
         let site = &mut self.locks[lock];
-        site.past = Some(site.lock.entries.clone());
-        let Some(entry) = site.lock.entries.iter_mut().find(|entry| entry.place == place && entry.source != Source::Reserved) else {
+        let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
+        let mut edited = before.clone();
+        edit(&mut edited);
+        if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
             return false;
-        };
-        edit(entry);
+        }
+        site.past = Some(site.lock.entries.clone());
+        site.lock.entries.iter_mut().filter(|entry| entry.place == place).for_each(|entry| *entry = edited.clone());
         out.push(Consequence::Stored { lock, place, by: None });
         self.remember(now, lock);
         self.report(now, lock, Effect::Changed, place, None, out);

@@ -288,6 +288,12 @@ impl History {
             state.lock = state.lock.or(lock);
             state.work.unsettled += 1;
             state.work.attempt(now, &command.op);
+            if let Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } = &command.op {
+                // Its record may be lost in a crash before anybody reads it.
+                if !state.pins.contains(pin) {
+                    state.pins.push(*pin);
+                }
+            }
             if let Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } | Op::CreateUser { name } =
                 &command.op
             {

@@ -56,7 +56,7 @@ pub struct Code {
     pub status_since: Timestamp,
     /// What was asked for it, oldest first, without what is no longer lawful.
     pub intents: Vec<Intent>,
-    /// Every PIN that its record showed.
+    /// Every PIN that its record showed or that was sent for it.
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,

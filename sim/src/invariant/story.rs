@@ -410,6 +410,8 @@ pub struct Seen {
     was_stored: bool,
     /// When the last write was sent.
     last_write: Option<Timestamp>,
+    /// When the last write was sent that leaves nothing as others made it: all but a new schedule.
+    last_whole_write: Option<Timestamp>,
     /// A permanent refusal of a write came since its last update or confirmation.
     was_refused: bool,
     /// The same for an erasure.
@@ -530,6 +532,9 @@ impl Story {
             let seen = self.codes.entry(code).or_default();
             seen.writes += 1;
             seen.last_write = Some(now);
+            if !matches!(command.op, Op::SetSchedule { .. }) {
+                seen.last_whole_write = Some(now);
+            }
         }
     }
 
@@ -787,7 +792,7 @@ impl Seen {
             EventType::SetOnDevice | EventType::ScheduledOnDevice => {
                 self.was_refused = false;
                 // What lay there before the confirmed write was sent is history.
-                if let Some(write) = self.last_write {
+                if let Some(write) = self.last_whole_write {
                     self.foreign.retain(|at| *at >= write);
                 }
                 true
