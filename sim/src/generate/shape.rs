@@ -120,6 +120,7 @@ impl Shape {
         let writes: &[OpKind] = match lock.profile.family {
             Family::ById => &[OpKind::CreateEntry, OpKind::ReplaceEntry],
             Family::BySlot => &[OpKind::SetSlot],
+            Family::BySeat => &[OpKind::CreateUser],
         };
         match self {
             Self::ThunderingReconnect => {
@@ -220,7 +221,11 @@ impl Shape {
                 }
             }
             Self::ForgottenDeleteAndFullLock => {
-                let erases = if lock.profile.family == Family::ById { OpKind::DeleteEntry } else { OpKind::ClearSlot };
+                let erases = match lock.profile.family {
+                    Family::ById => OpKind::DeleteEntry,
+                    Family::BySlot => OpKind::ClearSlot,
+                    Family::BySeat => OpKind::DeleteUser,
+                };
                 let quirk = chance.one_of(&[Quirk::LinkLosesRequest, Quirk::LinkLosesAnswer]);
                 night.noise(quirk, lock, (from, to), &[erases]).one_in = Some(chance.within(1, 2) as u32);
                 for n in 0..codes {
