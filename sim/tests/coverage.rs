@@ -20,15 +20,11 @@ const NEVER_CLEARED: [&str; 3] = [
 
 /// Rows that no story raises yet.
 const NOT_RAISED: &[&str] = &[
-    "error duplicate_code_attempt_prevented",
     "error igloohome_bridge_offline",
     "error igloohome_offline_access_code_no_variance_available",
     "error august_lock_temporarily_offline",
-    "error salto_ks_user_not_subscribed",
     "error wyze_duplicate_code_name",
     "error dormakaba_oracode_no_valid_user_level",
-    "error salto_ks_subscription_limit_exceeded",
-    "warning third_party_integration_detected",
     "warning august_lock_temporarily_offline",
     "warning igloo_algopin_must_be_used_within_24_hours",
     "warning management_transferred",
@@ -37,7 +33,6 @@ const NOT_RAISED: &[&str] = &[
     "transition T30",
     "transition T31",
     "transition T32",
-    "transition T39",
     "quirk notice_lost",
     "quirk notice_late",
     "quirk listing_truncated",
@@ -46,16 +41,12 @@ const NOT_RAISED: &[&str] = &[
     "quirk serial_hidden",
     "quirk fewer_slots_than_told",
     "quirk one_length_per_lock",
-    "quirk name_unique",
     "quirk twin_cause_unclear",
     "quirk cache_behind_report",
     "quirk cache_never_refreshed",
     "quirk pin_blank_after_write",
     "quirk scan_stops_early",
-    "quirk zeros_when_empty",
     "quirk clock_off",
-    "quirk name_cut_short",
-    "quirk rival_manager",
 ];
 
 /// Rows that are raised, and that no story clears yet.
