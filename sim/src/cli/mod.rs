@@ -102,10 +102,11 @@ impl Engine {
 /// delay and misreport things, and judges whether the right PIN opens the right door.
 #[derive(Debug, Parser)]
 #[command(name = "keyway", version, max_term_width = 100)]
-#[command(help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}\n\n{after-help}")]
+#[command(help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}{after-help}")]
 #[command(after_help = "Begin with:\n  keyway new first.json && keyway run first.json --timeline\n  keyway sweep --seeds 0..2000\n\n\
-`keyway COMMAND --help` has examples. Exit codes: 0 as expected, 2 bad input, 10 safety, 11 liveness,\n\
-12 contract, 13 expectation not met, 14 panic, 15 stuck, 16 non-determinism, 17 vacuous, 18 survivor.")]
+`keyway COMMAND --help` has examples. Exit codes: 0 as expected, 2 bad input, 10 safety,\n\
+11 liveness, 12 contract, 13 expectation not met, 14 panic, 15 stuck, 16 non-determinism,\n\
+17 vacuous, 18 a broken controller survived.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
