@@ -221,6 +221,15 @@ pub enum Change {
     },
     /// The lock left its account.
     Left,
+    /// The seats of the lock's site.
+    Seats {
+        /// Seats that its plan pays for.
+        limit: u32,
+        /// Seats that are taken.
+        used: u32,
+        /// The codes whose users the controller made, and whether they have a seat.
+        users: Vec<(CodeId, bool)>,
+    },
     /// The lock takes these PIN lengths from now on (a bit for each length).
     Lengths(keyway_core::pin::Lengths),
 }

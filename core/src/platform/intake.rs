@@ -30,7 +30,8 @@ const DEVICES_MAX: usize = 50;
 /// A code that passed all checks and is not made yet.
 struct Draft {
     device: u32,
-    pin: Pin,
+    /// None where the vendor chooses it.
+    pin: Option<Pin>,
     window: Option<Window>,
     name: Option<String>,
     key: Option<String>,
@@ -83,15 +84,21 @@ impl Platform {
             (Some(pin), Some(linked)) if pin != linked => return Err(Refusal::CommonCodeKeyConflict),
             (_, Some(linked)) => {
                 self.check_pin(device, linked).map_err(|_| Refusal::CodeCannotBeShared)?;
-                linked
+                Some(linked)
             }
             (Some(pin), None) => {
                 self.check_pin(device, pin)?;
-                pin
+                Some(pin)
             }
-            (None, None) => self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?,
+            (None, None) if self.vendor_chooses_pins(device) && create.common_code_key.is_some() => {
+                return Err(Refusal::CodeCannotBeShared);
+            }
+            (None, None) if self.vendor_chooses_pins(device) => None,
+            (None, None) => Some(self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?),
         };
-        self.check_twin(device, None, pin, window, prefers_native)?;
+        if let Some(pin) = pin {
+            self.check_twin(device, None, pin, window, prefers_native)?;
+        }
         let at = self.make(Draft {
             device,
             pin,
@@ -117,7 +124,8 @@ impl Platform {
         let mut record = blank_record(id, workspace, device_id, now);
         record.is_managed = true;
         record.status = Status::Unset;
-        record.code = Some(draft.pin);
+        record.code = draft.pin;
+        record.is_waiting_for_code_assignment = draft.pin.is_none();
         record.common_code_key = draft.key;
         record.name = Some(draft.name.unwrap_or_else(|| format!("Access Code {n}")));
         record.is_external_modification_allowed = draft.is_external_modification_allowed;
@@ -178,7 +186,7 @@ impl Platform {
         requested: Option<Pin>,
         window: Option<Window>,
         prefers_native: bool,
-    ) -> Result<Vec<(Pin, bool)>, Refusal> {
+    ) -> Result<Vec<(Option<Pin>, bool)>, Refusal> {
         let can_take =
             |device: u32, pin: Pin| self.check_pin(device, pin).and_then(|()| self.check_twin(device, None, pin, window, prefers_native));
         let throws = create.behavior_when_code_cannot_be_shared != Some(BehaviorWhenCodeCannotBeShared::CreateRandomCode);
@@ -191,11 +199,12 @@ impl Platform {
             None => self.generated_pin(devices, create.preferred_code_length),
         };
         let pin_of = |device: &u32| match shared.filter(|pin| can_take(*device, *pin).is_ok()) {
-            Some(pin) => Ok((pin, true)),
+            Some(pin) => Ok((Some(pin), true)),
             None if throws => Err(Refusal::CodeCannotBeShared),
+            None if self.vendor_chooses_pins(*device) => Ok((None, false)),
             None => {
                 let pin = self.generated_pin(&[*device], create.preferred_code_length);
-                pin.map(|pin| (pin, false)).ok_or(Refusal::CodeCannotBeShared)
+                pin.map(|pin| (Some(pin), false)).ok_or(Refusal::CodeCannotBeShared)
             }
         };
         devices.iter().map(pin_of).collect()

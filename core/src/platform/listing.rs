@@ -276,6 +276,9 @@ impl Platform {
             self.on_shown(At { device, n }, item.place, Some(item), evidence);
             return None;
         }
+        if let Some(n) = self.take_assigned(device, item) {
+            return Some(n);
+        }
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
             self.judge_write(at, Some(item), evidence);
@@ -386,7 +389,8 @@ impl Platform {
             self.miss(at, &lost, evidence);
         }
         let code = self.code(at);
-        let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_created) else { return };
+        let is_sought = |write: &&Write| write.place().is_none() && write.content().is_some() && !is_created;
+        let Some(write) = code.write.as_ref().filter(is_sought) else { return };
         let runs_before = write.runs_before_reads_since();
         if !evidence.is_fresh || runs_before.is_none_or(|since| evidence.sent_at < since) {
             return;

@@ -34,6 +34,7 @@ mod policy;
 mod programming;
 mod reading;
 mod scouting;
+mod seat;
 mod settling;
 mod state;
 mod step;

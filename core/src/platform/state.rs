@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, WorkspaceId};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
 use crate::pin::Pin;
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
@@ -31,6 +31,23 @@ pub(super) struct Account {
     pub errors: Vec<ErrorEntry>,
     /// Calls refused in a row (`V-17`).
     pub refusals: u32,
+    /// The seats of its site, as last read.
+    #[serde(default)]
+    pub site: Option<Site>,
+}
+
+/// The seats of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Site {
+    pub seats: u32,
+    pub used: u32,
+}
+
+/// The site's user behind a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SiteUser {
+    pub id: UserId,
+    pub has_seat: bool,
 }
 
 /// One lock (`R-57`).
@@ -140,6 +157,12 @@ impl Write {
             Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle } => Some(Place::Handle(*handle)),
             Op::SetSlot { slot, .. } | Op::ClearSlot { slot } => Some(Place::Slot(*slot)),
             Op::CreateEntry { .. }
+            | Op::CreateUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::TakeSeat { .. }
+            | Op::ReleaseSeat { .. }
+            | Op::AssignPin { .. }
+            | Op::ReadSite
             | Op::ListEntries { .. }
             | Op::ReadEntry { .. }
             | Op::ReadSlot { .. }
@@ -150,7 +173,12 @@ impl Write {
         }
     }
 
-    /// What it stores, if it stores: PIN, window and name.
+    /// Whether it may put something into the lock.
+    pub fn is_storing(&self) -> bool {
+        self.content().is_some() || matches!(self.op, Op::AssignPin { .. })
+    }
+
+    /// What it stores, if it stores and says what: PIN, window and name.
     pub fn content(&self) -> Option<(Pin, Option<Window>, Name)> {
         match &self.op {
             Op::CreateEntry { pin, name, window } | Op::ReplaceEntry { pin, name, window, .. } => Some((*pin, *window, name.clone())),
@@ -158,6 +186,12 @@ impl Write {
             Op::SetSchedule { .. }
             | Op::DeleteEntry { .. }
             | Op::ClearSlot { .. }
+            | Op::CreateUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::TakeSeat { .. }
+            | Op::ReleaseSeat { .. }
+            | Op::AssignPin { .. }
+            | Op::ReadSite
             | Op::ListEntries { .. }
             | Op::ReadEntry { .. }
             | Op::ReadSlot { .. }
@@ -256,6 +290,9 @@ pub(super) struct Code {
     /// The window as it was sent, where the vendor's margin moved it (`F-22`).
     pub moved_window: Option<Window>,
     pub held: Option<Held>,
+    /// Its user, where access is sold by the seat.
+    #[serde(default)]
+    pub user: Option<SiteUser>,
     /// Further entries of its own: twins the world made, old states that came back.
     pub surplus: Vec<Held>,
     /// What its entries held before.
@@ -309,7 +346,7 @@ pub(super) struct Passing {
 impl Code {
     /// Whether something of it is or may be in the lock's memory.
     pub fn may_be_on_lock(&self) -> bool {
-        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(|write| write.content().is_some())
+        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(Write::is_storing)
     }
 
     pub fn window(&self) -> Option<Window> {
@@ -440,6 +477,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         display,
         moved_window: None,
         held: None,
+        user: None,
         surplus: Vec::new(),
         past: Vec::new(),
         write: None,

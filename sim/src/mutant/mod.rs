@@ -104,8 +104,8 @@ pub fn mutant(name: &str) -> Option<Mutant> {
     mutants().into_iter().find(|mutant| mutant.name == name)
 }
 
-fn naive() -> [Mutant; 6] {
-    [
+fn naive() -> Vec<Mutant> {
+    vec![
         tampers::<tampering::BelievesServerErrors>(
             "believes-server-errors",
             &["I-EVT-11", "I-DEV-02", "I-LIV-01"],
@@ -144,6 +144,31 @@ fn naive() -> [Mutant; 6] {
             "Calls an acknowledged erasure done.",
         )
         .naive("F-19"),
+        decides(
+            "takes-short-names-for-changes",
+            &decisions::TakesShortNamesForChanges,
+            &["I-EVT-11", "I-LIV-01"],
+            "Compares the name that a lock has cut short with the full one.",
+        )
+        .naive("F-14"),
+        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can.").naive("F-20"),
+        decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
+            .naive("F-22"),
+        tampers::<tampering::WithdrawsEverywhere>(
+            "withdraws-everywhere",
+            &["I-STA-12", "I-ISO-01", "I-STA-08"],
+            "Takes a PIN off all locks when one of them does not take it.",
+        )
+        .naive("F-23"),
+        tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits.")
+            .naive("F-24"),
+        decides(
+            "overlooks-seats",
+            &decisions::OverlooksSeats,
+            &["I-STA-01", "I-QUI-01"],
+            "Goes on showing a code as set that lost its seat, and makes a new user for each attempt.",
+        )
+        .naive("F-25"),
     ]
 }
 
@@ -179,7 +204,6 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-IDENT-01", "I-DEV-07"],
             "Believes in old slots and handles after a factory reset.",
         ),
-        decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry."),
         decides(
             "writes-into-full-locks",
             &decisions::WritesIntoFullLocks,
@@ -249,7 +273,6 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-EVT-11", "I-DEV-06"],
             "Lists an old entry of its own that came back as a stranger's.",
         ),
-        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can."),
     ]
 }
 
@@ -291,7 +314,6 @@ fn tamperers() -> Vec<Mutant> {
             &["I-EVT-03"],
             "Tells `deleted` before `removed_from_device` when the removal was slow.",
         ),
-        tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits."),
         tampers::<tampering::KeysByContent>(
             "keys-by-content",
             &["I-STA-01", "I-STA-03", "I-EVT-05", "I-DEV-09"],
@@ -376,7 +398,7 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: Vec<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19"]);
+        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19", "F-14", "F-20", "F-22", "F-23", "F-24", "F-25"]);
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
 
@@ -391,13 +413,19 @@ mod tests {
     /// A naive controller fails the case it is named after as the case says it does, and the reference does not.
     #[test]
     fn each_naive_controller_fails_its_case() {
-        let named: [(&str, &[&str]); 6] = [
+        let named: [(&str, &[&str]); 12] = [
             ("F-01", &["I-EVT-11", "I-DEV-02", "I-LIV-01"]),
             ("F-02", &["I-QUI-01", "I-ERR-13", "I-DEV-07"]),
             ("F-04", &["I-STA-01", "I-WIN-05", "I-DEV-07"]),
             ("F-06", &["I-DEV-06", "I-DUR-01", "I-DEV-03"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
+            ("F-14", &["I-DEV-04", "I-ERR-09", "I-EVT-11", "I-LIV-01"]),
+            ("F-20", &["I-QUI-01", "I-ERR-13", "I-LIV-01"]),
+            ("F-22", &["I-DEV-01", "I-WIN-05", "I-EVT-11"]),
+            ("F-23", &["I-STA-12", "I-ISO-01", "I-QUI-01", "I-LIV-01"]),
+            ("F-24", &["I-BYTES-01", "I-QUI-01", "I-LIV-01"]),
+            ("F-25", &["I-STA-01", "I-WIN-05", "I-ERR-13", "I-QUI-01"]),
         ];
         let cases = stories("field");
         for (case, ids) in named {

@@ -179,6 +179,7 @@ fn changed(plan: &Plan, view: &View, lock: Lock, change: &Change) -> Option<Said
         Change::Works(true) => format!("{name} works"),
         Change::Works(false) => format!("{name} is dead"),
         Change::Joined { epoch, .. } => format!("{name} joins anew, incarnation {}", epoch.0),
+        Change::Seats { limit, used, .. } => format!("{used} of {limit} seats of the site of {name} are taken"),
         Change::Left => format!("{name} leaves its account"),
         Change::Lengths(lengths) => format!("{name} takes PINs of {:?} digits", lengths.iter().collect::<Vec<_>>()),
     };

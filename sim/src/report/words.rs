@@ -95,6 +95,13 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::DeleteEntry { handle } => format!("delete entry {}", handle.0),
         Op::SetSlot { slot, pin, .. } => format!("set slot {} to {pin}", slot.0),
         Op::ClearSlot { slot } => format!("clear slot {}", slot.0),
+        Op::CreateUser { name } => format!("create user {name}"),
+        Op::DeleteUser { user } => format!("delete user {}", user.0),
+        Op::TakeSeat { user } => format!("take a seat for user {}", user.0),
+        Op::ReleaseSeat { user } => format!("release the seat of user {}", user.0),
+        Op::AssignPin { user, pin: None, .. } => format!("assign a PIN to user {}", user.0),
+        Op::AssignPin { user, pin: Some(pin), .. } => format!("assign {pin} to user {}", user.0),
+        Op::ReadSite => return None,
         Op::SetClock { .. } => "set clock".to_owned(),
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;
@@ -119,6 +126,9 @@ pub fn answer(answer: &Answer) -> String {
         Answer::MaybeDuplicate => "maybe a duplicate".to_owned(),
         Answer::ServerError { status, .. } => format!("server error {status}"),
         Answer::TimedOut => "timed out".to_owned(),
+        Answer::User { user } => format!("user {} made", user.0),
+        Answer::Assigned { pin, .. } => format!("assigned {pin}"),
+        Answer::Site { .. } => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }

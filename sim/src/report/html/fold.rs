@@ -335,7 +335,7 @@ impl<'a> Fold<'a> {
                 self.tell_opens(lock);
                 self.band("dead", Some(lock), BandSort::Dead, !works);
             }
-            Change::Joined { .. } | Change::Left | Change::Lengths(_) => {}
+            Change::Joined { .. } | Change::Left | Change::Lengths(_) | Change::Seats { .. } => {}
         }
     }
 
