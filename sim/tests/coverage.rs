@@ -28,7 +28,6 @@ const NOT_RAISED: &[&str] = &[
     "error wyze_duplicate_code_name",
     "error dormakaba_oracode_no_valid_user_level",
     "error salto_ks_subscription_limit_exceeded",
-    "warning third_party_integration_detected",
     "warning august_lock_temporarily_offline",
     "warning igloo_algopin_must_be_used_within_24_hours",
     "warning management_transferred",
@@ -39,9 +38,7 @@ const NOT_RAISED: &[&str] = &[
     "transition T32",
     "transition T39",
     "quirk notice_lost",
-    "quirk notice_late",
     "quirk listing_truncated",
-    "quirk lock_asleep",
     "quirk hub_radio_collides",
     "quirk serial_hidden",
     "quirk fewer_slots_than_told",
@@ -50,12 +47,10 @@ const NOT_RAISED: &[&str] = &[
     "quirk twin_cause_unclear",
     "quirk cache_behind_report",
     "quirk cache_never_refreshed",
-    "quirk pin_blank_after_write",
     "quirk scan_stops_early",
     "quirk zeros_when_empty",
     "quirk clock_off",
     "quirk name_cut_short",
-    "quirk rival_manager",
 ];
 
 /// Rows that are raised, and that no story clears yet.
