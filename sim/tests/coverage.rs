@@ -34,9 +34,7 @@ const NOT_RAISED: &[&str] = &[
     "transition T31",
     "transition T32",
     "quirk notice_lost",
-    "quirk notice_late",
     "quirk listing_truncated",
-    "quirk lock_asleep",
     "quirk hub_radio_collides",
     "quirk serial_hidden",
     "quirk fewer_slots_than_told",
@@ -44,7 +42,6 @@ const NOT_RAISED: &[&str] = &[
     "quirk twin_cause_unclear",
     "quirk cache_behind_report",
     "quirk cache_never_refreshed",
-    "quirk pin_blank_after_write",
     "quirk scan_stops_early",
     "quirk clock_off",
 ];

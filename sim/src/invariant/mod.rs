@@ -22,6 +22,7 @@ pub mod harness;
 pub mod life;
 pub mod memory;
 pub mod problems;
+pub mod progress;
 pub mod status;
 pub mod story;
 pub mod window;
@@ -185,6 +186,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: status::ROWS, checkers: status::checkers },
     Family { rows: conduct::ROWS, checkers: conduct::checkers },
     Family { rows: convergence::ROWS, checkers: convergence::checkers },
+    Family { rows: progress::ROWS, checkers: progress::checkers },
     // The story carries the checks of the families that have none of their own.
     Family { rows: &[], checkers: story::checkers },
     Family { rows: problems::ROWS, checkers: Vec::new },
