@@ -169,6 +169,9 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        if self.policy.looks_after_write() {
+            self.sync_now(at.device);
+        }
         self.again(at);
     }
 

@@ -159,6 +159,12 @@ impl Platform {
         self.again_device(device);
     }
 
+    /// The periodic listing comes now.
+    pub(super) fn sync_now(&mut self, device: u32) {
+        self.caches[device as usize].next_sync = self.now;
+        self.again_device(device);
+    }
+
     /// A write in doubt that only listings can settle.
     pub(super) fn want_proof_listing(&mut self, at: At) {
         let spacing = self.policy.absence_spacing_ms();
@@ -282,13 +288,13 @@ impl Platform {
             return Some(n);
         }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
-            let believable_from = left_at + self.profile(device).read_lag_ms;
-            if self.policy.read_may_overturn(evidence.sent_at, left_at, believable_from - left_at, evidence.is_fresh) {
+            let lag = self.lag_of(device, evidence);
+            if evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag) {
                 self.take_back(At { device, n }, item);
             } else {
                 // An old listing shows what has left since; only a look that began late enough shows a return.
                 self.caches[device as usize].is_clean = false;
-                self.want_listing(device, believable_from.max(self.now));
+                self.want_listing(device, self.now);
             }
             return Some(n);
         }
@@ -404,7 +410,7 @@ impl Platform {
         }
     }
 
-    /// A listing lacks entries of the code: a direct read must say so too (`P-12`).
+    /// A listing lacks entries of the code: a direct read must say so too, or another listing past every cache, later (`P-12`).
     fn miss(&mut self, at: At, lost: &[Place], evidence: Evidence) {
         let code = self.code(at);
         let held = code.held.as_ref().filter(|held| lost.contains(&held.place));
@@ -413,7 +419,6 @@ impl Platform {
             return;
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
-        let lag = self.profile(at.device).read_lag_ms;
         let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
         if told_at.is_some() && code.write.is_none() && (code.record.is_managed || code.is_gone) {
             // A notice and a fresh listing since are proof, however young the entry was (P-12).
@@ -422,7 +427,13 @@ impl Platform {
         } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {
-            self.want_verify(at, confirmed_at + lag);
+            let (spacing, code) = (self.policy.absence_spacing_ms(), self.code_quiet(at));
+            let first = evidence.is_fresh.then(|| *code.passing.absent_since.get_or_insert(evidence.sent_at));
+            if first.is_some_and(|first| evidence.sent_at >= first + spacing) {
+                self.on_shown(at, place, None, evidence);
+            } else {
+                self.want_verify(at, self.now);
+            }
         }
     }
 }

@@ -687,6 +687,7 @@ impl Story {
             was_removal_refused: self.code(id).is_some_and(|seen| seen.was_removal_refused),
             // No family of vendors with seats is modelled.
             has_seats: false,
+            is_residual: history.find_code(id).is_some_and(|code| history.code(code).is_residual),
             keeps_episode: change.keeps_episode(),
         };
         let rests = event.event_type == EventType::DeletedExternalToSeam && change.rests();

@@ -37,6 +37,17 @@ deciders! {
         }
     }
 
+    /// `F-03`, naive: looks at the vendor's cache after each write, and believes what it shows.
+    TrustsTheCache {
+        fn looks_after_write(&self) -> bool {
+            true
+        }
+
+        fn read_may_overturn(&self, _: Timestamp, _: Timestamp, _: i64) -> bool {
+            true
+        }
+    }
+
     /// A write that timed out was not done, it thinks.
     GivesUpOnTimeouts {
         fn timeout_is_refusal(&self) -> bool {
@@ -172,8 +183,8 @@ deciders! {
 
     /// A read that was under way when the confirmation came tells of what was before, and is believed.
     TrustsOldReads {
-        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
-            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms, is_fresh)
+        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64) -> bool {
+            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms)
         }
     }
 
