@@ -9,6 +9,7 @@ use keyway_core::port::{Name, PathPart};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
+use keyway_core::world::quirk;
 use keyway_core::world::site::Site;
 
 use crate::occurrence::{Facts, Lock, LockFacts};
@@ -193,7 +194,10 @@ impl<'a> Builder<'a> {
             hub_numbers: BTreeMap::new(),
         };
         for account in &plan.accounts {
-            builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            let site = builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            if let Some(page_size) = account.page_size {
+                builder.sites[site].page_size = page_size;
+            }
         }
         builder
     }
@@ -218,6 +222,9 @@ impl<'a> Builder<'a> {
         let hub = self.hub(site, device, profile.hub);
         let quirks: QuirkSet = device.quirks.iter().map(|quirk| quirk.0).collect();
         let mut lock = TrueLock::new(Arc::new(profile.clone()), quirks);
+        if let Some(slots) = device.true_slots.filter(|_| quirks.has(quirk::Quirk::FewerSlotsThanTold)) {
+            lock.missing_places = profile.slots.saturating_sub(slots.max(profile.reserved_slots + 1));
+        }
         lock.clock_off_ms = match device.clock_off {
             Some(Offset::After(ms)) => ms,
             _ => 0,

@@ -224,6 +224,11 @@ impl Platform {
                 self.device_mut(at.device).capacity_met = Some(known);
                 self.back_off_unless_new(at, closed_at);
             }
+            Reason::SlotOutOfRange if self.policy.missing_place_is_offline() => {
+                let sent_at = write.map_or(self.now, |write| write.sent_at);
+                self.on_not_applied(at, closed_at, 0);
+                self.on_unreachable(at.device, PathPart::Lock, sent_at);
+            }
             Reason::SlotOutOfRange => {
                 self.settle(at);
                 if let Some(Place::Slot(slot)) = write.and_then(|write| write.place()) {

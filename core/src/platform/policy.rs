@@ -111,6 +111,11 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether a place that the lock has not is taken for a lock that cannot be reached (`F-16`).
+    fn missing_place_is_offline(&self) -> bool {
+        false
+    }
+
     /// The floor that a vendor's `retry_after` puts under the next call of the account (`R-03`).
     fn retry_after_floor_ms(&self, retry_after_ms: i64) -> i64 {
         retry_after_ms.clamp(0, DAY_MS)

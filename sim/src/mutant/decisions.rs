@@ -48,6 +48,31 @@ deciders! {
         }
     }
 
+    /// `F-08`, naive: what one list of devices lacks was removed.
+    TrustsOneDeviceList {
+        fn one_listing_proves_removal(&self) -> bool {
+            true
+        }
+    }
+
+    /// `F-09`, naive: a lock whose call was turned away for the rate is offline, and is called again at once.
+    TakesThrottlingForDeath {
+        fn rate_limit_is_offline(&self) -> bool {
+            true
+        }
+
+        fn retry_after_floor_ms(&self, _: i64) -> i64 {
+            0
+        }
+    }
+
+    /// `F-16`, naive: a place out of range is a dead radio.
+    TakesMissingPlacesForDeath {
+        fn missing_place_is_offline(&self) -> bool {
+            true
+        }
+    }
+
     /// A write that timed out was not done, it thinks.
     GivesUpOnTimeouts {
         fn timeout_is_refusal(&self) -> bool {

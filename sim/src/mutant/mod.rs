@@ -153,12 +153,39 @@ fn naive() -> Vec<Mutant> {
         )
         .naive("F-06"),
         decides(
+            "trusts-one-device-list",
+            &decisions::TrustsOneDeviceList,
+            &["I-ERR-09"],
+            "Takes one list of devices without a lock for the lock's removal.",
+        )
+        .naive("F-08"),
+        decides(
+            "throttled-is-dead",
+            &decisions::TakesThrottlingForDeath,
+            &["I-ERR-09"],
+            "Takes a call that was turned away for the rate for a lock that is offline, and calls again at once.",
+        )
+        .naive("F-09"),
+        decides(
             "keeps-old-places",
             &decisions::KeepsOldPlaces,
             &["I-IDENT-01", "I-STA-01", "I-DEV-07"],
             "Believes in old slots and handles after a factory reset.",
         )
         .naive("F-10"),
+        tampers::<naive_tampering::KeepsItsCache>(
+            "keeps-its-cache",
+            &["I-STA-01"],
+            "Goes on believing in entries that a lock dropped all at once.",
+        )
+        .naive("F-11"),
+        decides(
+            "missing-place-is-dead",
+            &decisions::TakesMissingPlacesForDeath,
+            &["I-ERR-09"],
+            "Takes a place that the lock has not for a lock that cannot be reached.",
+        )
+        .naive("F-16"),
         tampers::<tampering::ForgetsConfirmations>(
             "forgets-confirmations",
             &["I-QUI-01", "I-DUR-01", "I-STA-01"],
@@ -397,7 +424,7 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: BTreeSet<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-10", "F-18", "F-19"];
+        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11", "F-16", "F-18", "F-19"];
         assert!(cases.iter().eq(&told), "{cases:?}");
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
@@ -420,7 +447,11 @@ mod tests {
             ("F-04", &["I-STA-01", "I-WIN-05", "I-DEV-07"]),
             ("F-05", &["I-EVT-03", "I-EVT-04", "I-EVT-05"]),
             ("F-06", &["I-DEV-06", "I-DUR-01", "I-DEV-03"]),
+            ("F-08", &["I-EVT-05", "I-ERR-09", "I-IDENT-01", "I-LIV-01"]),
+            ("F-09", &["I-ERR-09", "I-QUI-01", "I-LIV-02"]),
             ("F-10", &["I-IDENT-01", "I-STA-01", "I-DEV-07"]),
+            ("F-11", &["I-STA-01", "I-ERR-13", "I-BYTES-01", "I-LIV-01"]),
+            ("F-16", &["I-DEV-03", "I-BAK-09", "I-ERR-09", "I-QUI-01"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
         ];

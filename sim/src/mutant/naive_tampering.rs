@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyway_core::controller::{Controller, Input, Output};
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{CodeId, CommandId, EventId, VendorDevice};
-use keyway_core::port::{Answer, News, Notice, Op, Place};
+use keyway_core::port::{Answer, Item, News, Notice, Op, Place, SlotContent};
 use keyway_core::time::Timestamp;
 
 use super::tampering::{Tamper, commands, events};
@@ -61,5 +61,48 @@ pub struct TellsNoRemovals;
 impl Tamper for TellsNoRemovals {
     fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
         outputs.retain(|output| !matches!(output, Output::Event(event) if event.event_type == EventType::RemovedFromDevice));
+    }
+}
+
+/// `F-11`, naive: what it once saw in a slot is there until it erases it, or a notice tells that it left.
+#[derive(Debug, Default)]
+pub struct KeepsItsCache {
+    seen: BTreeMap<(Option<VendorDevice>, Place), Item>,
+    reads: BTreeMap<CommandId, (Option<VendorDevice>, Op)>,
+}
+
+impl Tamper for KeepsItsCache {
+    fn input(&mut self, _: Timestamp, input: &mut Input) {
+        match input {
+            Input::Notice(Notice { device, news: News::EntryRemoved(place), .. }) => drop(self.seen.remove(&(*device, *place))),
+            Input::Answer { command_id, answer } => match (self.reads.remove(command_id), answer) {
+                (Some((device, _)), Answer::Entries { items, next_page: None }) if items.is_empty() => {
+                    let of_lock = self.seen.iter().filter(|((on, _), _)| *on == device);
+                    *items = of_lock.map(|(_, item)| item.clone()).collect();
+                }
+                (Some((device, _)), Answer::Entries { items, .. }) => {
+                    self.seen.extend(items.iter().map(|item| ((device, item.place), item.clone())));
+                }
+                (Some((device, Op::ReadSlot { slot, .. })), Answer::Slot(content @ SlotContent::Free { .. })) => {
+                    if let Some(item) = self.seen.get(&(device, Place::Slot(slot))) {
+                        *content = SlotContent::Occupied(item.clone());
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for command in commands(outputs) {
+            match command.op {
+                Op::ClearSlot { slot } => drop(self.seen.remove(&(command.device, Place::Slot(slot)))),
+                Op::ListEntries { .. } | Op::ReadSlot { .. } => {
+                    drop(self.reads.insert(command.command_id, (command.device, command.op.clone())))
+                }
+                _ => {}
+            }
+        }
     }
 }
