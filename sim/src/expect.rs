@@ -239,6 +239,12 @@ impl Expect {
                 self.miss(at, "free slots", format!("{when} {name} must have {expected} free slots, but has {seen}"));
             }
         }
+        for (name, expected) in &state.site_users {
+            let Some(seen) = self.view.lock_named(name).map(|lock| lock.site_users) else { continue };
+            if seen != *expected {
+                self.miss(at, "site users", format!("{when} the site of {name} must have {expected} users of ours, but has {seen}"));
+            }
+        }
         for (name, expected) in &state.clock_error_at_most {
             let Some(off_ms) = self.view.lock_named(name).map(|lock| lock.clock_off_ms) else { continue };
             if off_ms.abs() > expected.0 {

@@ -94,6 +94,12 @@ pub struct Account {
     /// Devices in one page of the account's list, instead of the profile's page size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
+    /// Seats that its plan pays for, where the vendor sells access by the seat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<u32>,
+    /// Seats of these that others have taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats_of_others: Option<u32>,
 }
 
 /// What lies between a cloud and several locks.
@@ -159,6 +165,12 @@ pub struct Device {
     /// How old a plain read may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_lag: Option<Span>,
+    /// Whether an entry can be changed without deleting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_in_place: Option<bool>,
+    /// The fewest and the most characters of a displayed name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_length: Option<(u8, u8)>,
     /// How far ahead a start must lie (`start_must_lie_ahead`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_margin: Option<Span>,
@@ -473,7 +485,7 @@ pub struct Fault {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<words::Commands>")]
     pub commands: Vec<OpKind>,
-    /// Noise: only commands on behalf of this code.
+    /// Noise: only commands on behalf of this code. `seat_taken_away`: the user of this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Noise: only the first so many that match.
@@ -617,6 +629,9 @@ pub struct State {
     /// Free slots of each lock named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub free_slots: BTreeMap<String, u32>,
+    /// Users that the controller made at the site of each lock named, with a seat or without.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub site_users: BTreeMap<String, u32>,
     /// How far the clock of each lock named is off, at most.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub clock_error_at_most: BTreeMap<String, Span>,

@@ -24,6 +24,12 @@ pub const COMMANDS: &[&str] = &[
     "get_device",
     "read_clock",
     "set_clock",
+    "create_user",
+    "delete_user",
+    "take_seat",
+    "release_seat",
+    "assign_pin",
+    "read_site",
 ];
 
 /// The refusals of the API.

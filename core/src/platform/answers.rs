@@ -23,16 +23,26 @@ impl Platform {
         let closed_at = write.closed.map_or(now, |closing| closing.at);
         match answer {
             Answer::Accepted => self.on_accepted(at, &write),
+            Answer::Done { .. } if write.op.is_of_user() => {
+                self.on_contact(device, write.sent_at);
+                self.on_user_done(at, &write);
+            }
             Answer::Done { handle } => {
                 self.on_contact(device, write.sent_at);
                 let is_stored = write.content().is_some() && write.place().is_some();
                 if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
                     // Done it was, and perhaps it is gone again: a read tells.
-                    self.close_write(at, Doubt::Lost);
+                    self.close_write(at, Doubt::Removed);
                 } else {
                     self.on_applied(at, *handle);
                 }
             }
+            Answer::User { user } => self.on_user_made(at, *user),
+            Answer::Assigned { pin, handle } => {
+                self.on_contact(device, write.sent_at);
+                self.on_assigned(at, *pin, *handle);
+            }
+            Answer::NotFound if write.op.is_of_user() => self.on_user_missing(at),
             Answer::NotFound => self.on_nothing_there(at, &write),
             Answer::Refused(reason) => self.on_refused(at, *reason, closed_at),
             Answer::Busy => self.on_not_applied(at, closed_at, 0),
@@ -72,6 +82,7 @@ impl Platform {
             | Answer::Slot(_)
             | Answer::Devices { .. }
             | Answer::Device(_)
+            | Answer::Site { .. }
             | Answer::Clock { .. } => self.close_write(at, Doubt::Lost),
         }
         self.again(at);
@@ -80,7 +91,7 @@ impl Platform {
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let code = self.code(at);
-        let Some(write) = code.passing.late.clone().filter(|_| code.write.is_none()) else { return };
+        let Some(write) = code.late.clone().filter(|late| code.write.is_none() && !late.op.is_of_user()) else { return };
         match answer {
             // Unless a read has shown that nothing is left of it.
             Answer::Done { handle } if !write.is_without_effect => {
@@ -105,8 +116,8 @@ impl Platform {
     pub(super) fn on_late_twin(&mut self, at: At) {
         let (now, code) = (self.now, self.code(at));
         let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
-        if code.write.is_none() && code.passing.late.as_ref().is_some_and(is_asked) {
-            self.code_quiet(at).passing.late = None;
+        if code.write.is_none() && code.late.as_ref().is_some_and(is_asked) {
+            self.code_mut(at).late = None;
             self.conclude_twin(at, now);
         }
     }
@@ -139,7 +150,7 @@ impl Platform {
         let place = write.place().or(handle.map(Place::Handle));
         if write.op.is_erasing() {
             self.settle(at);
-            self.code_quiet(at).passing.late = None;
+            self.code_mut(at).late = None;
             self.on_erased(at, write.place());
             return;
         }
@@ -150,7 +161,7 @@ impl Platform {
         };
         self.settle(at);
         let code = self.code_mut(at);
-        code.passing.late = None;
+        code.late = None;
         code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
@@ -243,6 +254,7 @@ impl Platform {
                 }
                 self.attempt_failed(at, closed_at, 0);
             }
+            Reason::NoSeat => self.on_seat_refused(at, closed_at),
             Reason::BadLength | Reason::BadPin | Reason::BadName | Reason::NotSupported => self.on_permanent_refusal(at, reason, closed_at),
             Reason::NoKeypad => {
                 let now = self.now;

@@ -113,6 +113,7 @@ impl Platform {
         let code = self.code_mut(at);
         code.record.code = Some(pin);
         code.block = None;
+        code.begin_anew();
         self.renew_display(at);
         let floor = self.config.policy.retry_base_ms;
         self.attempt_failed(at, self.now, floor);
@@ -132,6 +133,11 @@ impl Platform {
             state.codes.iter().rev().filter(|code| is_pooled(code)).take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();
         let is_enough = leaving + victims.len() >= waiting;
         for n in victims {
+            if self.turned_in_step(At { device, n }) {
+                // What it has just come to is to be seen first (`I-EVT-05`): it gives way after another look.
+                self.want_listing(device, now);
+                continue;
+            }
             // T15, T16.
             self.device_mut(device).is_refill_blocked = true;
             self.begin_removal(At { device, n }, Goal::End);
@@ -187,6 +193,7 @@ impl Platform {
         let backup = self.available(at.device).ok_or(Refusal::NoBackupAccessCodeAvailable)?;
         let code = self.code_mut(backup);
         code.is_pulled = true;
+        code.begin_anew();
         code.set_window(Some(Window { starts_at: now, ends_at: window.ends_at }));
         let id = code.record.access_code_id;
         self.code_mut(at).record.pulled_backup_access_code_id = Some(id);

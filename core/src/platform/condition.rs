@@ -66,6 +66,9 @@ impl Platform {
             | Answer::Slot(_)
             | Answer::Devices { .. }
             | Answer::Device(_)
+            | Answer::User { .. }
+            | Answer::Assigned { .. }
+            | Answer::Site { .. }
             | Answer::Clock { .. } => {}
         }
     }

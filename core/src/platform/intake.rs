@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::{free_pin, satisfies};
-use super::state::{Code, Episode, Goal, Retry, Told, blank_record, new_code};
+use super::state::{Code, Episode, Goal, Told, blank_record, new_code};
 use super::step::At;
 use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
@@ -30,7 +30,8 @@ const DEVICES_MAX: usize = 50;
 /// A code that passed all checks and is not made yet.
 struct Draft {
     device: u32,
-    pin: Pin,
+    /// None where the vendor chooses it.
+    pin: Option<Pin>,
     window: Option<Window>,
     name: Option<String>,
     key: Option<String>,
@@ -83,15 +84,21 @@ impl Platform {
             (Some(pin), Some(linked)) if pin != linked => return Err(Refusal::CommonCodeKeyConflict),
             (_, Some(linked)) => {
                 self.check_pin(device, linked).map_err(|_| Refusal::CodeCannotBeShared)?;
-                linked
+                Some(linked)
             }
             (Some(pin), None) => {
                 self.check_pin(device, pin)?;
-                pin
+                Some(pin)
             }
-            (None, None) => self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?,
+            (None, None) if self.vendor_chooses_pins(device) && create.common_code_key.is_some() => {
+                return Err(Refusal::CodeCannotBeShared);
+            }
+            (None, None) if self.vendor_chooses_pins(device) => None,
+            (None, None) => Some(self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?),
         };
-        self.check_twin(device, None, pin, window, prefers_native)?;
+        if let Some(pin) = pin {
+            self.check_twin(device, None, pin, window, prefers_native)?;
+        }
         let at = self.make(Draft {
             device,
             pin,
@@ -117,7 +124,8 @@ impl Platform {
         let mut record = blank_record(id, workspace, device_id, now);
         record.is_managed = true;
         record.status = Status::Unset;
-        record.code = Some(draft.pin);
+        record.code = draft.pin;
+        record.is_waiting_for_code_assignment = draft.pin.is_none();
         record.common_code_key = draft.key;
         record.name = Some(draft.name.unwrap_or_else(|| format!("Access Code {n}")));
         record.is_external_modification_allowed = draft.is_external_modification_allowed;
@@ -178,7 +186,7 @@ impl Platform {
         requested: Option<Pin>,
         window: Option<Window>,
         prefers_native: bool,
-    ) -> Result<Vec<(Pin, bool)>, Refusal> {
+    ) -> Result<Vec<(Option<Pin>, bool)>, Refusal> {
         let can_take =
             |device: u32, pin: Pin| self.check_pin(device, pin).and_then(|()| self.check_twin(device, None, pin, window, prefers_native));
         let throws = create.behavior_when_code_cannot_be_shared != Some(BehaviorWhenCodeCannotBeShared::CreateRandomCode);
@@ -191,11 +199,12 @@ impl Platform {
             None => self.generated_pin(devices, create.preferred_code_length),
         };
         let pin_of = |device: &u32| match shared.filter(|pin| can_take(*device, *pin).is_ok()) {
-            Some(pin) => Ok((pin, true)),
+            Some(pin) => Ok((Some(pin), true)),
             None if throws => Err(Refusal::CodeCannotBeShared),
+            None if self.vendor_chooses_pins(*device) => Ok((None, false)),
             None => {
                 let pin = self.generated_pin(&[*device], create.preferred_code_length);
-                pin.map(|pin| (pin, false)).ok_or(Refusal::CodeCannotBeShared)
+                pin.map(|pin| (Some(pin), false)).ok_or(Refusal::CodeCannotBeShared)
             }
         };
         devices.iter().map(pin_of).collect()
@@ -291,11 +300,7 @@ impl Platform {
             self.renew_if_shown(at, is_pin_changed);
         }
         self.emit(at, EventType::Changed);
-        // Whatever the owner says ends the rest that others brought about (EO-13).
-        let was_at_rest = self.code(at).goal == Goal::Yield;
-        if is_window_changed || is_pin_changed || is_name_changed || was_at_rest {
-            self.start_change(at);
-        }
+        self.start_change(at);
         self.again(at);
         self.stir(at.device);
     }
@@ -345,27 +350,25 @@ impl Platform {
         }
     }
 
-    /// What a change of PIN, name or window means for the code where it stands.
+    /// What a change of the record means for the code where it stands. Whatever the owner says ends the rest that others brought about (EO-13), and what was refused
+    /// is tried again (`R-20`, `R-54`).
     fn start_change(&mut self, at: At) {
         let now = self.now;
         let code = self.code_mut(at);
         code.block = None;
-        // The owner's word is a cause of its own, whatever others did before.
-        code.retry = Retry::default();
-        code.reversals.clear();
-        code.is_in_fight = false;
+        code.begin_anew();
         if matches!(code.goal, Goal::Rest | Goal::Yield) {
             // A removal under way when the outage began is cancelled with it (T37).
             code.goal = Goal::Hold;
             code.episode = None;
             code.clear_removal_problems();
         }
-        let is_served = self.is_confirmed(self.code(at));
         let code = self.code(at);
+        let is_served = self.is_confirmed(code);
         let is_active = self.is_due(code, now) && !code.is_before_native_start(now);
         match code.record.status {
             Status::Unknown => {
-                if !is_served {
+                if !is_served || !self.is_due(code, now) {
                     let code = self.code_mut(at);
                     code.told = Told::default();
                     code.record.is_scheduled_on_device = false;
@@ -573,7 +576,8 @@ impl Platform {
         let is_twin = |code: &&Code| {
             let is_other = code.record.is_managed && Some(code.n) != except && code.record.code == Some(pin);
             let mut other = self.residency(code.window(), code.is_native);
-            if code.goal != Goal::Hold || code.is_expired(self.now) {
+            // What others switched off with leave stays where it is (T26); the rest is on its way out.
+            if matches!(code.goal, Goal::Rest | Goal::End) || code.is_expired(self.now) {
                 other.ends_at = self.now + 1;
                 other.starts_at = other.starts_at.min(self.now);
             }

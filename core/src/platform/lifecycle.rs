@@ -345,7 +345,12 @@ impl Platform {
     pub(super) fn prune(&mut self, device: u32) {
         const KEPT: usize = 64;
         let is_spent = |code: &Code| {
-            code.is_gone && !code.may_be_on_lock() && code.write.is_none() && code.unanswered.is_none() && code.passing.read.is_none()
+            code.is_gone
+                && !code.may_be_on_lock()
+                && code.user.is_none()
+                && code.write.is_none()
+                && code.unanswered.is_none()
+                && code.passing.read.is_none()
         };
         let codes = &self.device(device).codes;
         let spent = codes.iter().filter(|code| is_spent(code)).count();

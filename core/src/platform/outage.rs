@@ -112,6 +112,8 @@ impl Platform {
             code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);
+        } else if self.is_without_seat(at) {
+            self.begin_without_seat(at);
         } else if self.code(at).told.set || self.code(at).told.scheduled {
             // T23 to T27: an old state of it is there, or something of it was changed.
             let is_changed = self.code(at).held.is_some();
@@ -206,6 +208,7 @@ impl Platform {
                 code.retry = Retry::default();
             }
             code.passing = Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
+            code.late = None;
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {
                 let confirmed_at = held.confirmed_at;

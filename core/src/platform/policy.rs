@@ -221,6 +221,21 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether an entry that lost its seat still counts as lost to its code (`R-63`).
+    fn minds_lost_seats(&self) -> bool {
+        true
+    }
+
+    /// Whether a user whose seat is refused is kept for the next attempt (`R-63`).
+    fn keeps_user_without_seat(&self) -> bool {
+        true
+    }
+
+    /// Whether a seat is asked for although the site has none left for the code (`R-63`, `R-20`).
+    fn asks_for_missing_seats(&self) -> bool {
+        false
+    }
+
     /// Whether recovery from `unknown` waits for a read of the lock (`R-21`).
     fn recovers_by_read_only(&self) -> bool {
         true

@@ -22,6 +22,8 @@ pub(super) struct Read {
 pub(super) enum ReadKind {
     /// The devices of an account.
     Devices { account: u32 },
+    /// The seats of an account's site.
+    Site { account: u32 },
     /// The description of one device.
     Device { device: u32, epoch: Epoch },
     /// All entries of a lock.
@@ -44,6 +46,7 @@ impl Platform {
     pub(super) fn on_read_answer(&mut self, read: Read, answer: Answer) {
         match read.kind {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),
+            ReadKind::Site { account } => self.on_site(account, &read, &answer),
             ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
@@ -159,6 +162,9 @@ impl Platform {
             likeness = Likeness::Different;
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
+        if self.shows_lost_seat(at.device, item) && likeness != Likeness::Different && held.is_enabled && self.policy.minds_lost_seats() {
+            return self.on_seat_lost(at, evidence);
+        }
         let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
         let is_disabled = held.is_enabled && (is_off || is_unloaded);
         let is_renamed = item
@@ -230,6 +236,9 @@ pub(super) fn look(answer: &Answer) -> Option<Look<'_>> {
         | Answer::Entries { .. }
         | Answer::Devices { .. }
         | Answer::Device(_)
+        | Answer::User { .. }
+        | Answer::Assigned { .. }
+        | Answer::Site { .. }
         | Answer::Clock { .. } => None,
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, WorkspaceId};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
 use crate::pin::Pin;
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
@@ -31,6 +31,23 @@ pub(super) struct Account {
     pub errors: Vec<ErrorEntry>,
     /// Calls refused in a row (`V-17`).
     pub refusals: u32,
+    /// The seats of its site, as last read.
+    #[serde(default)]
+    pub site: Option<Site>,
+}
+
+/// The seats of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Site {
+    pub seats: u32,
+    pub used: u32,
+}
+
+/// The site's user behind a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SiteUser {
+    pub id: UserId,
+    pub has_seat: bool,
 }
 
 /// One lock (`R-57`).
@@ -124,6 +141,8 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
+    /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
+    pub was_seen: bool,
 }
 
 impl Write {
@@ -138,6 +157,12 @@ impl Write {
             Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle } => Some(Place::Handle(*handle)),
             Op::SetSlot { slot, .. } | Op::ClearSlot { slot } => Some(Place::Slot(*slot)),
             Op::CreateEntry { .. }
+            | Op::CreateUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::TakeSeat { .. }
+            | Op::ReleaseSeat { .. }
+            | Op::AssignPin { .. }
+            | Op::ReadSite
             | Op::ListEntries { .. }
             | Op::ReadEntry { .. }
             | Op::ReadSlot { .. }
@@ -148,7 +173,12 @@ impl Write {
         }
     }
 
-    /// What it stores, if it stores: PIN, window and name.
+    /// Whether it may put something into the lock.
+    pub fn is_storing(&self) -> bool {
+        self.content().is_some() || matches!(self.op, Op::AssignPin { .. })
+    }
+
+    /// What it stores, if it stores and says what: PIN, window and name.
     pub fn content(&self) -> Option<(Pin, Option<Window>, Name)> {
         match &self.op {
             Op::CreateEntry { pin, name, window } | Op::ReplaceEntry { pin, name, window, .. } => Some((*pin, *window, name.clone())),
@@ -156,6 +186,12 @@ impl Write {
             Op::SetSchedule { .. }
             | Op::DeleteEntry { .. }
             | Op::ClearSlot { .. }
+            | Op::CreateUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::TakeSeat { .. }
+            | Op::ReleaseSeat { .. }
+            | Op::AssignPin { .. }
+            | Op::ReadSite
             | Op::ListEntries { .. }
             | Op::ReadEntry { .. }
             | Op::ReadSlot { .. }
@@ -179,6 +215,8 @@ pub(super) struct Closing {
 pub(super) enum Doubt {
     /// It had no effect, for a reason unknown.
     Lost,
+    /// It was done; a removal that was told meanwhile came before it or after.
+    Removed,
     /// The vendor said that the PIN is taken.
     PinTaken,
     /// The vendor said that the name is taken.
@@ -252,6 +290,9 @@ pub(super) struct Code {
     /// The window as it was sent, where the vendor's margin moved it (`F-22`).
     pub moved_window: Option<Window>,
     pub held: Option<Held>,
+    /// Its user, where access is sold by the seat.
+    #[serde(default)]
+    pub user: Option<SiteUser>,
     /// Further entries of its own: twins the world made, old states that came back.
     pub surplus: Vec<Held>,
     /// What its entries held before.
@@ -259,6 +300,8 @@ pub(super) struct Code {
     pub write: Option<Write>,
     /// A command that reads settled before anything answered it; nothing else is sent until something does (`I-DEV-09`).
     pub unanswered: Option<CommandId>,
+    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
+    pub late: Option<Write>,
     /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
     pub has_trace: bool,
     pub told: Told,
@@ -292,12 +335,10 @@ pub(super) struct Passing {
     pub scouted: Option<(Slot, Timestamp)>,
     /// Reads for it failed; not before this the next one.
     pub read_not_before: Option<Timestamp>,
-    /// The slot of a write that only `Done` can prove; the next one goes there too.
-    pub kept_slot: Option<Slot>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
-    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
-    pub late: Option<Write>,
+    /// A notice told of a change of this entry of somebody else's, and no read was made since.
+    pub is_told_changed: bool,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }
@@ -305,7 +346,7 @@ pub(super) struct Passing {
 impl Code {
     /// Whether something of it is or may be in the lock's memory.
     pub fn may_be_on_lock(&self) -> bool {
-        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(|write| write.content().is_some())
+        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(Write::is_storing)
     }
 
     pub fn window(&self) -> Option<Window> {
@@ -325,6 +366,13 @@ impl Code {
     /// Whether the door shall open for it now, as far as its status tells (lifecycle 4.2: T02, T03).
     pub fn is_before_native_start(&self, now: Timestamp) -> bool {
         self.is_native && self.record.starts_at.is_some_and(|starts_at| now < starts_at)
+    }
+
+    /// Another content is a cause of its own, whatever failed and whatever others did before (`R-03`, `R-62`).
+    pub fn begin_anew(&mut self) {
+        self.retry = Retry::default();
+        self.reversals.clear();
+        self.is_in_fight = false;
     }
 
     pub fn is_owners(&self) -> bool {
@@ -429,10 +477,12 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         display,
         moved_window: None,
         held: None,
+        user: None,
         surplus: Vec::new(),
         past: Vec::new(),
         write: None,
         unanswered: None,
+        late: None,
         has_trace: false,
         told: Told::default(),
         episode: None,

@@ -94,6 +94,12 @@ impl Platform {
         self.code_quiet(at)
     }
 
+    /// Whether the status of a code has changed in this step.
+    pub(super) fn turned_in_step(&self, at: At) -> bool {
+        let before = self.step.codes_before.get(&at).and_then(Option::as_ref);
+        before.is_some_and(|before| before.status != self.code(at).record.status)
+    }
+
     /// For what a crash may lose and no API shows.
     pub(super) fn code_quiet(&mut self, at: At) -> &mut Code {
         let codes = &mut self.state.devices[at.device as usize].codes;
@@ -182,7 +188,7 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
-        let late = code.passing.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
+        let late = code.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
         code.write = Some(Write {
             command,
             key,
@@ -192,6 +198,7 @@ impl Platform {
             closed: None,
             is_without_effect: false,
             is_twin_hinted: false,
+            was_seen: false,
         });
         code.passing.told_removed_at = None;
         code.passing.restart_deadline = None;

@@ -61,6 +61,7 @@ vendors! {
     Ultraloq = "ultraloq", ultraloq, "Wi-Fi locks that keep local time.";
     Kwikset = "kwikset", kwikset, "Wi-Fi locks whose codes nobody can list.";
     Igloohome = "igloohome", igloohome, "Locks behind an igloohome bridge with its queue of jobs.";
+    SaltoKs = "salto_ks", salto_ks, "Locks of a site whose plan pays for a number of users.";
 }
 
 impl Vendor {
@@ -179,6 +180,8 @@ pub enum Family {
     ById,
     /// The controller picks a numbered slot.
     BySlot,
+    /// Each code has a user of the site, who needs a seat; the vendor gives it a PIN.
+    BySeat,
 }
 
 /// What a lock does with a PIN it already holds.

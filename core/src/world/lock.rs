@@ -167,7 +167,7 @@ impl Lock {
             return None;
         }
         match self.profile.family {
-            Family::ById => Some(Place::Handle(self.new_handle())),
+            Family::ById | Family::BySeat => Some(Place::Handle(self.new_handle())),
             Family::BySlot => (1..=self.capacity() as u16).map(|n| Place::Slot(Slot(n))).find(|place| self.entry(*place).is_none()),
         }
     }

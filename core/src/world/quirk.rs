@@ -115,6 +115,10 @@ quirks! {
     ClockOff = "clock_off", Fault, "The lock's clock jumps by a fixed amount; the end sets it right.";
     NameCutShort = "name_cut_short", Standing, "The displayed name is cut to 14 characters.";
     RivalManager = "rival_manager", Actor, "Another manager clears the slots it holds for its own.";
+    SeatsUsedUp = "seats_used_up", Fault, "Others have taken every seat of the site.";
+    SeatTakenAway = "seat_taken_away", Actor, "The plan pays for one seat less, and the vendor unsubscribes a user; at the end the seat is free again.";
+    OfficeMode = "office_mode", Fault, "A mode of the lock in which stored PINs do not open.";
+    PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes about two minutes to choose a PIN.";
 }
 
 impl fmt::Display for Quirk {

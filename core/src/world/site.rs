@@ -17,10 +17,16 @@ use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
 use super::lock::{Effect, Entry, Lock, Source, Write};
 use super::quirk::Quirk;
 
+mod seats;
+
+pub use seats::{Seats, SiteUser};
+
 /// The vendor notices a lost lock or hub this long after the fact; until then it takes commands for it.
 pub const LOSS_NOTICED_AFTER_MS: i64 = 5 * SECOND_MS;
 /// A sleeping lock does its work at multiples of this.
 pub const SLEEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
+/// The vendor takes this long to choose a PIN under `pin_assigned_late`.
+const PIN_CHOSEN_AFTER_MS: i64 = 2 * MINUTE_MS - 10 * SECOND_MS;
 /// Calls a minute under `rate_budget_small`.
 pub const SMALL_RATE_PER_MINUTE: u32 = 4;
 
@@ -61,6 +67,8 @@ pub struct Fate {
     pub listing_empty: bool,
     /// A plain listing stops after its first page.
     pub listing_truncated: bool,
+    /// What the vendor's own choice of a PIN begins with.
+    pub chance: u64,
 }
 
 /// What follows from something that happened at a site.
@@ -135,6 +143,11 @@ pub enum Consequence {
         /// The lock.
         lock: usize,
     },
+    /// The seats of the site are not what they were, or whose they are.
+    SeatsChanged {
+        /// By which command, if by one.
+        by: Option<CommandId>,
+    },
 }
 
 /// A condition of the account.
@@ -156,6 +169,8 @@ pub enum CloudCondition {
     CredentialChanged,
     /// Tunnel down.
     TunnelDown,
+    /// Others have taken every seat of the site.
+    SeatsUsedUp,
 }
 
 /// A condition of a lock.
@@ -187,6 +202,8 @@ pub enum LockCondition {
     GatewayGone,
     /// Its bridge takes no more jobs.
     QueueFull,
+    /// A mode in which stored PINs do not open.
+    OfficeMode,
 }
 
 /// Conditions under which nothing gets to the lock.
@@ -265,6 +282,8 @@ pub struct Site {
     pub rate_per_minute: Option<u32>,
     /// The locks.
     pub locks: Vec<LockSite>,
+    /// The users of the site and the seats of its plan.
+    pub seats: Seats,
     hubs: Vec<HubState>,
     conditions: BTreeMap<CloudCondition, Held>,
     calls: (i64, u32),
@@ -279,17 +298,9 @@ impl Site {
     #[must_use]
     pub fn new(account: AccountId, rate_per_minute: Option<u32>, page_size: u32) -> Self {
         let conditions = BTreeMap::new();
-        Self {
-            account,
-            rate_per_minute,
-            locks: Vec::new(),
-            hubs: Vec::new(),
-            conditions,
-            calls: (0, 0),
-            penalty_until: Timestamp::MIN,
-            next_device: 100,
-            page_size,
-        }
+        let (locks, hubs, seats) = (Vec::new(), Vec::new(), Seats::default());
+        let (calls, penalty_until) = ((0, 0), Timestamp::MIN);
+        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, page_size }
     }
 
     /// Adds a hub; its number.
@@ -343,8 +354,10 @@ impl Site {
     /// Whether commands can reach this lock and programming is allowed: `reach(L)`.
     #[must_use]
     pub fn reaches(&self, lock: usize) -> bool {
-        let is_rate = |condition: &CloudCondition| matches!(condition, CloudCondition::RateSmall | CloudCondition::PenaltyGrows);
-        let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || is_rate(condition));
+        let bars = |condition: &CloudCondition| {
+            !matches!(condition, CloudCondition::RateSmall | CloudCondition::PenaltyGrows | CloudCondition::SeatsUsedUp)
+        };
+        let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || !bars(condition));
         let site = &self.locks[lock];
         let own = |condition| !site.holds(condition);
         let barred = [
@@ -398,11 +411,19 @@ impl Site {
             out.push(Consequence::Answer { command_id, answer: self.devices(now, page, fate), snapshot_at: Some(now) });
             return;
         }
+        if order.op == Op::ReadSite {
+            out.push(Consequence::Answer { command_id, answer: self.read_site(), snapshot_at: Some(now) });
+            return;
+        }
         let lock = order.device.and_then(|device| self.lock_of(device));
         let Some(lock) = lock.filter(|lock| matches!(order.op, Op::GetDevice) || self.locks[*lock].epoch == order.epoch) else {
             out.push(answered(command_id, Answer::Gone));
             return;
         };
+        let is_of_site = matches!(order.op, Op::CreateUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. });
+        if is_of_site && is_in_family(&order.op, &self.locks[lock]) {
+            return self.receive_of_site(now, lock, &order, fate, out);
+        }
         match self.lock_answer(now, lock, &order, fate) {
             Some((answer, snapshot_at)) => out.push(Consequence::Answer { command_id, answer, snapshot_at }),
             None => self.enqueue(now, lock, order, fate, out),
@@ -443,7 +464,8 @@ impl Site {
         let server_error = |status, text: &str| Some((Answer::ServerError { status, text: text.to_string() }, None));
         let site = &self.locks[lock];
         let profile = &site.lock.profile;
-        if !is_in_family(&order.op, site) {
+        let is_custom = matches!(order.op, Op::AssignPin { pin: Some(_), .. });
+        if !is_in_family(&order.op, site) || is_custom && !self.takes_custom_pins(lock) {
             return refused(Reason::NotSupported);
         }
         match &order.op {
@@ -527,9 +549,11 @@ impl Site {
         let site = &mut self.locks[lock];
         let by_hub = site.lock.profile.serial_path == SerialPath::Hub;
         let hub = site.hub.filter(|_| by_hub);
+        let is_slow_to_choose = site.lock.quirks.has(Quirk::PinAssignedLate);
         let Some(job) = site.queue.front_mut() else { return };
         let from = hub.map_or(now, |hub| self.hubs[hub].busy_until.max(now));
-        job.ready_at = from + job.fate.apply_ms;
+        let is_chosen_late = is_slow_to_choose && matches!(job.order.op, Op::AssignPin { pin: None, .. });
+        job.ready_at = from + job.fate.apply_ms + if is_chosen_late { PIN_CHOSEN_AFTER_MS } else { 0 };
         if let Some(hub) = hub {
             self.hubs[hub].busy_until = job.ready_at;
         }
@@ -574,20 +598,26 @@ impl Site {
             return;
         }
         site.past = Some(site.lock.entries.clone());
-        let (effect, place) = site.write(now, job);
-        let mut closes = None;
-        if site.lock.profile.ack == Ack::Nothing {
-            closes = Some(command_id);
+        let closes = (site.lock.profile.ack == Ack::Nothing).then_some(command_id);
+        let (effect, place, answer) = if job.order.op.is_of_user() {
+            let (effect, place, answer) = self.write_for_user(now, lock, job);
+            out.push(Consequence::SeatsChanged { by: Some(command_id) });
+            (effect, place, Some(answer))
+        } else {
+            let (effect, place) = site.write(now, job);
+            (effect, Some(place), closing_answer(effect, place, site))
+        };
+        if let Some(place) = place {
+            match effect {
+                Effect::Added | Effect::Changed => out.push(Consequence::Stored { lock, place, by: Some(command_id) }),
+                Effect::Removed => out.push(Consequence::Erased { lock, place, by: Some(command_id) }),
+                Effect::NotFound | Effect::Refused(_) | Effect::Twin => {}
+            }
+            self.remember(now, lock);
+            self.report(now, lock, effect, place, closes, out);
         }
-        match effect {
-            Effect::Added | Effect::Changed => out.push(Consequence::Stored { lock, place, by: Some(command_id) }),
-            Effect::Removed => out.push(Consequence::Erased { lock, place, by: Some(command_id) }),
-            Effect::NotFound | Effect::Refused(_) | Effect::Twin => {}
-        }
-        self.remember(now, lock);
-        self.report(now, lock, effect, place, closes, out);
         let site = &mut self.locks[lock];
-        let Some(answer) = closing_answer(effect, place, site) else {
+        let Some(answer) = answer else {
             site.keys.remove(&job.order.key);
             return;
         };
@@ -757,6 +787,10 @@ impl Site {
     /// A condition of the account begins (`true`) or ends once.
     pub fn set_cloud(&mut self, now: Timestamp, condition: CloudCondition, begins: bool, out: &mut Vec<Consequence>) {
         let changed = self.conditions.entry(condition).or_default().shift(now, begins);
+        if condition == CloudCondition::SeatsUsedUp {
+            out.push(Consequence::SeatsChanged { by: None });
+            self.tell(now, None, News::PlanChanged, None, out);
+        }
         let told = self.locks.first().is_some_and(|site| site.lock.profile.notices.account);
         if changed && condition == CloudCondition::LoginRevoked && told {
             self.tell(now, None, if begins { News::AccountRevoked } else { News::AccountRestored }, None, out);
@@ -826,7 +860,10 @@ impl Site {
         let log = core::mem::take(&mut self.locks[lock].own_log);
         let kept = |(snapshot_at, news)| Consequence::News { lock: Some(lock), news, snapshot_at, closes: None, not_before: now };
         out.extend(log.into_iter().map(kept));
-        self.start_head(now, lock, out);
+        // A job whose time has not come yet is under way as before; only one that found the path closed starts anew.
+        if self.locks[lock].queue.front().is_some_and(|job| job.ready_at < now) {
+            self.start_head(now, lock, out);
+        }
     }
 
     /// Somebody stores a PIN at the lock or by another app; whether it was stored.
@@ -919,6 +956,11 @@ impl Site {
         let site = &mut self.locks[lock];
         let Some(past) = site.past.take() else { return };
         let present = core::mem::replace(&mut site.lock.entries, past);
+        if site.lock.profile.family == Family::BySeat {
+            // The site sends no lock the PIN of a user that is gone.
+            let seats = &self.seats;
+            site.lock.entries.retain(|entry| entry.source == Source::External || seats.is_of_user(lock, entry.place));
+        }
         for entry in present.iter().filter(|entry| site.lock.entry(entry.place).is_none()) {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });
         }
@@ -977,13 +1019,16 @@ impl Site {
     /// A vendor's ids are void after a join: what is still there gets new ones.
     fn rename_handles(&mut self, lock: usize, out: &mut Vec<Consequence>) {
         let site = &mut self.locks[lock];
-        if site.lock.profile.family != Family::ById {
+        if site.lock.profile.family == Family::BySlot {
             return;
         }
         let entries = core::mem::take(&mut site.lock.entries);
         for mut entry in entries {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });
+            let old = entry.place;
             entry.place = Place::Handle(site.lock.new_handle());
+            let of_it = self.seats.users.values_mut().filter(|user| user.entry == Some((lock, old)));
+            of_it.for_each(|user| user.entry = Some((lock, entry.place)));
             out.push(Consequence::Stored { lock, place: entry.place, by: None });
             site.lock.entries.push(entry);
         }
@@ -1017,10 +1062,10 @@ impl LockSite {
         self.conditions.get(&condition).copied()
     }
 
-    /// Whether the lock itself works: power and keypad.
+    /// Whether the lock itself works: power, keypad, and no mode that bars PINs.
     #[must_use]
     pub fn works(&self) -> bool {
-        !self.holds(LockCondition::Dead) && !self.holds(LockCondition::KeypadGone)
+        ![LockCondition::Dead, LockCondition::KeypadGone, LockCondition::OfficeMode].iter().any(|condition| self.holds(*condition))
     }
 
     fn own_places(&self) -> Vec<Place> {
@@ -1170,11 +1215,17 @@ fn is_in_family(op: &Op, site: &LockSite) -> bool {
     match op {
         Op::CreateEntry { .. } | Op::DeleteEntry { .. } => profile.family == Family::ById,
         Op::ReplaceEntry { .. } => profile.family == Family::ById && profile.update_in_place,
-        Op::SetSchedule { .. } => profile.family == Family::ById && profile.update_in_place && profile.schedules,
+        Op::SetSchedule { .. } => {
+            profile.schedules && (profile.family == Family::BySeat || profile.family == Family::ById && profile.update_in_place)
+        }
         Op::SetSlot { .. } | Op::ClearSlot { .. } => profile.family == Family::BySlot,
         Op::ListEntries { .. } => reads,
-        Op::ReadEntry { .. } => profile.family == Family::ById && reads,
+        Op::ReadEntry { .. } => profile.family != Family::BySlot && reads,
         Op::ReadSlot { .. } => profile.family == Family::BySlot && reads,
+        Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => {
+            profile.family == Family::BySeat
+        }
+        Op::ReadSite => profile.family == Family::BySeat,
         Op::ListDevices { .. } | Op::GetDevice => true,
         Op::ReadClock => profile.clock_readable,
         Op::SetClock { .. } => profile.clock_readable || profile.clock_settable,

@@ -65,6 +65,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
     let family = match profile.family {
         Family::ById => "the vendor",
         Family::BySlot => "the controller",
+        Family::BySeat => "the vendor, for a user with a seat",
     };
     let duplicate = match profile.duplicate {
         DuplicatePolicy::Reject => "refused with its reason",

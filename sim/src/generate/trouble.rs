@@ -99,6 +99,8 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
+        Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode => lock.vendor == Vendor::SaltoKs,
+        Quirk::PinAssignedLate => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
@@ -113,7 +115,8 @@ fn of_other_vendors(quirk: Quirk) -> bool {
     if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes) {
         return true;
     }
-    let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
+    let of_the_device = of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 
@@ -175,6 +178,7 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
         let kinds: &[OpKind] = match lock.profile.family {
             Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ReplaceEntry, OpKind::ListEntries],
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
+            Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser, OpKind::ListEntries],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
     }
@@ -229,6 +233,7 @@ fn crash(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &Plan) -
             let writes: &[OpKind] = match lock.profile.family {
                 Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ListEntries],
                 Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot],
+                Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser],
             };
             let nth = chance.within(0, 4) as u32;
             CrashPoint::InAnswer { on: lock.name.clone(), command: chance.one_of(writes), nth, outputs: outputs / 2 }

@@ -132,6 +132,14 @@ impl Picture {
 }
 
 impl History {
+    /// The places of a lock that are known to be taken, and all that it has as far as was told (`I-DEV-03`).
+    #[must_use]
+    pub fn known_room(&self, lock: Lock) -> (u32, u32) {
+        let state = self.lock(lock);
+        let told = state.positions;
+        (state.picture.occupied(), state.picture.limit.map_or(told, |limit| limit.min(told)))
+    }
+
     /// Entries of a code.
     pub fn entries(&self, code: CodeIx) -> impl Iterator<Item = (Place, &Stored)> {
         let state = self.code(code);
@@ -262,6 +270,10 @@ impl History {
             Change::Works(works) => self.locks[lock.0 as usize].works = *works,
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
             Change::Left => self.locks[lock.0 as usize].is_present = false,
+            Change::Seats { limit, used, users } => {
+                let seated = users.iter().filter(|(_, has_seat)| *has_seat).map(|(code, _)| *code).collect();
+                self.locks[lock.0 as usize].seats = Some((limit.saturating_sub(*used), seated));
+            }
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
         }
         let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
@@ -486,11 +498,14 @@ impl History {
         }
     }
 
-    /// Whether the lock has room for the code: it is there, or a usable place is free.
+    /// Whether the lock has room for the code: it is there, or a usable place is free; where access is sold by the seat, it has one or one is free.
     #[must_use]
     pub fn has_room(&self, code: CodeIx) -> bool {
         let Some(lock) = self.code(code).lock else { return true };
         let state = self.lock(lock);
+        if let Some((free, seated)) = &state.seats {
+            return *free > 0 || seated.contains(&self.code(code).id);
+        }
         self.is_resident(code) || state.used() < state.facts.usable_slots
     }
 
@@ -528,11 +543,12 @@ impl History {
     /// What the controller learns from a write or an erasure that was done.
     pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
         let place = match answer {
-            Answer::Done { handle: Some(handle) } => Some(Place::Handle(*handle)),
+            Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
         let pin = match &sent.command.op {
+            Op::AssignPin { .. } => assigned_pin(answer),
             Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
             _ => None,
         };
@@ -952,6 +968,14 @@ impl History {
         for lock in &mut self.locks {
             lock.picture.is_stale = true;
         }
+    }
+}
+
+/// The PIN that a vendor says it has chosen.
+fn assigned_pin(answer: &Answer) -> Option<Pin> {
+    match answer {
+        Answer::Assigned { pin, .. } => Some(*pin),
+        _ => None,
     }
 }
 

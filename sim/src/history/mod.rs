@@ -145,6 +145,8 @@ pub struct LockState {
     pub clock_since: Timestamp,
     /// When the controller first had the means to see and undo that error (`R-56`).
     pub clock_means_at: Option<Timestamp>,
+    /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
+    pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
     pub works: bool,
     /// PIN lengths it takes.
@@ -536,6 +538,7 @@ impl History {
         let family = match self.profile(code).map(|profile| profile.family) {
             Some(Family::ById) => "by_id",
             Some(Family::BySlot) => "by_slot",
+            Some(Family::BySeat) => "by_seat",
             None => "unknown",
         };
         format!("{kind}{backup} code on a {family} lock")
@@ -553,6 +556,7 @@ impl History {
         match self.lock(lock).facts.profile.family {
             Family::ById => "by_id lock".to_owned(),
             Family::BySlot => "by_slot lock".to_owned(),
+            Family::BySeat => "by_seat lock".to_owned(),
         }
     }
 
@@ -1096,6 +1100,7 @@ impl LockState {
             clock_off_ms: 0,
             clock_since: begins_at,
             clock_means_at: None,
+            seats: None,
             works: true,
             lengths: facts.profile.lengths,
             epoch: Epoch::default(),

@@ -172,10 +172,9 @@ impl Invariant for Capacity {
             return;
         }
         found.armed("I-DEV-03");
-        let told = history.lock(lock).positions;
-        let capacity = picture.limit.map_or(told, |limit| limit.min(told));
-        if picture.occupied() >= capacity {
-            let what = format!("a write is sent although {} of {capacity} places are known to be taken", picture.occupied());
+        let (occupied, capacity) = history.known_room(lock);
+        if occupied >= capacity {
+            let what = format!("a write is sent although {occupied} of {capacity} places are known to be taken");
             match sent.code {
                 Some(code) => found.broken_by("I-DEV-03", history, code, what),
                 None => broken_at("I-DEV-03", history, lock, &what, found),

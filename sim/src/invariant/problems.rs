@@ -147,10 +147,9 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         | ErrorCode::AugustLockNotAuthorized
         | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
         ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
-        | ErrorCode::SaltoKsUserNotSubscribed
-        | ErrorCode::SaltoKsSubscriptionLimitExceeded
         | ErrorCode::DormakabaOracodeNoValidUserLevel
         => Owner::Absent,
+        ErrorCode::SaltoKsUserNotSubscribed | ErrorCode::SaltoKsSubscriptionLimitExceeded => Owner::Only(&[Vendor::SaltoKs]),
         ErrorCode::IgloohomeBridgeTooManyPendingJobs | ErrorCode::IgloohomeBridgeOffline => Owner::Only(&[Vendor::Igloohome]),
         ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
         ErrorCode::WyzeDuplicateCodeName | ErrorCode::WyzePotentialDuplicateCode => Owner::Only(&[Vendor::Wyze]),

@@ -271,7 +271,13 @@ impl<'a> View<'a> {
         let record = self.live(code);
         let by_record = record.is_some_and(|record| shows_refusal(record) || is_escalated(self.now, record));
         let lock = record.and_then(|record| self.history.find_lock(record.device_id));
+        // A lock that is full as far as anybody was told is full, whatever it has lost unseen (R-20, I-DEV-03).
+        let is_known_full = |lock| {
+            let (occupied, capacity) = self.history.known_room(lock);
+            occupied >= capacity
+        };
         by_record
+            || lock.is_some_and(is_known_full)
             || self.story.code(code).is_some_and(|seen| seen.was_refused)
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }
@@ -585,6 +591,10 @@ impl Story {
         let by_others = !matches!(cause, Cause::Command(_));
         match change {
             Change::Stored { place, entry } => {
+                // A lost seat switches an entry off, and is no change of it.
+                let is_known = self.lock(lock).and_then(|seen| seen.places.get(place)) == Some(&(entry.origin, entry.pin));
+                let is_seat_lost = is_known && !entry.enabled && history.lock(lock).seats.is_some();
+                let by_others = by_others && !is_seat_lost;
                 self.displaced(history, now, lock, *place, by_others);
                 self.stored(now, lock, *place, entry, by_others);
                 let state = history.lock(lock);
@@ -602,6 +612,7 @@ impl Story {
                 }
             }
             Change::Lengths(_) if cause != Cause::Beginning => self.locks.entry(lock).or_default().lengths_changed = true,
+            Change::Seats { limit, used, .. } => self.locks.entry(lock).or_default().was_full |= used >= limit,
             Change::Joined { .. } | Change::Lengths(_) | Change::Clock { .. } | Change::Works(_) | Change::Left => {}
         }
     }
@@ -677,6 +688,11 @@ impl Story {
         logged
     }
 
+    fn is_by_seat(&self, history: &History, code: CodeId) -> bool {
+        let profile = history.find_code(code).and_then(|code| history.profile(code));
+        profile.is_some_and(|profile| profile.family == keyway_core::vendor::Family::BySeat)
+    }
+
     fn log_one(&mut self, history: &History, now: Timestamp, is_reread: bool, event: Event) -> Logged {
         let id = event.access_code_id;
         let view = View { history, story: self, now, is_reread, logged: &[] };
@@ -685,8 +701,7 @@ impl Story {
             was_maybe_written: self.code(id).is_some_and(Seen::was_maybe_written),
             was_refused: view.was_refused(id),
             was_removal_refused: self.code(id).is_some_and(|seen| seen.was_removal_refused),
-            // No family of vendors with seats is modelled.
-            has_seats: false,
+            has_seats: self.is_by_seat(history, id),
             is_residual: history.find_code(id).is_some_and(|code| history.code(code).is_residual),
             keeps_episode: change.keeps_episode(),
         };

@@ -37,6 +37,36 @@ deciders! {
         }
     }
 
+    /// `F-14`, naive: what the lock made of a name is not the name, so somebody must have changed it.
+    TakesShortNamesForChanges {
+        fn name_difference_is_modification(&self) -> bool {
+            true
+        }
+    }
+
+    /// `F-25`, naive: does not see that a seat is gone, and makes another user whenever none is to be had.
+    OverlooksSeats {
+        fn minds_lost_seats(&self) -> bool {
+            false
+        }
+
+        fn detects_disabled_as_modified(&self) -> bool {
+            false
+        }
+
+        fn asks_for_missing_seats(&self) -> bool {
+            true
+        }
+
+        fn keeps_user_without_seat(&self) -> bool {
+            false
+        }
+
+        fn retry_delay_ms(&self, _: u32, _: bool, _: u64, constants: &PolicyConstants) -> i64 {
+            constants.retry_base_ms
+        }
+    }
+
     /// `F-03`, naive: looks at the vendor's cache after each write, and believes what it shows.
     TrustsTheCache {
         fn looks_after_write(&self) -> bool {

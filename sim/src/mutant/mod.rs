@@ -198,6 +198,31 @@ fn naive() -> Vec<Mutant> {
             "Calls an acknowledged erasure done.",
         )
         .naive("F-19"),
+        decides(
+            "takes-short-names-for-changes",
+            &decisions::TakesShortNamesForChanges,
+            &["I-EVT-11", "I-LIV-01"],
+            "Compares the name that a lock has cut short with the full one.",
+        )
+        .naive("F-14"),
+        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can.").naive("F-20"),
+        decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
+            .naive("F-22"),
+        tampers::<tampering::WithdrawsEverywhere>(
+            "withdraws-everywhere",
+            &["I-STA-12", "I-ISO-01", "I-STA-08"],
+            "Takes a PIN off all locks when one of them does not take it.",
+        )
+        .naive("F-23"),
+        tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits.")
+            .naive("F-24"),
+        decides(
+            "overlooks-seats",
+            &decisions::OverlooksSeats,
+            &["I-STA-01", "I-QUI-01"],
+            "Goes on showing a code as set that lost its seat, and makes a new user for each attempt.",
+        )
+        .naive("F-25"),
     ]
 }
 
@@ -227,7 +252,6 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-DUR-01"],
             "Answers a call before what it promises is on the disk.",
         ),
-        decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry."),
         decides(
             "writes-into-full-locks",
             &decisions::WritesIntoFullLocks,
@@ -297,7 +321,6 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-EVT-11", "I-DEV-06"],
             "Lists an old entry of its own that came back as a stranger's.",
         ),
-        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can."),
     ]
 }
 
@@ -339,7 +362,6 @@ fn tamperers() -> Vec<Mutant> {
             &["I-EVT-03"],
             "Tells `deleted` before `removed_from_device` when the removal was slow.",
         ),
-        tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits."),
         tampers::<tampering::KeysByContent>(
             "keys-by-content",
             &["I-STA-01", "I-STA-03", "I-EVT-05", "I-DEV-09"],
@@ -424,8 +446,9 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: BTreeSet<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11", "F-16", "F-18", "F-19"];
-        assert!(cases.iter().eq(&told), "{cases:?}");
+        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11"];
+        let told = told.into_iter().chain(["F-14", "F-16", "F-18", "F-19", "F-20", "F-22", "F-23", "F-24", "F-25"]);
+        assert!(cases.iter().copied().eq(told), "{cases:?}");
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
 
@@ -454,6 +477,12 @@ mod tests {
             ("F-16", &["I-DEV-03", "I-BAK-09", "I-ERR-09", "I-QUI-01"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
+            ("F-14", &["I-DEV-04", "I-ERR-09", "I-EVT-11", "I-LIV-01"]),
+            ("F-20", &["I-QUI-01", "I-ERR-13", "I-LIV-01"]),
+            ("F-22", &["I-DEV-01", "I-WIN-05", "I-EVT-11"]),
+            ("F-23", &["I-STA-12", "I-ISO-01", "I-QUI-01", "I-LIV-01"]),
+            ("F-24", &["I-BYTES-01", "I-QUI-01", "I-LIV-01"]),
+            ("F-25", &["I-STA-01", "I-WIN-05", "I-ERR-13", "I-QUI-01"]),
         ];
         let cases = stories("field");
         for mutant in mutants() {

@@ -1,7 +1,7 @@
 //! Occurrences in the words of the plan: names instead of ids, times after the start.
 
 use keyway_core::id::CodeId;
-use keyway_core::port::{Answer, News, Op, Place};
+use keyway_core::port::{Answer, News, Op, OpKind, Place};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
@@ -96,6 +96,13 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::DeleteEntry { handle } => format!("delete entry {}", handle.0),
         Op::SetSlot { slot, pin, .. } => format!("set slot {} to {pin}", slot.0),
         Op::ClearSlot { slot } => format!("clear slot {}", slot.0),
+        Op::CreateUser { name } => format!("create user {name}"),
+        Op::DeleteUser { user } => format!("delete user {}", user.0),
+        Op::TakeSeat { user } => format!("take a seat for user {}", user.0),
+        Op::ReleaseSeat { user } => format!("release the seat of user {}", user.0),
+        Op::AssignPin { user, pin: None, .. } => format!("assign a PIN to user {}", user.0),
+        Op::AssignPin { user, pin: Some(pin), .. } => format!("assign {pin} to user {}", user.0),
+        Op::ReadSite => return None,
         Op::SetClock { .. } => "set clock".to_owned(),
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;
@@ -120,6 +127,9 @@ pub fn answer(answer: &Answer) -> String {
         Answer::MaybeDuplicate => "maybe a duplicate".to_owned(),
         Answer::ServerError { status, .. } => format!("server error {status}"),
         Answer::TimedOut => "timed out".to_owned(),
+        Answer::User { user } => format!("user {} made", user.0),
+        Answer::Assigned { pin, .. } => format!("assigned {pin}"),
+        Answer::Site { .. } => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }
@@ -156,4 +166,9 @@ pub fn news(news: &News) -> String {
 /// A word of the boundary without its underscores.
 fn plain(word: &impl serde::Serialize) -> String {
     serde_json::to_value(word).ok().and_then(|value| value.as_str().map(|text| text.replace('_', " "))).unwrap_or_default()
+}
+
+/// A kind of command.
+pub fn kind(kind: OpKind) -> String {
+    plain(&kind)
 }

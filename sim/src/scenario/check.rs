@@ -249,6 +249,10 @@ impl Checker<'_> {
             if account.rate_per_minute == Some(0) {
                 return Err(wrong(&way!["accounts", i, "rate_per_minute"], "0 calls a minute; expected at least 1"));
             }
+            let is_by_seat = account.vendor.profile().family == Family::BySeat;
+            if !is_by_seat && (account.seats.is_some() || account.seats_of_others.is_some()) {
+                return Err(wrong(&way!["accounts", i, "seats"], format!("{} sells no seats", account.vendor)));
+            }
         }
         Ok(())
     }
@@ -384,7 +388,7 @@ impl Checker<'_> {
         });
         let profile = vendor.map(Vendor::profile);
         if let Some(profile) = &profile
-            && profile.family == Family::ById
+            && profile.family != Family::BySlot
         {
             return Err(wrong(path, format!("a lock of {} has no numbered slots", profile.vendor)));
         }
@@ -422,7 +426,7 @@ impl Checker<'_> {
             let is_noise = fault.quirk.sort() == QuirkSort::Noise;
             let only_noise = [
                 ("commands", !fault.commands.is_empty()),
-                ("code", fault.code.is_some()),
+                ("code", fault.code.is_some() && fault.quirk.0 != Quirk::SeatTakenAway),
                 ("first", fault.first.is_some()),
                 ("one_in", fault.one_in.is_some()),
                 ("copies", !fault.copies.is_empty()),
@@ -539,6 +543,7 @@ impl Checker<'_> {
     fn state(&self, state: &State, path: &[Step]) -> Checked {
         let devices = state.memory.keys().map(|name| ("memory", name));
         let devices = devices.chain(state.free_slots.keys().map(|name| ("free_slots", name)));
+        let devices = devices.chain(state.site_users.keys().map(|name| ("site_users", name)));
         for (field, name) in devices.chain(state.clock_error_at_most.keys().map(|name| ("clock_error_at_most", name))) {
             self.device(name, &way![path; field, name]).map_err(Wrong::key)?;
         }
@@ -655,7 +660,7 @@ fn memory(device: &Device, profile: &Profile, at: &[Step]) -> Checked {
         let at = way![at; "memory", j];
         if let Some(slot) = stored.slot {
             let slot_at = way![at; "slot"];
-            if profile.family == Family::ById {
+            if profile.family != Family::BySlot {
                 return Err(wrong(&slot_at, format!("a lock of {} has no numbered slots", profile.vendor)));
             }
             slot_in(slot, slots, &slot_at)?;
@@ -739,6 +744,7 @@ fn targets(quirk: Quirk) -> &'static [Named] {
         Quirk::CloudDown | Quirk::CreatePathDown | Quirk::DeletePathDown => OF_ACCOUNT,
         Quirk::RateBudgetSmall | Quirk::RatePenaltyGrows => OF_ACCOUNT,
         Quirk::LoginRevoked | Quirk::CredentialChanged | Quirk::TunnelProgramStopped => OF_ACCOUNT,
+        Quirk::SeatsUsedUp | Quirk::SeatTakenAway => OF_ACCOUNT,
         Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubRadioCollides => OF_HUB,
         _ => OF_LOCK,
     }

@@ -12,6 +12,7 @@ use keyway_core::id::{CallId, CodeId, CommandId, DeviceId};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Notice, OpKind, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
+use keyway_core::vendor::Family;
 use keyway_core::world::lock::{Entry, Source};
 use keyway_core::world::site::{Consequence, Fate, Order};
 
@@ -197,6 +198,18 @@ impl<'a> Simulation<'a> {
         for place in places {
             self.show_entry(lock, place, Cause::Beginning);
         }
+        if self.setup.facts.locks[lock.0 as usize].profile.family == Family::BySeat {
+            self.show_seats(lock, Cause::Beginning);
+        }
+    }
+
+    /// Shows the seats of a lock's site.
+    fn show_seats(&mut self, lock: Lock, cause: Cause) {
+        let site = &self.setup.sites[self.setup.addresses[lock.0 as usize].site];
+        let code_of = |command| self.sent.get(&command).and_then(|sent| sent.for_code);
+        let users = site.seats.users.values().filter_map(|user| Some((code_of(user.made_by)?, user.has_seat))).collect();
+        let used = site.seats.limit.saturating_sub(site.free_seats());
+        self.truth(lock, Change::Seats { limit: site.seats.limit, used, users }, cause);
     }
 
     fn enter_phase(&mut self, phase: Phase, at: Timestamp) {

@@ -67,7 +67,7 @@ impl Simulation<'_> {
             Action::PersonDisables(entry) => {
                 let Some(place) = self.place_of(entry) else { return false };
                 self.at_lock(&entry.on, "person_disables", |site, now, lock, out| {
-                    site.person_edits(now, lock, place, &|entry| entry.enabled = false, out)
+                    site.switches_off(now, lock, place, out) || site.person_edits(now, lock, place, &|entry| entry.enabled = false, out)
                 })
             }
             Action::PersonSetsLength(set) => {

@@ -45,6 +45,11 @@ impl<'a> Simulation<'a> {
                 let lock = self.setup.lock_at(site, lock);
                 self.truth(lock, Change::Erased { place }, by.map_or(Cause::World, Cause::Command));
             }
+            Consequence::SeatsChanged { by } => {
+                for lock in 0..self.setup.sites[site].locks.len() {
+                    self.show_seats(self.setup.lock_at(site, lock), by.map_or(Cause::World, Cause::Command));
+                }
+            }
             Consequence::OffCourse { lock } => self.disturb(self.setup.lock_at(site, lock)),
             Consequence::Works { lock, works } => {
                 self.truth(self.setup.lock_at(site, lock), Change::Works(works), Cause::World);
@@ -247,6 +252,7 @@ impl<'a> Simulation<'a> {
         let range = if op.is_mutating() { profile.apply_latency_ms } else { profile.ack_latency_ms };
         let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, range);
         let staleness_ms = self.noise.within(Stream::Staleness, entity, kind as u64, nth, (0, profile.read_lag_ms));
+        let chance = if matches!(op, Op::AssignPin { .. }) { self.noise.draw(Stream::Lateness, entity, 500, nth) } else { 0 };
         let mut striking = |quirk| self.striking(quirk, lock, Some(kind), code, nth);
         let status = |fault: &Fault| fault.status.unwrap_or(502);
         let fails_before = if op.is_mutating() { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
@@ -257,6 +263,7 @@ impl<'a> Simulation<'a> {
         let fate = Fate {
             apply_ms: 0,
             staleness_ms,
+            chance,
             fails_before,
             fails_after,
             ignored: silent

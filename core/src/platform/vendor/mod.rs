@@ -7,6 +7,7 @@ mod august;
 mod hubitat;
 mod igloohome;
 mod kwikset;
+mod salto_ks;
 mod schlage;
 mod smartthings;
 mod wyze;
@@ -42,6 +43,8 @@ pub(super) enum Symptom {
     ErasureNotConfirmed,
     /// The bridge cannot be reached.
     BridgeDown,
+    /// The code's user has no seat.
+    NoSeat,
 }
 
 /// The vendor's own names for a symptom: the warning comes first, where there is one (`R-11`).
@@ -61,7 +64,13 @@ pub(super) fn symptom_problems(vendor: Vendor, symptom: Symptom) -> Option<Probl
         Vendor::Wyze => wyze::problems(symptom),
         Vendor::Kwikset => kwikset::problems(symptom),
         Vendor::Igloohome => igloohome::problems(symptom),
+        Vendor::SaltoKs => salto_ks::problems(symptom),
         // The generic errors say all (`V-16`, `V-19`).
         _ => None,
     }
+}
+
+/// What an account shows while its site has no seat left; none where nothing is sold by the seat.
+pub(super) fn site_full_error(vendor: Vendor) -> Option<ErrorCode> {
+    (vendor == Vendor::SaltoKs).then_some(salto_ks::SITE_FULL)
 }
