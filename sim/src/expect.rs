@@ -440,6 +440,7 @@ fn codes_of(action: &Action) -> Vec<String> {
         | Action::PersonRemoves(_)
         | Action::PersonEdits(_)
         | Action::PersonDisables(_)
+        | Action::PersonSetsLength(_)
         | Action::Enter(_)
         | Action::EnterRepeatedly(_) => Vec::new(),
     }

@@ -91,6 +91,9 @@ pub struct Account {
     /// Calls per minute, instead of the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<u32>,
+    /// Devices in one page of the account's list, instead of the profile's page size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
     /// Seats that its plan pays for, where the vendor sells access by the seat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seats: Option<u32>,
@@ -126,6 +129,9 @@ pub struct Device {
     /// Places for codes, 1 to 65,535.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
+    /// Places that it really has, where `fewer_slots_than_told`; absent: two fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_slots: Option<u32>,
     /// PIN lengths it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin_lengths: Option<Vec<u8>>,
@@ -246,6 +252,8 @@ pub enum Action {
     PersonEdits(PersonEdits),
     /// Somebody switches an entry off in the vendor's app.
     PersonDisables(AtEntry),
+    /// Somebody sets another PIN length at the lock.
+    PersonSetsLength(SetLength),
     /// Somebody enters a PIN at the keypad.
     Enter(Enter),
     /// Somebody enters the PIN again and again until `until`, which must always have the same result.
@@ -391,6 +399,16 @@ pub struct AtEntry {
     /// Its PIN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinText>,
+}
+
+/// Somebody sets another PIN length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetLength {
+    /// The lock.
+    pub on: String,
+    /// The only length that it takes from now on.
+    pub length: u8,
 }
 
 /// Somebody changes an entry.

@@ -29,6 +29,7 @@ pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>) ->
             Some((request, vec![pull.named.clone()]))
         }
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => None,
+        Action::PersonSetsLength(_) => None,
         Action::Enter(_) | Action::EnterRepeatedly(_) => None,
     }
 }

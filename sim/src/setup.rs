@@ -196,6 +196,9 @@ impl<'a> Builder<'a> {
         };
         for account in &plan.accounts {
             let site = builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            if let Some(page_size) = account.page_size {
+                builder.sites[site].page_size = page_size;
+            }
             let seats = &mut builder.sites[site].seats;
             seats.limit = account.seats.unwrap_or(seats.limit);
             seats.others = account.seats_of_others.unwrap_or(seats.others);
@@ -223,6 +226,9 @@ impl<'a> Builder<'a> {
         let hub = self.hub(site, device, profile.hub);
         let quirks: QuirkSet = device.quirks.iter().map(|quirk| quirk.0).collect();
         let mut lock = TrueLock::new(Arc::new(profile.clone()), quirks);
+        if let Some(slots) = device.true_slots.filter(|_| quirks.has(Quirk::FewerSlotsThanTold)) {
+            lock.missing_places = profile.slots.saturating_sub(slots.max(profile.reserved_slots + 1));
+        }
         lock.clock_off_ms = match device.clock_off {
             Some(Offset::After(ms)) => ms,
             _ => 0,

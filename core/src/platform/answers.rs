@@ -181,6 +181,9 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        if self.policy.looks_after_write() {
+            self.sync_now(at.device);
+        }
         self.again(at);
     }
 
@@ -234,6 +237,11 @@ impl Platform {
                 let known = self.entries_known(at.device);
                 self.device_mut(at.device).capacity_met = Some(known);
                 self.back_off_unless_new(at, closed_at);
+            }
+            Reason::SlotOutOfRange if self.policy.missing_place_is_offline() => {
+                let sent_at = write.map_or(self.now, |write| write.sent_at);
+                self.on_not_applied(at, closed_at, 0);
+                self.on_unreachable(at.device, PathPart::Lock, sent_at);
             }
             Reason::SlotOutOfRange => {
                 self.settle(at);

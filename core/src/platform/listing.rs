@@ -159,6 +159,12 @@ impl Platform {
         self.again_device(device);
     }
 
+    /// The periodic listing comes now.
+    pub(super) fn sync_now(&mut self, device: u32) {
+        self.caches[device as usize].next_sync = self.now;
+        self.again_device(device);
+    }
+
     /// A write in doubt that only listings can settle.
     pub(super) fn want_proof_listing(&mut self, at: At) {
         let spacing = self.policy.absence_spacing_ms();
@@ -285,13 +291,13 @@ impl Platform {
             return Some(n);
         }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
-            let believable_from = left_at + self.profile(device).read_lag_ms;
-            if self.policy.read_may_overturn(evidence.sent_at, left_at, believable_from - left_at, evidence.is_fresh) {
+            let lag = self.lag_of(device, evidence);
+            if evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag) {
                 self.take_back(At { device, n }, item);
             } else {
                 // An old listing shows what has left since; only a look that began late enough shows a return.
                 self.caches[device as usize].is_clean = false;
-                self.want_listing(device, believable_from.max(self.now));
+                self.want_listing(device, self.now);
             }
             return None;
         }
@@ -408,7 +414,7 @@ impl Platform {
         }
     }
 
-    /// A listing lacks entries of the code: a direct read must say so too (`P-12`).
+    /// A listing lacks entries of the code: a direct read must say so too, or another listing past every cache, later (`P-12`).
     fn miss(&mut self, at: At, lost: &[Place], evidence: Evidence) {
         let code = self.code(at);
         let held = code.held.as_ref().filter(|held| lost.contains(&held.place));
@@ -417,7 +423,6 @@ impl Platform {
             return;
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
-        let lag = self.profile(at.device).read_lag_ms;
         let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
         if told_at.is_some() && code.write.is_none() && (code.record.is_managed || code.is_gone) {
             // A notice and a fresh listing since are proof, however young the entry was (P-12).

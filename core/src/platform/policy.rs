@@ -55,9 +55,15 @@ pub trait Policy: Sync {
         true
     }
 
-    /// Whether a read begun at `read_started_at` may overturn what was confirmed at `confirmed_at` (`F-03`).
-    fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
-        is_fresh && read_started_at >= confirmed_at + read_lag_ms
+    /// Whether a read begun at `read_started_at` may overturn what was confirmed at `confirmed_at` (`F-03`). `read_lag_ms`: how old what
+    /// it shows may be (`P-06`).
+    fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64) -> bool {
+        read_started_at >= confirmed_at + read_lag_ms
+    }
+
+    /// Whether a confirmed write is looked up in the vendor's cache at once, where nothing new can be learnt of it (`F-03`).
+    fn looks_after_write(&self) -> bool {
+        false
     }
 
     /// Whether one listing without an entry proves that it is gone (`P-12`).
@@ -102,6 +108,11 @@ pub trait Policy: Sync {
 
     /// Whether throttling says something about a lock. It does not (`P-11`, `F-09`).
     fn rate_limit_is_offline(&self) -> bool {
+        false
+    }
+
+    /// Whether a place that the lock has not is taken for a lock that cannot be reached (`F-16`).
+    fn missing_place_is_offline(&self) -> bool {
         false
     }
 

@@ -174,21 +174,27 @@ impl Platform {
             return;
         }
         let confirmed_at = held.confirmed_at;
-        let lag = self.profile(at.device).read_lag_ms;
         // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
-        if self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag, is_shown_or_fresh) {
+        let lag = self.lag_of(at.device, evidence);
+        if is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
             self.code_quiet(at).passing.verify_at = None;
             self.overturn(at, item, evidence);
         } else {
             self.caches[at.device as usize].is_clean = false;
-            self.want_verify(at, confirmed_at + lag);
+            self.want_verify(at, self.now);
         }
+    }
+
+    /// How old what a read shows may be: a fresh one is never older than its emission (`P-06`).
+    pub(super) fn lag_of(&self, device: u32, evidence: Evidence) -> i64 {
+        if evidence.is_fresh { 0 } else { self.profile(device).read_lag_ms }
     }
 
     fn on_still_there(&mut self, at: At, evidence: Evidence) {
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
+            passing.absent_since = None;
             passing.verify_at = None;
             passing.told_removed_at = None;
             passing.absent_since = None;

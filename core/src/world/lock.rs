@@ -113,6 +113,8 @@ pub struct Lock {
     pub clock_off_ms: i64,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
+    /// Places that it tells and has not (`fewer_slots_than_told`).
+    pub missing_places: u32,
     next_handle: u32,
 }
 
@@ -124,13 +126,14 @@ impl Lock {
         let mut entries: Vec<_> = reserved.collect();
         entries.reverse();
         let lengths = profile.lengths;
-        Self { profile, quirks, entries, powered: true, keypad: true, clock_off_ms: 0, lengths, next_handle: 1 }
+        let missing_places = if quirks.has(Quirk::FewerSlotsThanTold) { 2.min(profile.slots - 1) } else { 0 };
+        Self { profile, quirks, entries, powered: true, keypad: true, clock_off_ms: 0, lengths, missing_places, next_handle: 1 }
     }
 
     /// Places that can hold a code, the lock's own included.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.profile.slots - if self.quirks.has(Quirk::FewerSlotsThanTold) { 2.min(self.profile.slots - 1) } else { 0 }
+        self.profile.slots - self.missing_places
     }
 
     /// Whether entering `pin` now unlocks.

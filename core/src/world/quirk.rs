@@ -71,6 +71,7 @@ quirks! {
     CreatePathDown = "create_path_down", Fault, "The cloud fails at creations only.";
     DeletePathDown = "delete_path_down", Fault, "The cloud fails at deletions only.";
     RateBudgetSmall = "rate_budget_small", Fault, "The cloud allows few calls a minute.";
+    RatePenaltyGrows = "rate_penalty_grows", Fault, "Too many calls earn a pause of a minute, and each call meanwhile makes it ten seconds longer.";
     LoginRevoked = "login_revoked", Fault, "The account's login is withdrawn.";
     CredentialChanged = "credential_changed", Fault, "The stored credentials no longer fit.";
     TunnelProgramStopped = "tunnel_program_stopped", Fault, "The on-premises tunnel of the account is down.";
@@ -97,7 +98,8 @@ quirks! {
     MemoryRolledBack = "memory_rolled_back", Fault, "An older state of the memory returns.";
     VendorDropsEntry = "vendor_drops_entry", Fault, "The vendor loses one entry.";
     SlotOccupiedRefuses = "slot_occupied_refuses", Standing, "A write to an occupied slot is refused instead of replacing what is there.";
-    FewerSlotsThanTold = "fewer_slots_than_told", Standing, "The lock has two places fewer than it tells.";
+    FewerSlotsThanTold = "fewer_slots_than_told", Standing, "The lock has fewer places than it tells.";
+    LengthChangeWipes = "length_change_wipes", Standing, "A new PIN length set at the keypad drops all entries.";
     FirstFourCompared = "first_four_compared", Standing, "PINs with the same first four digits are twins.";
     OneLengthPerLock = "one_length_per_lock", Standing, "While there are entries, PINs of other lengths are refused.";
     NameUnique = "name_unique", Standing, "A displayed name must differ from all others on the lock.";

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
+use crate::pin::Lengths;
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
@@ -28,6 +29,9 @@ pub const SLEEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
 const PIN_CHOSEN_AFTER_MS: i64 = 2 * MINUTE_MS - 10 * SECOND_MS;
 /// Calls a minute under `rate_budget_small`.
 pub const SMALL_RATE_PER_MINUTE: u32 = 4;
+
+/// Each call during a pause makes it longer by this, under `rate_penalty_grows`.
+pub const PENALTY_GROWTH_MS: i64 = 10 * SECOND_MS;
 
 /// A command as the vendor sees it: without the record it is for.
 #[derive(Clone, Debug)]
@@ -157,6 +161,8 @@ pub enum CloudCondition {
     DeleteDown,
     /// Few calls a minute.
     RateSmall,
+    /// Too many calls earn a pause that grows.
+    PenaltyGrows,
     /// Login withdrawn.
     LoginRevoked,
     /// Credentials refused.
@@ -281,8 +287,10 @@ pub struct Site {
     hubs: Vec<HubState>,
     conditions: BTreeMap<CloudCondition, Held>,
     calls: (i64, u32),
+    penalty_until: Timestamp,
     next_device: u32,
-    page_size: u32,
+    /// Devices in one page of the list.
+    pub page_size: u32,
 }
 
 impl Site {
@@ -291,7 +299,8 @@ impl Site {
     pub fn new(account: AccountId, rate_per_minute: Option<u32>, page_size: u32) -> Self {
         let conditions = BTreeMap::new();
         let (locks, hubs, seats) = (Vec::new(), Vec::new(), Seats::default());
-        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls: (0, 0), next_device: 100, page_size }
+        let (calls, penalty_until) = ((0, 0), Timestamp::MIN);
+        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, page_size }
     }
 
     /// Adds a hub; its number.
@@ -345,7 +354,9 @@ impl Site {
     /// Whether commands can reach this lock and programming is allowed: `reach(L)`.
     #[must_use]
     pub fn reaches(&self, lock: usize) -> bool {
-        let bars = |condition: &CloudCondition| !matches!(condition, CloudCondition::RateSmall | CloudCondition::SeatsUsedUp);
+        let bars = |condition: &CloudCondition| {
+            !matches!(condition, CloudCondition::RateSmall | CloudCondition::PenaltyGrows | CloudCondition::SeatsUsedUp)
+        };
         let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || !bars(condition));
         let site = &self.locks[lock];
         let own = |condition| !site.holds(condition);
@@ -397,7 +408,7 @@ impl Site {
             return;
         }
         if let Op::ListDevices { page } = order.op {
-            out.push(Consequence::Answer { command_id, answer: self.devices(now, page), snapshot_at: Some(now) });
+            out.push(Consequence::Answer { command_id, answer: self.devices(now, page, fate), snapshot_at: Some(now) });
             return;
         }
         if order.op == Op::ReadSite {
@@ -427,6 +438,11 @@ impl Site {
         if self.holds(CloudCondition::LoginRevoked) || self.holds(CloudCondition::CredentialChanged) {
             return Some(Answer::Unauthorized);
         }
+        let grows = self.holds(CloudCondition::PenaltyGrows);
+        if grows && now < self.penalty_until {
+            self.penalty_until = self.penalty_until + PENALTY_GROWTH_MS;
+            return Some(Answer::RateLimited { retry_after_ms: self.penalty_until - now });
+        }
         let small = self.holds(CloudCondition::RateSmall).then_some(SMALL_RATE_PER_MINUTE);
         let limit = small.or(self.rate_per_minute)?;
         let minute = now.0.div_euclid(MINUTE_MS);
@@ -435,6 +451,10 @@ impl Site {
         }
         self.calls.1 += 1;
         let over = self.calls.1 > limit;
+        if over && grows {
+            self.penalty_until = now + MINUTE_MS;
+            return Some(Answer::RateLimited { retry_after_ms: MINUTE_MS });
+        }
         over.then(|| Answer::RateLimited { retry_after_ms: (minute + 1) * MINUTE_MS - now.0 })
     }
 
@@ -718,11 +738,14 @@ impl Site {
         own.chain(hub).filter(|held| held.times > 0).map(|held| held.since).min()
     }
 
-    fn devices(&self, now: Timestamp, page: u32) -> Answer {
+    fn devices(&self, now: Timestamp, page: u32, fate: Fate) -> Answer {
+        if fate.listing_empty {
+            return Answer::Devices { items: Arc::from([]), next_page: None };
+        }
         let present = self.locks.iter().enumerate().filter(|(_, site)| site.present);
         let all: Vec<_> = present.map(|(lock, _)| self.device_info(now, lock)).collect();
         let (items, next_page) = page_of(&all.into(), page, self.page_size);
-        Answer::Devices { items, next_page }
+        Answer::Devices { items, next_page: next_page.filter(|_| !fate.listing_truncated) }
     }
 
     fn device_info(&self, now: Timestamp, lock: usize) -> DeviceInfo {
@@ -915,6 +938,20 @@ impl Site {
         if self.locks[lock].lock.profile.family == Family::BySlot && self.locks[lock].lock.profile.notices.entry {
             self.tell(now, Some(lock), News::AllRemoved, None, out);
         }
+    }
+
+    /// Somebody sets another PIN length at the lock; some firmware drops every entry then (`length_change_wipes`).
+    pub fn sets_length(&mut self, now: Timestamp, lock: usize, length: u8, out: &mut Vec<Consequence>) -> bool {
+        let site = &mut self.locks[lock];
+        let lengths = Lengths::range(length, length);
+        if site.lock.lengths == lengths {
+            return false;
+        }
+        site.lock.lengths = lengths;
+        if site.lock.quirks.has(Quirk::LengthChangeWipes) {
+            self.loses_memory(now, lock, out);
+        }
+        true
     }
 
     /// The state of memory before its last change returns.

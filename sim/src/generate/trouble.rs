@@ -105,12 +105,16 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
         Quirk::BridgeQueueFull => profile.queue_limit.is_some(),
+        Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
 }
 
-/// Quirks of vendors that are not in the default draw.
+/// Quirks that are not in the default draw: of other vendors, or of stories.
 fn of_other_vendors(quirk: Quirk) -> bool {
+    if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes) {
+        return true;
+    }
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
     let of_the_device = of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)

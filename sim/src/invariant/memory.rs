@@ -46,7 +46,7 @@ fn mutating<'a>(history: &'a History, occurrence: &Occurrence) -> Option<(&'a Se
 }
 
 /// Reports a broken rule of a lock.
-fn broken_at(id: &'static str, history: &History, lock: Lock, what: &str, found: &mut Found) {
+pub(super) fn broken_at(id: &'static str, history: &History, lock: Lock, what: &str, found: &mut Found) {
     found.broken(id, format!("{}: {what}", history.lock_name(lock)), history.lock_role(lock));
 }
 

@@ -14,6 +14,7 @@ use crate::verdict::{Verdict, Violation};
 
 pub mod api;
 pub mod backups;
+pub mod causes;
 pub mod conduct;
 pub mod contract;
 pub mod convergence;
@@ -185,6 +186,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: window::ROWS, checkers: window::checkers },
     Family { rows: status::ROWS, checkers: status::checkers },
     Family { rows: conduct::ROWS, checkers: conduct::checkers },
+    Family { rows: causes::ROWS, checkers: causes::checkers },
     Family { rows: convergence::ROWS, checkers: convergence::checkers },
     Family { rows: progress::ROWS, checkers: progress::checkers },
     // The story carries the checks of the families that have none of their own.

@@ -707,6 +707,7 @@ impl Story {
             was_refused: view.was_refused(id),
             was_removal_refused: self.code(id).is_some_and(|seen| seen.was_removal_refused),
             has_seats: self.is_by_seat(history, id),
+            is_residual: history.find_code(id).is_some_and(|code| history.code(code).is_residual),
             keeps_episode: change.keeps_episode(),
         };
         let rests = event.event_type == EventType::DeletedExternalToSeam && change.rests();

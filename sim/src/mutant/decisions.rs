@@ -67,6 +67,42 @@ deciders! {
         }
     }
 
+    /// `F-03`, naive: looks at the vendor's cache after each write, and believes what it shows.
+    TrustsTheCache {
+        fn looks_after_write(&self) -> bool {
+            true
+        }
+
+        fn read_may_overturn(&self, _: Timestamp, _: Timestamp, _: i64) -> bool {
+            true
+        }
+    }
+
+    /// `F-08`, naive: what one list of devices lacks was removed.
+    TrustsOneDeviceList {
+        fn one_listing_proves_removal(&self) -> bool {
+            true
+        }
+    }
+
+    /// `F-09`, naive: a lock whose call was turned away for the rate is offline, and is called again at once.
+    TakesThrottlingForDeath {
+        fn rate_limit_is_offline(&self) -> bool {
+            true
+        }
+
+        fn retry_after_floor_ms(&self, _: i64) -> i64 {
+            0
+        }
+    }
+
+    /// `F-16`, naive: a place out of range is a dead radio.
+    TakesMissingPlacesForDeath {
+        fn missing_place_is_offline(&self) -> bool {
+            true
+        }
+    }
+
     /// A write that timed out was not done, it thinks.
     GivesUpOnTimeouts {
         fn timeout_is_refusal(&self) -> bool {
@@ -202,8 +238,8 @@ deciders! {
 
     /// A read that was under way when the confirmation came tells of what was before, and is believed.
     TrustsOldReads {
-        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
-            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms, is_fresh)
+        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64) -> bool {
+            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms)
         }
     }
 

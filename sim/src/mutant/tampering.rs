@@ -722,14 +722,14 @@ impl Tamper for ExpectsAnswersInOrder {
     }
 }
 
-fn commands(outputs: &[Output]) -> impl Iterator<Item = &Command> {
+pub(super) fn commands(outputs: &[Output]) -> impl Iterator<Item = &Command> {
     outputs.iter().filter_map(|output| match output {
         Output::Command(command) => Some(command),
         _ => None,
     })
 }
 
-fn events(outputs: &[Output]) -> impl Iterator<Item = &Event> {
+pub(super) fn events(outputs: &[Output]) -> impl Iterator<Item = &Event> {
     outputs.iter().filter_map(|output| match output {
         Output::Event(event) => Some(event),
         _ => None,

@@ -81,6 +81,7 @@ pub fn action(action: &Action) -> String {
         Action::PersonRemoves(at) => format!("a person removes {}", entry(at)),
         Action::PersonEdits(edits) => format!("a person edits {}", entry(&edits.target)),
         Action::PersonDisables(at) => format!("a person disables {}", entry(at)),
+        Action::PersonSetsLength(set) => format!("a person sets {} to PINs of {} digits", set.on, set.length),
         Action::Enter(enter) => format!("somebody at {}", enter.on),
         Action::EnterRepeatedly(enter) => format!("somebody at {}", enter.enter.on),
     }

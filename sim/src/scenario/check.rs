@@ -340,6 +340,14 @@ impl Checker<'_> {
             Action::PersonRemoves(entry) => self.entry(entry, &way![path; "person_removes"]),
             Action::PersonEdits(edits) => self.entry(&edits.target, &way![path; "person_edits", "entry"]),
             Action::PersonDisables(entry) => self.entry(entry, &way![path; "person_disables"]),
+            Action::PersonSetsLength(set) => {
+                self.device(&set.on, &way![path; "person_sets_length", "on"])?;
+                if !(1..=19).contains(&set.length) {
+                    let at = way![path; "person_sets_length", "length"];
+                    return Err(wrong(&at, format!("a PIN of {} digits; expected a length from 1 to 19", set.length)));
+                }
+                Ok(())
+            }
             Action::Enter(enter) => self.enter(enter, &way![path; "enter"]),
             Action::EnterRepeatedly(enter) => {
                 let path = way![path; "enter_repeatedly"];
@@ -625,6 +633,10 @@ fn figures(device: &Device, at: &[Step]) -> Checked {
     {
         return Err(wrong(&way![at; "slots"], format!("a lock of {slots} slots; expected 1 to 65,535")));
     }
+    let told = device.slots.unwrap_or(u32::MAX);
+    if device.true_slots.is_some_and(|slots| slots == 0 || slots > told) {
+        return Err(wrong(&way![at; "true_slots"], "expected at least 1 place, and no more than are told"));
+    }
     if let Some(lengths) = &device.pin_lengths {
         let at = way![at; "pin_lengths"];
         if lengths.is_empty() {
@@ -729,7 +741,8 @@ fn targets(quirk: Quirk) -> &'static [Named] {
         };
     }
     match quirk {
-        Quirk::CloudDown | Quirk::CreatePathDown | Quirk::DeletePathDown | Quirk::RateBudgetSmall => OF_ACCOUNT,
+        Quirk::CloudDown | Quirk::CreatePathDown | Quirk::DeletePathDown => OF_ACCOUNT,
+        Quirk::RateBudgetSmall | Quirk::RatePenaltyGrows => OF_ACCOUNT,
         Quirk::LoginRevoked | Quirk::CredentialChanged | Quirk::TunnelProgramStopped => OF_ACCOUNT,
         Quirk::SeatsUsedUp | Quirk::SeatTakenAway => OF_ACCOUNT,
         Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubRadioCollides => OF_HUB,

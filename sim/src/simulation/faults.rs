@@ -251,6 +251,7 @@ fn cloud_condition(quirk: Quirk) -> Option<CloudCondition> {
         Quirk::CreatePathDown => Some(CloudCondition::CreateDown),
         Quirk::DeletePathDown => Some(CloudCondition::DeleteDown),
         Quirk::RateBudgetSmall => Some(CloudCondition::RateSmall),
+        Quirk::RatePenaltyGrows => Some(CloudCondition::PenaltyGrows),
         Quirk::LoginRevoked => Some(CloudCondition::LoginRevoked),
         Quirk::CredentialChanged => Some(CloudCondition::CredentialChanged),
         Quirk::SeatsUsedUp => Some(CloudCondition::SeatsUsedUp),

@@ -383,6 +383,7 @@ fn is_call(action: &Action) -> bool {
         Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::Delete(_) => true,
         Action::Get(_) | Action::List(_) | Action::PullBackup(_) => true,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => false,
+        Action::PersonSetsLength(_) => false,
         Action::Enter(_) | Action::EnterRepeatedly(_) => false,
     }
 }

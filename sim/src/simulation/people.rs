@@ -8,7 +8,7 @@ use keyway_core::world::site::{Consequence, PersonAdds, Site};
 
 use super::{Item, Simulation};
 use crate::agenda::Class;
-use crate::occurrence::{Cause, Occurrence, Phase};
+use crate::occurrence::{Cause, Change, Occurrence, Phase};
 use crate::plan::{Action, AtEntry, Enter};
 use crate::request::entries_meant;
 
@@ -69,6 +69,15 @@ impl Simulation<'_> {
                 self.at_lock(&entry.on, "person_disables", |site, now, lock, out| {
                     site.switches_off(now, lock, place, out) || site.person_edits(now, lock, place, &|entry| entry.enabled = false, out)
                 })
+            }
+            Action::PersonSetsLength(set) => {
+                let done = self.at_lock(&set.on, "person_sets_length", |site, now, lock, out| site.sets_length(now, lock, set.length, out));
+                if let Some(lock) = self.setup.lock(&set.on).filter(|_| done) {
+                    let address = self.setup.addresses[lock.0 as usize];
+                    let lengths = self.setup.sites[address.site].locks[address.lock].lock.lengths;
+                    self.truth(lock, Change::Lengths(lengths), Cause::World);
+                }
+                done
             }
             Action::PersonEdits(edits) => {
                 let Some(place) = self.place_of(&edits.target) else { return false };

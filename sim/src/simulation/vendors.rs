@@ -258,7 +258,7 @@ impl<'a> Simulation<'a> {
         let fails_before = if op.is_mutating() { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
         let fails_after = if op.is_mutating() { striking(Quirk::CloudFailsAfterStoring).map(status) } else { None };
         let mut strike = |quirk| striking(quirk).is_some();
-        let plain_listing = matches!(op, Op::ListEntries { fresh: false, .. });
+        let plain_listing = matches!(op, Op::ListEntries { fresh: false, .. } | Op::ListDevices { .. });
         let silent = profile.ack == Ack::Nothing;
         let fate = Fate {
             apply_ms: 0,
