@@ -1,4 +1,4 @@
-//! The API calls of the seed's eight endpoints, their answers and their typed refusals.
+//! The API calls of the seed's eight endpoints and of those about unmanaged codes, their answers and their typed refusals.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::id::{CodeId, DeviceId};
 use crate::pin::Pin;
 use crate::time::Timestamp;
+
+pub mod unmanaged;
+
+use unmanaged::UnmanagedRequest;
 
 /// One call. Absent fields are `None`: default on create, unchanged on update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,8 @@ pub enum Request {
     List(List),
     /// `/access_codes/pull_backup_access_code`
     PullBackupAccessCode(PullBackupAccessCode),
+    /// Those below `/access_codes/unmanaged`.
+    Unmanaged(UnmanagedRequest),
 }
 
 /// The `code` of a request as it came in: text, or (wrongly, `F-24`) a number, which is refused and never converted.

@@ -429,7 +429,9 @@ fn codes_of(action: &Action) -> Vec<String> {
         Action::Update(update) => vec![update.code.clone()],
         Action::Delete(code) | Action::Get(code) => vec![code.clone()],
         Action::PullBackup(pull) => vec![pull.of.clone(), pull.named.clone()],
+        Action::Unmanaged(action) => action.code().into_iter().collect(),
         Action::List(_)
+        | Action::SimulateUnmanaged(_)
         | Action::PersonAdds(_)
         | Action::PersonRemoves(_)
         | Action::PersonEdits(_)

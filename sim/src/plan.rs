@@ -20,6 +20,10 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+pub mod unmanaged;
+
+use unmanaged::{SimulateUnmanaged, UnmanagedAction};
+
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -234,6 +238,10 @@ pub enum Action {
     PersonEdits(PersonEdits),
     /// Somebody switches an entry off in the vendor's app.
     PersonDisables(AtEntry),
+    /// A call about codes that nobody manages.
+    Unmanaged(UnmanagedAction),
+    /// `/access_codes/simulate/create_unmanaged_access_code`. It acts on the lock alone; the record comes with the next read.
+    SimulateUnmanaged(SimulateUnmanaged),
     /// Somebody enters a PIN at the keypad.
     Enter(Enter),
     /// Somebody enters the PIN again and again until `until`, which must always have the same result.
@@ -332,6 +340,9 @@ pub struct UpdateCode {
     /// `is_external_modification_allowed`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_external_modification_allowed: Option<bool>,
+    /// `is_managed`: false gives the code up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_managed: Option<bool>,
 }
 
 /// Arguments of a pull.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keyway_core::access_code::Record;
 use keyway_core::id::{CodeId, Slot};
 use keyway_core::port::Place;
 use keyway_core::request::{Create, CreateMultiple, Delete, Get, List, PullBackupAccessCode, Request, RequestedCode, Update};
@@ -11,9 +12,11 @@ use crate::occurrence::Origin;
 use crate::plan::{Action, AtEntry, CreateCode, CreateCodes, RequestedPin, UpdateCode};
 use crate::setup::Setup;
 
+mod unmanaged;
+
 /// The call that a step makes now, and the names that its answer will give to codes; none if a name stands for nothing.
 #[must_use]
-pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>) -> Option<(Request, Vec<String>)> {
+pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>, records: &BTreeMap<CodeId, Record>) -> Option<(Request, Vec<String>)> {
     let code = |name: &str| names.get(name).copied();
     match action {
         Action::Create(create) => Some((Request::Create(creation(create, setup)?), vec![create.code.clone()])),
@@ -28,6 +31,8 @@ pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>) ->
             let request = Request::PullBackupAccessCode(PullBackupAccessCode { access_code_id: code(&pull.of)? });
             Some((request, vec![pull.named.clone()]))
         }
+        Action::Unmanaged(action) => unmanaged::call(action, setup, names, records),
+        Action::SimulateUnmanaged(_) => None,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => None,
         Action::Enter(_) | Action::EnterRepeatedly(_) => None,
     }
@@ -69,6 +74,7 @@ fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Update 
         ends_at: update.ends.map(|ends| setup.instant(ends)),
         kind: update.kind,
         is_external_modification_allowed: update.is_external_modification_allowed,
+        is_managed: update.is_managed,
         ..Update::default()
     }
 }

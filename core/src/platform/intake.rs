@@ -59,6 +59,7 @@ impl Platform {
             Request::Get(get) => self.get(workspace, &get),
             Request::List(list) => self.list(workspace, &list),
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
+            Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
         }
     }
 
@@ -205,6 +206,9 @@ impl Platform {
         let at = self.managed_in(workspace, update.access_code_id, update.device_id)?;
         let change = self.checked_change(at, update)?;
         self.apply(at, change);
+        if update.is_managed == Some(false) {
+            self.release(at);
+        }
         Ok(Response::AccessCode(update.access_code_id))
     }
 
@@ -217,9 +221,6 @@ impl Platform {
         //
         if record.status == Status::Removing || code.goal == Goal::End {
             return Err(Refusal::AccessCodeIsBeingRemoved);
-        }
-        if update.is_managed == Some(false) {
-            return Err(Refusal::InvalidInput);
         }
         if update.attempt_for_offline_device == Some(false) && self.device(at.device).has_path_error() {
             return Err(Refusal::DeviceOffline);
@@ -484,7 +485,7 @@ impl Platform {
         self.pull(at).map(Response::AccessCode)
     }
 
-    fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
+    pub(super) fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
         let is_meant = |device: &u32| {
             let state = self.device(*device);
             state.id == id && self.config.accounts[state.account as usize].workspace == workspace
@@ -623,7 +624,7 @@ impl Platform {
 }
 
 /// A requested PIN: digits of a legal length; a JSON number is refused, never converted (`I-BYTES-01`).
-fn requested_pin(code: Option<&RequestedCode>) -> Result<Option<Pin>, Refusal> {
+pub(super) fn requested_pin(code: Option<&RequestedCode>) -> Result<Option<Pin>, Refusal> {
     match code {
         None => Ok(None),
         Some(RequestedCode::Number(_)) => Err(Refusal::InvalidInput),

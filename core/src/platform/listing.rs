@@ -281,6 +281,10 @@ impl Platform {
             self.judge_write(at, Some(item), evidence);
             return Some(n);
         }
+        if let Some(n) = self.awaited_by(device, item) {
+            self.take_awaited(At { device, n }, item);
+            return Some(n);
+        }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
             let believable_from = left_at + self.profile(device).read_lag_ms;
             if self.policy.read_may_overturn(evidence.sent_at, left_at, believable_from - left_at, evidence.is_fresh) {
@@ -384,6 +388,9 @@ impl Platform {
         if is_lost {
             self.caches[at.device as usize].is_clean = false;
             self.miss(at, &lost, evidence);
+        }
+        if !is_matched {
+            self.miss_awaited(at, evidence);
         }
         let code = self.code(at);
         let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_matched) else { return };

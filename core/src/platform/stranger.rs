@@ -6,6 +6,7 @@ use super::Platform;
 use super::reading::Evidence;
 use super::state::{Code, Goal, Held, blank_record, new_code};
 use super::step::At;
+use crate::access_code::Status;
 use crate::draw::{Purpose, draw_uuid};
 use crate::event::EventType;
 use crate::id::CodeId;
@@ -51,12 +52,16 @@ impl Platform {
         };
         if evidence.is_fresh {
             self.code_quiet(at).passing.verify_at = None;
+            self.code_quiet(at).passing.told_removed_at = None;
         }
         let code = self.code(at);
         let is_same = code.held.as_ref().is_some_and(|held| {
             held.pin == shown_pin(item) && held.name == item.name && held.window == item.window && held.is_enabled == item.enabled
         });
         if is_same {
+            if evidence.is_fresh {
+                self.on_stranger_proven(at, item, evidence);
+            }
             return;
         }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
@@ -70,18 +75,22 @@ impl Platform {
     }
 
     pub(super) fn end_unmanaged_code(&mut self, at: At) {
+        self.fail_conversion(at);
         self.emit(at, EventType::UnmanagedRemoved);
         let code = self.code_mut(at);
         code.is_gone = true;
         code.held = None;
         code.goal = Goal::End;
+        (code.errand, code.awaited) = (None, None);
+        code.past.clear();
         let id = code.record.access_code_id;
         self.index.remove(&id);
     }
 }
 
 /// Takes an unmanaged record's values from what a read shows.
-fn describe(code: &mut Code, item: &Item, now: Timestamp) {
+pub(super) fn describe(code: &mut Code, item: &Item, now: Timestamp) {
+    code.record.status = Status::Set;
     code.record.code = shown_pin(item);
     code.record.name = item.name.as_ref().map(ToString::to_string);
     code.set_window(item.window);

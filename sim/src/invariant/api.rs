@@ -6,6 +6,7 @@ use keyway_core::pin::{Constraint, Pin};
 use keyway_core::request::{Create, CreateMultiple, Get, List, Request, RequestedCode, Response, Update, UpdateMultiple};
 use keyway_core::time::Timestamp;
 
+use super::unmanaged;
 use super::story::{Check, Steps, View};
 use super::{Found, Row};
 
@@ -60,8 +61,10 @@ fn answers(view: &View<'_>, found: &mut Found) {
         (Request::UpdateMultiple(update), Ok(Response::AccessCodes(_) | Response::Done)) => wrong_updates(view, workspace, update),
         (Request::Delete(delete), Ok(Response::AccessCode(_) | Response::Done)) => wrong_delete(view, delete.access_code_id),
         (Request::PullBackupAccessCode(pull), Ok(Response::AccessCode(code))) => wrong_pull(view, pull.access_code_id, *code),
+        (Request::Unmanaged(request), Ok(response)) => unmanaged::wrong_answer(view, workspace, request, response),
         (
             Request::Create(_)
+            | Request::Unmanaged(_)
             | Request::CreateMultiple(_)
             | Request::Update(_)
             | Request::UpdateMultiple(_)
@@ -89,11 +92,15 @@ const fn name_of(request: &Request) -> &'static str {
         Request::Get(_) => "get",
         Request::List(_) => "list",
         Request::PullBackupAccessCode(_) => "pull_backup_access_code",
+        Request::Unmanaged(_) => "unmanaged",
     }
 }
 
 fn reads_change(view: &View<'_>, request: &Request) -> Option<String> {
-    let reads = matches!(request, Request::Get(_) | Request::List(_));
+    let reads = match request {
+        Request::Unmanaged(request) => request.reads(),
+        request => matches!(request, Request::Get(_) | Request::List(_)),
+    };
     let changes = view.changes().any(|change| !view.may_change_by_clock(&change));
     (reads && changes).then(|| "a call that only reads changed something".to_owned())
 }

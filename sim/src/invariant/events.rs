@@ -239,9 +239,10 @@ fn while_blind(view: &View<'_>, event: &Event) -> Option<String> {
         | EventType::DelayInRemovingFromDevice
         | EventType::FailedToRemoveFromDevice
         | EventType::UnmanagedConvertedToManaged
-        | EventType::UnmanagedFailedToConvertToManaged
         | EventType::UnmanagedCreated
         | EventType::UnmanagedRemoved => true,
+        // Known by the clock, or when it is asked for.
+        EventType::UnmanagedFailedToConvertToManaged => false,
         EventType::Created | EventType::Changed | EventType::Deleted | EventType::BackupAccessCodePulled => false,
     };
     let lock = view.history.find_lock(event.device_id)?;
@@ -568,12 +569,14 @@ fn silence(view: &View<'_>, found: &mut Found) {
             }
             Request::UpdateMultiple(_) if !alters_in_step(view, |_| true) => "the update altered nothing".to_owned(),
             Request::Get(_) | Request::List(_) => "the call only reads".to_owned(),
+            Request::Unmanaged(request) if request.reads() => "the call only reads".to_owned(),
             Request::Create(_)
             | Request::CreateMultiple(_)
             | Request::Update(_)
             | Request::UpdateMultiple(_)
             | Request::Delete(_)
-            | Request::PullBackupAccessCode(_) => return,
+            | Request::PullBackupAccessCode(_)
+            | Request::Unmanaged(_) => return,
         },
     };
     found.armed("I-EVT-10");

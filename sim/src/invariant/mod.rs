@@ -24,6 +24,7 @@ pub mod memory;
 pub mod problems;
 pub mod status;
 pub mod story;
+pub mod unmanaged;
 pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
@@ -192,6 +193,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 
@@ -374,15 +376,16 @@ interests! {
     REACH = 21, Occurrence::Reach { .. },
     ENTERED = 22, Occurrence::Entered { .. },
     PHASE = 23, Occurrence::Phase(_),
+    CLAIMED = 24, Occurrence::Claimed { .. },
 }
 
 impl Interests {
     /// No kind at all.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << 24) - 1);
+    pub const ALL: Self = Self((1 << 25) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 25;
 
     /// Both sets together.
     #[must_use]

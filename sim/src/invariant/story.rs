@@ -606,6 +606,14 @@ impl Story {
         }
     }
 
+    /// A conversion made an entry this code's own (`P-09`).
+    fn claimed(&mut self, lock: Lock, place: Place, code: CodeId) {
+        if let Some((origin, _)) = self.locks.entry(lock).or_default().places.get_mut(&place) {
+            *origin = Origin::Code(code);
+        }
+        self.codes.entry(code).or_default().was_stored = true;
+    }
+
     /// What lay at this place is replaced or erased.
     fn displaced(&mut self, history: &History, now: Timestamp, lock: Lock, place: Place, by_others: bool) {
         let seen = self.locks.entry(lock).or_default();
@@ -688,6 +696,7 @@ impl Story {
             // No family of vendors with seats is modelled.
             has_seats: false,
             keeps_episode: change.keeps_episode(),
+            is_scheduled: change.after.is_some_and(|after| after.is_scheduled_on_device && after.status == Status::Unset),
         };
         let rests = event.event_type == EventType::DeletedExternalToSeam && change.rests();
         let seen = self.codes.entry(id).or_default();
@@ -791,10 +800,14 @@ impl Seen {
             | EventType::DelayInRemovingFromDevice
             | EventType::FailedToRemoveFromDevice
             | EventType::BackupAccessCodePulled
-            | EventType::UnmanagedConvertedToManaged
             | EventType::UnmanagedFailedToConvertToManaged
             | EventType::UnmanagedCreated
             | EventType::UnmanagedRemoved => true,
+            EventType::UnmanagedConvertedToManaged => {
+                // It was taken over as it is, whatever others did before.
+                self.foreign.clear();
+                true
+            }
         }
     }
 }
@@ -862,7 +875,7 @@ impl Invariant for Chronicler {
     fn interests(&self) -> Interests {
         let steps = Interests::STARTED.and(Interests::CRASHED).and(Interests::STEP_BEGAN).and(Interests::STEP_ENDED);
         let log = Interests::EMITTED.and(Interests::SAVED).and(Interests::RECORDED).and(Interests::REPLIED);
-        steps.and(log).and(Interests::COMMANDED).and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::TRUTH)
+        steps.and(log).and(Interests::COMMANDED).and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::TRUTH).and(Interests::CLAIMED)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
@@ -889,6 +902,7 @@ impl Invariant for Chronicler {
             Occurrence::Answered { command_id, answer, .. } => self.story.answer(*command_id, answer),
             Occurrence::Noticed { notice, lock, .. } => self.story.notice(&notice.news, *lock),
             Occurrence::Truth { lock, change, cause } => self.story.truth(history, now, *lock, change, *cause),
+            Occurrence::Claimed { lock, place, code } => self.story.claimed(*lock, *place, *code),
             _ => {}
         }
     }

@@ -381,6 +381,10 @@ impl<'a> Fold<'a> {
             Occurrence::DeviceRecorded { device, after } => self.device_recorded(*device, after.as_deref()),
             Occurrence::Unannounced { what } => self.says(Weight::Change, format!("changed {what} without a word")),
             Occurrence::Truth { lock, change, .. } => self.changed(*lock, change),
+            Occurrence::Claimed { lock, place, code } => {
+                let what = format!("{} {} is {} now", self.view.lock(*lock).name, words::place(*place), self.view.label(*code));
+                self.happens(Weight::Change, what);
+            }
             Occurrence::Faults { lock, active } => {
                 let name = self.view.lock(*lock).name.clone();
                 let what = if *active == 0 {
