@@ -181,12 +181,14 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, policy, account) = (self.now, self.policy, self.device(device).account);
+        let period = self.config.policy.sync_period_ms;
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures);
+            // However long it fails, each period has its listing.
+            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures).min(period);
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
@@ -201,7 +203,6 @@ impl Platform {
             return;
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
-        let period = self.config.policy.sync_period_ms;
         let memory = &mut self.caches[device as usize];
         memory.next_sync = now + period;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));

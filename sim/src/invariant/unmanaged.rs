@@ -78,10 +78,11 @@ impl Invariant for ConvertedWhereAllowed {
     }
 }
 
-/// What a listing lacks, or has too much of: entries and unmanaged records of this look.
+/// What tells entries apart: the PIN, or else the name.
 type Look = (Option<Pin>, Option<Name>);
 
-/// `I-UNM-02`. Entries are compared with records by what the vendor shows of them: the PIN, else the name, else their number.
+/// `I-UNM-02`. Entries are compared with records by what the vendor shows of them. Where reads show neither PINs nor names, one entry in another's
+/// place is no readable one.
 #[derive(Default)]
 struct Listing {
     /// Since when each lock's records do not agree with its entries, and about what.
@@ -91,19 +92,11 @@ struct Listing {
 
 impl Listing {
     fn look_of_entry(profile: &Profile, stored: &Stored) -> Look {
-        match (hides_pin(profile), profile.shows_names) {
-            (false, _) => (Some(stored.entry.pin), None),
-            (true, true) => (None, Some(stored.entry.name.clone())),
-            (true, false) => (None, None),
-        }
+        if hides_pin(profile) { (None, Some(stored.entry.name.clone())) } else { (Some(stored.entry.pin), None) }
     }
 
     fn look_of_record(profile: &Profile, record: &Record) -> Look {
-        match (hides_pin(profile), profile.shows_names) {
-            (false, _) => (record.code, None),
-            (true, true) => (None, record.name.as_deref().map(Into::into)),
-            (true, false) => (None, None),
-        }
+        if hides_pin(profile) { (None, record.name.as_deref().map(Into::into)) } else { (record.code, None) }
     }
 
     /// Whether an entry is nobody's here, as far as the controller can tell.
@@ -134,7 +127,9 @@ impl Listing {
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
         let state = history.lock(lock);
         // Of a lock that tells no serial nobody can say which device it is to the controller.
-        if state.facts.profile.read_back == ReadBack::None || state.device.is_none() {
+        let profile = &state.facts.profile;
+        let is_readable = profile.read_back != ReadBack::None && (profile.shows_names || !hides_pin(profile));
+        if !is_readable || state.device.is_none() {
             return;
         }
         let known = self.apart.remove(&lock).unwrap_or_default();
@@ -151,7 +146,7 @@ impl Listing {
             let since = quiet.max(*since);
             let until = since + history.b_detect(lock, since);
             if now > until {
-                let what = pin.map_or_else(|| name.as_deref().unwrap_or("a hidden entry").to_owned(), |pin| pin.to_string());
+                let what = pin.map_or_else(|| name.as_deref().unwrap_or_default().to_owned(), |pin| pin.to_string());
                 let what = format!("{}: since {since} the unmanaged records do not agree with the entries: {what}", history.lock_name(lock));
                 found.broken("I-UNM-02", what, history.lock_role(lock));
             } else {
@@ -374,4 +369,146 @@ fn is_asked(get: &GetUnmanaged, record: &Record) -> bool {
     get.access_code_id.is_none_or(|id| id == record.access_code_id)
         && get.device_id.is_none_or(|device| device == record.device_id)
         && get.code.as_ref().is_none_or(is_pin)
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::access_code::Status;
+    use keyway_core::id::{Handle, Slot};
+    use keyway_core::port::{Op, Place};
+    use keyway_core::request::unmanaged::ConvertToManaged;
+    use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+
+    use super::*;
+    use crate::judge::testing::{CLOUD, SLOT, Story, pin};
+
+    fn story() -> Story {
+        let mut story = Story::judged_by(checkers());
+        for lock in [CLOUD, SLOT] {
+            story.device_shows(lock, |_| {});
+        }
+        story
+    }
+
+    /// A stranger's entry on the cloud lock, and its record.
+    fn stranger(story: &mut Story) -> CodeId {
+        let place = Place::Handle(Handle(77));
+        story.person_stores(CLOUD, place, "4711");
+        let mut record = story.draft(CLOUD, "4711", None);
+        (record.is_managed, record.status) = (false, Status::Set);
+        let id = record.access_code_id;
+        let found = [story.emits(&record, EventType::UnmanagedCreated), Occurrence::Saved, story.shows(record)];
+        story.step(Occurrence::Woken, found.into());
+        id
+    }
+
+    fn ask(story: &mut Story, code: CodeId) {
+        let convert = ConvertToManaged { access_code_id: code, ..ConvertToManaged::default() };
+        let request = Request::Unmanaged(UnmanagedRequest::ConvertToManaged(convert));
+        story.call(request, Response::AccessCode(code), vec![Occurrence::Saved], Vec::new());
+    }
+
+    fn convert(story: &mut Story, code: CodeId, change: impl FnOnce(&mut Record)) {
+        let mut record = story.record(code).clone();
+        record.is_managed = true;
+        change(&mut record);
+        let told = story.emits(&record, EventType::UnmanagedConvertedToManaged);
+        let claimed = Occurrence::Claimed { lock: CLOUD, place: Place::Handle(Handle(77)), code };
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![told, Occurrence::Saved, claimed, shows]);
+    }
+
+    #[test]
+    fn a_stranger_is_found_converted_and_kept() {
+        let mut story = Story::judged_by_all();
+        let code = stranger(&mut story);
+        story.wait(HOUR_MS);
+        ask(&mut story, code);
+        story.wait(MINUTE_MS);
+        convert(&mut story, code, |_| {});
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_pin_that_no_read_shows_is_no_unmanaged_codes() {
+        let mut story = Story::with(checkers(), |facts| facts.locks[1].profile.read_back = ReadBack::Presence);
+        let mut record = story.draft(SLOT, "4711", None);
+        (record.is_managed, record.status) = (false, Status::Set);
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![shows]);
+        story.must_break("I-UNM-01");
+    }
+
+    #[test]
+    fn a_vendor_that_allows_no_conversion_has_none() {
+        let mut story = Story::with(checkers(), |facts| facts.locks[0].profile.converts_unmanaged = false);
+        let code = stranger(&mut story);
+        ask(&mut story, code);
+        convert(&mut story, code, |_| {});
+        story.must_break("I-UNM-01");
+    }
+
+    #[test]
+    fn an_entry_without_a_record_is_listed_in_time() {
+        let mut story = story();
+        story.person_stores(SLOT, Place::Slot(Slot(7)), "4711");
+        story.wait(DAY_MS);
+        story.must_break("I-UNM-02");
+    }
+
+    #[test]
+    fn a_record_without_an_entry_leaves_in_time() {
+        let mut story = story();
+        stranger(&mut story);
+        story.world_erases(CLOUD, Place::Handle(Handle(77)));
+        story.wait(DAY_MS);
+        story.must_break("I-UNM-02");
+    }
+
+    #[test]
+    fn a_conversion_keeps_the_pin() {
+        let mut story = story();
+        let code = stranger(&mut story);
+        ask(&mut story, code);
+        convert(&mut story, code, |record| record.code = Some(pin("4712")));
+        story.must_break("I-UNM-03");
+    }
+
+    #[test]
+    fn a_conversion_writes_nothing() {
+        let mut story = story();
+        let code = stranger(&mut story);
+        ask(&mut story, code);
+        let mut record = story.record(code).clone();
+        record.is_managed = true;
+        let op = Op::ReplaceEntry { handle: Handle(77), pin: pin("4711"), name: "mine".into(), window: None };
+        let command = story.draft_command(CLOUD, Some(code), op);
+        let told = story.emits(&record, EventType::UnmanagedConvertedToManaged);
+        let shows = story.shows(record);
+        let sends = Occurrence::Commanded { command, lock: Some(CLOUD) };
+        story.step(Occurrence::Woken, vec![told, Occurrence::Saved, sends, shows]);
+        story.must_break("I-UNM-03");
+    }
+
+    #[test]
+    fn a_conversion_is_decided_in_time() {
+        let mut story = story();
+        let code = stranger(&mut story);
+        ask(&mut story, code);
+        story.wait(DAY_MS);
+        story.must_break("I-LIV-09");
+    }
+
+    #[test]
+    fn a_conversion_is_decided_once() {
+        let mut story = story();
+        let code = stranger(&mut story);
+        ask(&mut story, code);
+        let record = story.record(code).clone();
+        for _ in 0..2 {
+            let fails = story.emits(&record, EventType::UnmanagedFailedToConvertToManaged);
+            story.step(Occurrence::Woken, vec![fails, Occurrence::Saved]);
+        }
+        story.must_break("I-LIV-09");
+    }
 }
