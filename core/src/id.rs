@@ -25,14 +25,18 @@ macro_rules! uuid {
             }
         }
 
+        /// As text in formats that people read; as a number in others.
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return u128::deserialize(deserializer).map(Self);
+                }
                 let text = <Cow<'de, str>>::deserialize(deserializer)?;
                 parse_uuid(&text).map(Self).ok_or_else(|| de::Error::custom("expected a UUID of 36 characters"))
             }
