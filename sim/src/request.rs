@@ -16,7 +16,12 @@ mod unmanaged;
 
 /// The call that a step makes now, and the names that its answer will give to codes; none if a name stands for nothing.
 #[must_use]
-pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>, records: &BTreeMap<CodeId, Record>) -> Option<(Request, Vec<String>)> {
+pub fn call(
+    action: &Action,
+    setup: &Setup,
+    names: &BTreeMap<String, CodeId>,
+    records: &BTreeMap<CodeId, Record>,
+) -> Option<(Request, Vec<String>)> {
     let code = |name: &str| names.get(name).copied();
     match action {
         Action::Create(create) => Some((Request::Create(creation(create, setup)?), vec![create.code.clone()])),

@@ -6,8 +6,8 @@ use keyway_core::pin::{Constraint, Pin};
 use keyway_core::request::{Create, CreateMultiple, Get, List, Request, RequestedCode, Response, Update, UpdateMultiple};
 use keyway_core::time::Timestamp;
 
-use super::unmanaged;
 use super::story::{Check, Steps, View};
+use super::unmanaged;
 use super::{Found, Row};
 
 /// The rows of this family.

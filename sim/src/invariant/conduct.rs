@@ -294,9 +294,7 @@ impl About {
             }
             Request::Delete(delete) => of_code(delete.access_code_id).into_iter().collect(),
             Request::PullBackupAccessCode(pull) => of_code(pull.access_code_id).into_iter().collect(),
-            Request::Unmanaged(request) => {
-                request.converts().or(request.deletes()).and_then(of_code).into_iter().collect()
-            }
+            Request::Unmanaged(request) => request.converts().or(request.deletes()).and_then(of_code).into_iter().collect(),
             Request::Get(_) | Request::List(_) => Vec::new(),
         };
         Self::Locks(locks)

@@ -875,7 +875,13 @@ impl Invariant for Chronicler {
     fn interests(&self) -> Interests {
         let steps = Interests::STARTED.and(Interests::CRASHED).and(Interests::STEP_BEGAN).and(Interests::STEP_ENDED);
         let log = Interests::EMITTED.and(Interests::SAVED).and(Interests::RECORDED).and(Interests::REPLIED);
-        steps.and(log).and(Interests::COMMANDED).and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::TRUTH).and(Interests::CLAIMED)
+        steps
+            .and(log)
+            .and(Interests::COMMANDED)
+            .and(Interests::ANSWERED)
+            .and(Interests::NOTICED)
+            .and(Interests::TRUTH)
+            .and(Interests::CLAIMED)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {

@@ -46,10 +46,17 @@ fn conversions(history: &History) -> impl Iterator<Item = (CodeIx, &Record, &Rec
 /// `I-UNM-01`, the records. One that the workspace managed before was not found by a read.
 fn shown_where_allowed(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
     let state = history.code(code);
-    let (Some(record), Some(profile)) = (state.record.as_deref().filter(|record| !record.is_managed), history.profile(code)) else { return };
+    let (Some(record), Some(profile)) = (state.record.as_deref().filter(|record| !record.is_managed), history.profile(code)) else {
+        return;
+    };
     found.armed("I-UNM-01");
     if profile.read_back == ReadBack::None && !state.is_residual {
-        found.broken_by("I-UNM-01", history, code, format!("is listed as unmanaged, and nothing can be read of a lock of {}", profile.vendor));
+        found.broken_by(
+            "I-UNM-01",
+            history,
+            code,
+            format!("is listed as unmanaged, and nothing can be read of a lock of {}", profile.vendor),
+        );
     } else if hides_pin(profile) && record.code.is_some() {
         found.broken_by("I-UNM-01", history, code, format!("shows a PIN as unmanaged, which no read of a lock of {} does", profile.vendor));
     }
@@ -147,7 +154,8 @@ impl Listing {
             let until = since + history.b_detect(lock, since);
             if now > until {
                 let what = pin.map_or_else(|| name.as_deref().unwrap_or_default().to_owned(), |pin| pin.to_string());
-                let what = format!("{}: since {since} the unmanaged records do not agree with the entries: {what}", history.lock_name(lock));
+                let what =
+                    format!("{}: since {since} the unmanaged records do not agree with the entries: {what}", history.lock_name(lock));
                 found.broken("I-UNM-02", what, history.lock_role(lock));
             } else {
                 self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
@@ -297,10 +305,7 @@ impl Invariant for Decisions {
                 self.deadline = Some(now);
             }
             Occurrence::Emitted(event)
-                if matches!(
-                    event.event_type,
-                    EventType::UnmanagedConvertedToManaged | EventType::UnmanagedFailedToConvertToManaged
-                ) =>
+                if matches!(event.event_type, EventType::UnmanagedConvertedToManaged | EventType::UnmanagedFailedToConvertToManaged) =>
             {
                 self.decide(history, event, found);
             }

@@ -11,8 +11,8 @@ use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::bad_input::{Problem, nearest, unknown_word};
 use super::node::{Node, Step};
-use crate::plan::{Action, AtEntry, CrashPoint, Device, Enter, Fault, Never, Plan, RequestedPin, State};
 use crate::plan::unmanaged::{AtUnmanaged, SimulateUnmanaged, UnmanagedAction};
+use crate::plan::{Action, AtEntry, CrashPoint, Device, Enter, Fault, Never, Plan, RequestedPin, State};
 use crate::plan_text::Offset;
 use crate::words;
 
@@ -383,8 +383,11 @@ impl Checker<'_> {
         let device = self.plan.devices.iter().find(|device| device.name == simulate.on);
         let vendor = device.map(|device| self.profile(device, path)).transpose()?.map(|profile| profile.vendor);
         if let Some(vendor) = vendor.filter(|vendor| *vendor != Vendor::August) {
-            return Err(wrong(&way![path; "on"], format!("the endpoint knows locks of {} only, and this is one of {vendor}", Vendor::August))
-                .helped(Some("`person_adds` works everywhere".to_owned())));
+            return Err(wrong(
+                &way![path; "on"],
+                format!("the endpoint knows locks of {} only, and this is one of {vendor}", Vendor::August),
+            )
+            .helped(Some("`person_adds` works everywhere".to_owned())));
         }
         let length = simulate.pin.0.length();
         if !(4..=8).contains(&length) {
