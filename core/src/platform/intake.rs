@@ -189,7 +189,8 @@ impl Platform {
                 Some(pin)
             }
             Some(pin) => Some(pin),
-            None => self.generated_pin(devices, create.preferred_code_length),
+            None if throws => self.generated_pin(devices, create.preferred_code_length),
+            None => self.generated_pin(&self.sharers(devices, create.preferred_code_length), create.preferred_code_length),
         };
         let pin_of = |device: &u32| match shared.filter(|pin| can_take(*device, *pin).is_ok()) {
             Some(pin) => Ok((pin, true)),
@@ -200,6 +201,14 @@ impl Platform {
             }
         };
         devices.iter().map(pin_of).collect()
+    }
+
+    /// The devices that can have one PIN together, in their order: one outsider does not keep the others apart (`R-48`).
+    fn sharers(&self, devices: &[u32], preferred_length: Option<u8>) -> Vec<u32> {
+        devices.iter().fold(Vec::new(), |sharers, device| {
+            let with = [sharers.as_slice(), &[*device]].concat();
+            if self.generated_pin(&with, preferred_length).is_some() { with } else { sharers }
+        })
     }
 
     fn update(&mut self, workspace: WorkspaceId, update: &Update) -> Result<Response, Refusal> {

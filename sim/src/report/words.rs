@@ -91,6 +91,7 @@ pub fn action(action: &Action) -> String {
         }
         Action::Update(update) if update.is_managed == Some(false) => format!("manage {} no more", update.code),
         Action::Update(update) => format!("update {}{}{}", update.code, pin(update.pin.as_ref()), bounds(update.starts, update.ends)),
+        Action::UpdateMultiple(update) => format!("update the group of {}{}", update.group_of, bounds(update.starts, update.ends)),
         Action::Delete(code) => format!("delete {code}"),
         Action::Get(code) => format!("get {code}"),
         Action::List(device) => format!("list {device}"),

@@ -331,6 +331,7 @@ impl Checker<'_> {
                 self.code(&update.code, &way![path; "update", "code"])?;
                 self.requested_pin(update.pin.as_ref(), &update.code, &way![path; "update", "pin"])
             }
+            Action::UpdateMultiple(update) => self.code(&update.group_of, &way![path; "update_multiple", "group_of"]),
             Action::Delete(code) => self.code(code, &way![path; "delete"]),
             Action::Get(code) => self.code(code, &way![path; "get"]),
             Action::List(device) => self.device(device, &way![path; "list"]),
@@ -532,6 +533,7 @@ impl Checker<'_> {
                 Action::Create(_)
                 | Action::CreateMultiple(_)
                 | Action::Update(_)
+                | Action::UpdateMultiple(_)
                 | Action::Delete(_)
                 | Action::Get(_)
                 | Action::List(_)
