@@ -432,6 +432,7 @@ fn codes_of(action: &Action) -> Vec<String> {
         Action::PullBackup(pull) => vec![pull.of.clone(), pull.named.clone()],
         Action::Unmanaged(action) => action.code().into_iter().collect(),
         Action::List(_)
+        | Action::GenerateCode(_)
         | Action::SimulateUnmanaged(_)
         | Action::PersonAdds(_)
         | Action::PersonRemoves(_)

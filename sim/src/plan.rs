@@ -232,6 +232,8 @@ pub enum Action {
     Get(String),
     /// `/access_codes/list`, of this device.
     List(String),
+    /// `/access_codes/generate_code`, for this device.
+    GenerateCode(String),
     /// `/access_codes/pull_backup_access_code`
     PullBackup(PullBackup),
     /// Somebody stores a PIN at the lock itself or by another app.

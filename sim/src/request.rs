@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyway_core::access_code::Record;
 use keyway_core::id::{CodeId, Slot};
 use keyway_core::port::Place;
-use keyway_core::request::{Create, Delete, Get, List, PullBackupAccessCode, Request, RequestedCode, Update};
+use keyway_core::request::{Create, Delete, GenerateCode, Get, List, PullBackupAccessCode, Request, RequestedCode, Update};
 use keyway_core::world::lock::Entry;
 
 use crate::occurrence::Origin;
@@ -34,6 +34,7 @@ pub fn call(
         Action::Delete(name) => Some((Request::Delete(Delete { access_code_id: code(name)?, device_id: None }), Vec::new())),
         Action::Get(name) => Some((Request::Get(Get { access_code_id: Some(code(name)?), ..Get::default() }), Vec::new())),
         Action::List(device) => Some((Request::List(List { device_id: Some(setup.device(device)?), access_code_ids: None }), Vec::new())),
+        Action::GenerateCode(device) => Some((Request::GenerateCode(GenerateCode { device_id: setup.device(device)? }), Vec::new())),
         Action::PullBackup(pull) => {
             let request = Request::PullBackupAccessCode(PullBackupAccessCode { access_code_id: code(&pull.of)? });
             Some((request, vec![pull.named.clone()]))

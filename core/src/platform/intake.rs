@@ -59,6 +59,7 @@ impl Platform {
             Request::Get(get) => self.get(workspace, &get),
             Request::List(list) => self.list(workspace, &list),
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
+            Request::GenerateCode(generate) => self.generate_code(workspace, generate.device_id),
             Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
         }
     }
@@ -487,6 +488,15 @@ impl Platform {
         };
         found.sort_unstable();
         Ok(Response::AccessCodes(found.into_iter().map(|(_, id)| id).collect()))
+    }
+
+    /// A PIN that the device takes and that nothing on it has, for a code that may be made later.
+    fn generate_code(&self, workspace: WorkspaceId, device: DeviceId) -> Result<Response, Refusal> {
+        let device = self.device_in(workspace, device)?;
+        if self.device(device).info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
+            return Err(Refusal::CannotSpecifyCode);
+        }
+        self.generated_pin(&[device], None).map(Response::GeneratedCode).ok_or(Refusal::CodeConstraintViolated)
     }
 
     fn pull_backup(&mut self, workspace: WorkspaceId, pull: &PullBackupAccessCode) -> Result<Response, Refusal> {

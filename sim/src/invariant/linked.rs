@@ -54,7 +54,7 @@ fn created<'a>(view: &View<'a>) -> Option<(&'a CreateMultiple, Option<Vec<&'a Re
     let records = |ids: &[CodeId]| ids.iter().filter_map(|id| view.live(*id)).collect();
     match reply {
         Ok(Response::AccessCodes(ids)) => Some((create, Some(records(ids)))),
-        Ok(Response::AccessCode(_) | Response::Done) => None,
+        Ok(Response::AccessCode(_) | Response::GeneratedCode(_) | Response::Done) => None,
         Err(_) => Some((create, None)),
     }
 }

@@ -95,6 +95,7 @@ pub fn action(action: &Action) -> String {
         Action::Delete(code) => format!("delete {code}"),
         Action::Get(code) => format!("get {code}"),
         Action::List(device) => format!("list {device}"),
+        Action::GenerateCode(device) => format!("generate a PIN for {device}"),
         Action::PullBackup(pull) => format!("pull a backup of {} as {}", pull.of, pull.named),
         Action::Unmanaged(action) => unmanaged(action),
         Action::SimulateUnmanaged(simulate) => format!("simulate an unmanaged {} on {}", simulate.pin.0, simulate.on),

@@ -335,6 +335,7 @@ impl Checker<'_> {
             Action::Delete(code) => self.code(code, &way![path; "delete"]),
             Action::Get(code) => self.code(code, &way![path; "get"]),
             Action::List(device) => self.device(device, &way![path; "list"]),
+            Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
             Action::PullBackup(pull) => self.code(&pull.of, &way![path; "pull_backup", "of"]),
             Action::Unmanaged(action) => self.unmanaged(action, &way![path; "unmanaged"]),
             Action::SimulateUnmanaged(simulate) => self.simulated(simulate, &way![path; "simulate_unmanaged"]),
@@ -538,6 +539,7 @@ impl Checker<'_> {
                 | Action::Get(_)
                 | Action::List(_)
                 | Action::PullBackup(_)
+                | Action::GenerateCode(_)
                 | Action::Unmanaged(_),
             ) => Ok(()),
             Some(_) => Err(wrong(path, format!("step {step} is no API call; expected the index of one, counted from 0"))),
