@@ -61,7 +61,7 @@ fn answers(view: &View<'_>, found: &mut Found) {
         (Request::UpdateMultiple(update), Ok(Response::AccessCodes(_) | Response::Done)) => wrong_updates(view, workspace, update),
         (Request::Delete(delete), Ok(Response::AccessCode(_) | Response::Done)) => wrong_delete(view, delete.access_code_id),
         (Request::PullBackupAccessCode(pull), Ok(Response::AccessCode(code))) => wrong_pull(view, pull.access_code_id, *code),
-        (Request::GenerateCode(generate), Ok(Response::GeneratedCode(pin))) => wrong_generated(view, generate.device_id, *pin),
+        (Request::GenerateCode(generate), Ok(Response::GeneratedCode(pin))) => wrong_generated(view, workspace, generate.device_id, *pin),
         (Request::Unmanaged(request), Ok(response)) => unmanaged::wrong_answer(view, workspace, request, response),
         (
             Request::Create(_)
@@ -167,12 +167,12 @@ fn wrong_list(view: &View<'_>, workspace: WorkspaceId, list: &List, codes: &[Cod
 }
 
 /// it fits the lock, and no record on it has it.
-fn wrong_generated(view: &View<'_>, device: DeviceId, pin: Pin) -> Option<String> {
+fn wrong_generated(view: &View<'_>, workspace: WorkspaceId, device: DeviceId, pin: Pin) -> Option<String> {
     if view.codes_on(device).any(|(_, record)| record.code == Some(pin)) {
         return Some(format!("gave {pin}, which a code on the device has"));
     }
-    let (_, like) = view.codes_on(device).next()?;
-    wrong_pin(view, &Record { code: Some(pin), ..like.clone() }, Length::Chosen { preferred: None })
+    let made = Record { code: Some(pin), ..Record::new(CodeId::default(), workspace, device, view.now) };
+    wrong_pin(view, &made, Length::Chosen { preferred: None })
 }
 
 /// What create calls have in common.
@@ -402,6 +402,15 @@ mod tests {
         let mut occurrences = vec![Occurrence::Replied { call_id, result }];
         occurrences.extend(rest);
         story.step(Occurrence::Called { call_id, workspace: WorkspaceId::numbered(0), request }, occurrences);
+    }
+
+    #[test]
+    fn a_generated_pin_is_no_codes() {
+        let mut story = story();
+        story.confirmed(CLOUD, "1234", None);
+        let request = Request::GenerateCode(keyway_core::request::GenerateCode { device_id: story.device(CLOUD) });
+        call(&mut story, request, Ok(Response::GeneratedCode(pin("1234"))), Vec::new());
+        breaks(&mut story, "I-API-02");
     }
 
     fn get(code: CodeId) -> Request {
