@@ -35,6 +35,8 @@ pub enum Request {
     List(List),
     /// `/access_codes/pull_backup_access_code`
     PullBackupAccessCode(PullBackupAccessCode),
+    /// `/access_codes/generate_code`
+    GenerateCode(GenerateCode),
     /// Those below `/access_codes/unmanaged`.
     Unmanaged(UnmanagedRequest),
 }
@@ -169,6 +171,15 @@ pub struct PullBackupAccessCode {
     pub access_code_id: CodeId,
 }
 
+/// Parameters of `/access_codes/generate_code` (api.md 10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)] // The names are the API's.
+pub struct GenerateCode {
+    pub device_id: DeviceId,
+}
+
 /// How far an offline code's window may be moved to a grid point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -201,6 +212,8 @@ pub enum Response {
     AccessCode(CodeId),
     /// The codes that were created or listed, in the order the API gives them.
     AccessCodes(Vec<CodeId>),
+    /// A PIN that no code has, and that no code is made with.
+    GeneratedCode(Pin),
     /// Done, with nothing to show.
     Done,
 }

@@ -20,8 +20,10 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+pub mod linked;
 pub mod unmanaged;
 
+use linked::{UpdateCodes, WhenNotShared};
 use unmanaged::{SimulateUnmanaged, UnmanagedAction};
 
 /// One run, whole.
@@ -222,12 +224,16 @@ pub enum Action {
     CreateMultiple(CreateCodes),
     /// `/access_codes/update`
     Update(UpdateCode),
+    /// `/access_codes/update_multiple`
+    UpdateMultiple(UpdateCodes),
     /// `/access_codes/delete`, of the code with this name.
     Delete(String),
     /// `/access_codes/get`, of the code with this name.
     Get(String),
     /// `/access_codes/list`, of this device.
     List(String),
+    /// `/access_codes/generate_code`, for this device.
+    GenerateCode(String),
     /// `/access_codes/pull_backup_access_code`
     PullBackup(PullBackup),
     /// Somebody stores a PIN at the lock itself or by another app.
@@ -313,6 +319,12 @@ pub struct CreateCodes {
     /// End of the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Offset>,
+    /// `behavior_when_code_cannot_be_shared`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_not_shared: Option<WhenNotShared>,
+    /// `is_external_modification_allowed`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_external_modification_allowed: Option<bool>,
 }
 
 /// Arguments of an update call. Absent fields stay.
@@ -340,6 +352,9 @@ pub struct UpdateCode {
     /// `is_external_modification_allowed`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_external_modification_allowed: Option<bool>,
+    /// `prefer_native_scheduling`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer_native_scheduling: Option<bool>,
     /// `is_managed`: false gives the code up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_managed: Option<bool>,

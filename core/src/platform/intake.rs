@@ -59,6 +59,7 @@ impl Platform {
             Request::Get(get) => self.get(workspace, &get),
             Request::List(list) => self.list(workspace, &list),
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
+            Request::GenerateCode(generate) => self.generate_code(workspace, generate.device_id),
             Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
         }
     }
@@ -189,7 +190,8 @@ impl Platform {
                 Some(pin)
             }
             Some(pin) => Some(pin),
-            None => self.generated_pin(devices, create.preferred_code_length),
+            None if throws => self.generated_pin(devices, create.preferred_code_length),
+            None => self.generated_pin(&self.sharers(devices, create.preferred_code_length), create.preferred_code_length),
         };
         let pin_of = |device: &u32| match shared.filter(|pin| can_take(*device, *pin).is_ok()) {
             Some(pin) => Ok((pin, true)),
@@ -200,6 +202,14 @@ impl Platform {
             }
         };
         devices.iter().map(pin_of).collect()
+    }
+
+    /// The devices that can have one PIN together, in their order: one outsider does not keep the others apart (`R-48`).
+    fn sharers(&self, devices: &[u32], preferred_length: Option<u8>) -> Vec<u32> {
+        devices.iter().fold(Vec::new(), |sharers, device| {
+            let with = [sharers.as_slice(), &[*device]].concat();
+            if self.generated_pin(&with, preferred_length).is_some() { with } else { sharers }
+        })
     }
 
     fn update(&mut self, workspace: WorkspaceId, update: &Update) -> Result<Response, Refusal> {
@@ -472,6 +482,15 @@ impl Platform {
         };
         found.sort_unstable();
         Ok(Response::AccessCodes(found.into_iter().map(|(_, id)| id).collect()))
+    }
+
+    /// A PIN that the device takes and that nothing on it has, for a code that may be made later.
+    fn generate_code(&self, workspace: WorkspaceId, device: DeviceId) -> Result<Response, Refusal> {
+        let device = self.device_in(workspace, device)?;
+        if self.device(device).info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
+            return Err(Refusal::CannotSpecifyCode);
+        }
+        self.generated_pin(&[device], None).map(Response::GeneratedCode).ok_or(Refusal::CodeConstraintViolated)
     }
 
     fn pull_backup(&mut self, workspace: WorkspaceId, pull: &PullBackupAccessCode) -> Result<Response, Refusal> {

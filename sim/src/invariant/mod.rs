@@ -19,6 +19,7 @@ pub mod contract;
 pub mod convergence;
 pub mod events;
 pub mod harness;
+pub mod linked;
 pub mod life;
 pub mod memory;
 pub mod problems;
@@ -193,6 +194,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];

@@ -17,7 +17,7 @@ use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::Timestamp;
 
 use super::life::{Circumstances, Life, OutOfOrder};
-use super::{Found, Interests, Invariant, api, backups, events, problems};
+use super::{Found, Interests, Invariant, api, backups, events, linked, problems};
 use crate::history::{Call, CodeIx, History, Input, LockState};
 use crate::occurrence::{Cause, Change, Lock, Occurrence, Origin, TrueEntry};
 
@@ -823,6 +823,7 @@ fn all_checks() -> Vec<Box<dyn Check>> {
     checks.append(&mut events::checks());
     checks.append(&mut backups::checks());
     checks.append(&mut api::checks());
+    checks.append(&mut linked::checks());
     checks
 }
 

@@ -362,7 +362,9 @@ pub fn wrong_answer(view: &View<'_>, workspace: WorkspaceId, request: &Unmanaged
         (UnmanagedRequest::Delete(delete), Response::AccessCode(_) | Response::Done) => {
             visible(delete.access_code_id)[0].is_none().then(|| "took a code that is not an unmanaged one".to_owned())
         }
-        (_, Response::AccessCode(_) | Response::AccessCodes(_) | Response::Done) => Some("the answer has the wrong shape".to_owned()),
+        (_, Response::AccessCode(_) | Response::AccessCodes(_) | Response::GeneratedCode(_) | Response::Done) => {
+            Some("the answer has the wrong shape".to_owned())
+        }
     }
 }
 

@@ -91,9 +91,11 @@ pub fn action(action: &Action) -> String {
         }
         Action::Update(update) if update.is_managed == Some(false) => format!("manage {} no more", update.code),
         Action::Update(update) => format!("update {}{}{}", update.code, pin(update.pin.as_ref()), bounds(update.starts, update.ends)),
+        Action::UpdateMultiple(update) => format!("update the group of {}{}", update.group_of, bounds(update.starts, update.ends)),
         Action::Delete(code) => format!("delete {code}"),
         Action::Get(code) => format!("get {code}"),
         Action::List(device) => format!("list {device}"),
+        Action::GenerateCode(device) => format!("generate a PIN for {device}"),
         Action::PullBackup(pull) => format!("pull a backup of {} as {}", pull.of, pull.named),
         Action::Unmanaged(action) => unmanaged(action),
         Action::SimulateUnmanaged(simulate) => format!("simulate an unmanaged {} on {}", simulate.pin.0, simulate.on),

@@ -331,9 +331,11 @@ impl Checker<'_> {
                 self.code(&update.code, &way![path; "update", "code"])?;
                 self.requested_pin(update.pin.as_ref(), &update.code, &way![path; "update", "pin"])
             }
+            Action::UpdateMultiple(update) => self.code(&update.group_of, &way![path; "update_multiple", "group_of"]),
             Action::Delete(code) => self.code(code, &way![path; "delete"]),
             Action::Get(code) => self.code(code, &way![path; "get"]),
             Action::List(device) => self.device(device, &way![path; "list"]),
+            Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
             Action::PullBackup(pull) => self.code(&pull.of, &way![path; "pull_backup", "of"]),
             Action::Unmanaged(action) => self.unmanaged(action, &way![path; "unmanaged"]),
             Action::SimulateUnmanaged(simulate) => self.simulated(simulate, &way![path; "simulate_unmanaged"]),
@@ -532,10 +534,12 @@ impl Checker<'_> {
                 Action::Create(_)
                 | Action::CreateMultiple(_)
                 | Action::Update(_)
+                | Action::UpdateMultiple(_)
                 | Action::Delete(_)
                 | Action::Get(_)
                 | Action::List(_)
                 | Action::PullBackup(_)
+                | Action::GenerateCode(_)
                 | Action::Unmanaged(_),
             ) => Ok(()),
             Some(_) => Err(wrong(path, format!("step {step} is no API call; expected the index of one, counted from 0"))),

@@ -218,7 +218,7 @@ impl Simulation<'_> {
         let codes: Vec<CodeId> = match response {
             Response::AccessCode(code) => vec![*code],
             Response::AccessCodes(codes) => codes.clone(),
-            Response::Done => Vec::new(),
+            Response::GeneratedCode(_) | Response::Done => Vec::new(),
         };
         for (name, code) in names.into_iter().zip(codes) {
             self.names.insert(name.clone(), code);

@@ -372,8 +372,8 @@ impl<'a> Simulation<'a> {
 
 fn is_call(action: &Action) -> bool {
     match action {
-        Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::Delete(_) => true,
-        Action::Get(_) | Action::List(_) | Action::PullBackup(_) | Action::Unmanaged(_) => true,
+        Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::UpdateMultiple(_) | Action::Delete(_) => true,
+        Action::Get(_) | Action::List(_) | Action::PullBackup(_) | Action::Unmanaged(_) | Action::GenerateCode(_) => true,
         Action::SimulateUnmanaged(_) => false,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => false,
         Action::Enter(_) | Action::EnterRepeatedly(_) => false,
