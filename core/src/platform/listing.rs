@@ -390,9 +390,7 @@ impl Platform {
             self.caches[at.device as usize].is_clean = false;
             self.miss(at, &lost, evidence);
         }
-        if !is_matched {
-            self.miss_awaited(at, evidence);
-        }
+        self.miss_awaited(at, evidence);
         let code = self.code(at);
         let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_created) else { return };
         let runs_before = write.runs_before_reads_since();

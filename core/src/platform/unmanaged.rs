@@ -190,7 +190,7 @@ impl Platform {
         code.surplus.clear();
         let open = code.write.take();
         code.phase += 1;
-        code.passing.late = None;
+        code.late = None;
         (code.passing.verify_at, code.passing.absent_since) = (None, None);
         let until = open.as_ref().map_or(now, |write| write.sent_at + ttl_ms);
         let content = open.as_ref().and_then(Write::content).map(|(pin, window, name)| Content { pin, window, name });
