@@ -433,9 +433,13 @@ fn codes_of(action: &Action) -> Vec<String> {
         Action::Create(create) => vec![create.code.clone()],
         Action::CreateMultiple(create) => create.codes.keys().cloned().collect(),
         Action::Update(update) => vec![update.code.clone()],
+        Action::UpdateMultiple(update) => vec![update.group_of.clone()],
         Action::Delete(code) | Action::Get(code) => vec![code.clone()],
         Action::PullBackup(pull) => vec![pull.of.clone(), pull.named.clone()],
+        Action::Unmanaged(action) => action.code().into_iter().collect(),
         Action::List(_)
+        | Action::GenerateCode(_)
+        | Action::SimulateUnmanaged(_)
         | Action::PersonAdds(_)
         | Action::PersonRemoves(_)
         | Action::PersonEdits(_)

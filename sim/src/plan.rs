@@ -20,6 +20,12 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+pub mod linked;
+pub mod unmanaged;
+
+use linked::{UpdateCodes, WhenNotShared};
+use unmanaged::{SimulateUnmanaged, UnmanagedAction};
+
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -236,12 +242,16 @@ pub enum Action {
     CreateMultiple(CreateCodes),
     /// `/access_codes/update`
     Update(UpdateCode),
+    /// `/access_codes/update_multiple`
+    UpdateMultiple(UpdateCodes),
     /// `/access_codes/delete`, of the code with this name.
     Delete(String),
     /// `/access_codes/get`, of the code with this name.
     Get(String),
     /// `/access_codes/list`, of this device.
     List(String),
+    /// `/access_codes/generate_code`, for this device.
+    GenerateCode(String),
     /// `/access_codes/pull_backup_access_code`
     PullBackup(PullBackup),
     /// Somebody stores a PIN at the lock itself or by another app.
@@ -254,6 +264,10 @@ pub enum Action {
     PersonDisables(AtEntry),
     /// Somebody sets another PIN length at the lock.
     PersonSetsLength(SetLength),
+    /// A call about codes that nobody manages.
+    Unmanaged(UnmanagedAction),
+    /// `/access_codes/simulate/create_unmanaged_access_code`. It acts on the lock alone; the record comes with the next read.
+    SimulateUnmanaged(SimulateUnmanaged),
     /// Somebody enters a PIN at the keypad.
     Enter(Enter),
     /// Somebody enters the PIN again and again until `until`, which must always have the same result.
@@ -325,6 +339,12 @@ pub struct CreateCodes {
     /// End of the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Offset>,
+    /// `behavior_when_code_cannot_be_shared`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_not_shared: Option<WhenNotShared>,
+    /// `is_external_modification_allowed`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_external_modification_allowed: Option<bool>,
 }
 
 /// Arguments of an update call. Absent fields stay.
@@ -352,6 +372,12 @@ pub struct UpdateCode {
     /// `is_external_modification_allowed`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_external_modification_allowed: Option<bool>,
+    /// `prefer_native_scheduling`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer_native_scheduling: Option<bool>,
+    /// `is_managed`: false gives the code up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_managed: Option<bool>,
 }
 
 /// Arguments of a pull.

@@ -126,6 +126,11 @@ impl View {
                 }
             },
             Occurrence::Truth { lock, change, .. } => self.change(*lock, change),
+            Occurrence::Claimed { lock, place, code } => {
+                if let Some(entry) = self.lock_mut(*lock).memory.get_mut(place) {
+                    entry.origin = Origin::Code(*code);
+                }
+            }
             Occurrence::Faults { lock, active } => self.lock_mut(*lock).faults = *active,
             Occurrence::Reach { lock, up } => self.lock_mut(*lock).is_reachable = *up,
             Occurrence::Phase(phase) => self.phase = Some(*phase),

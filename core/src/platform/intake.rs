@@ -60,6 +60,8 @@ impl Platform {
             Request::Get(get) => self.get(workspace, &get),
             Request::List(list) => self.list(workspace, &list),
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
+            Request::GenerateCode(generate) => self.generate_code(workspace, generate.device_id),
+            Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
         }
     }
 
@@ -196,7 +198,8 @@ impl Platform {
                 Some(pin)
             }
             Some(pin) => Some(pin),
-            None => self.generated_pin(devices, create.preferred_code_length),
+            None if throws => self.generated_pin(devices, create.preferred_code_length),
+            None => self.generated_pin(&self.sharers(devices, create.preferred_code_length), create.preferred_code_length),
         };
         let pin_of = |device: &u32| match shared.filter(|pin| can_take(*device, *pin).is_ok()) {
             Some(pin) => Ok((Some(pin), true)),
@@ -210,10 +213,21 @@ impl Platform {
         devices.iter().map(pin_of).collect()
     }
 
+    /// The devices that can have one PIN together, in their order: one outsider does not keep the others apart (`R-48`).
+    fn sharers(&self, devices: &[u32], preferred_length: Option<u8>) -> Vec<u32> {
+        devices.iter().fold(Vec::new(), |sharers, device| {
+            let with = [sharers.as_slice(), &[*device]].concat();
+            if self.generated_pin(&with, preferred_length).is_some() { with } else { sharers }
+        })
+    }
+
     fn update(&mut self, workspace: WorkspaceId, update: &Update) -> Result<Response, Refusal> {
         let at = self.managed_in(workspace, update.access_code_id, update.device_id)?;
         let change = self.checked_change(at, update)?;
         self.apply(at, change);
+        if update.is_managed == Some(false) {
+            self.release(at);
+        }
         Ok(Response::AccessCode(update.access_code_id))
     }
 
@@ -226,9 +240,6 @@ impl Platform {
         //
         if record.status == Status::Removing || code.goal == Goal::End {
             return Err(Refusal::AccessCodeIsBeingRemoved);
-        }
-        if update.is_managed == Some(false) {
-            return Err(Refusal::InvalidInput);
         }
         if update.attempt_for_offline_device == Some(false) && self.device(at.device).has_path_error() {
             return Err(Refusal::DeviceOffline);
@@ -482,12 +493,21 @@ impl Platform {
         Ok(Response::AccessCodes(found.into_iter().map(|(_, id)| id).collect()))
     }
 
+    /// A PIN that the device takes and that nothing on it has, for a code that may be made later.
+    fn generate_code(&self, workspace: WorkspaceId, device: DeviceId) -> Result<Response, Refusal> {
+        let device = self.device_in(workspace, device)?;
+        if self.device(device).info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
+            return Err(Refusal::CannotSpecifyCode);
+        }
+        self.generated_pin(&[device], None).map(Response::GeneratedCode).ok_or(Refusal::CodeConstraintViolated)
+    }
+
     fn pull_backup(&mut self, workspace: WorkspaceId, pull: &PullBackupAccessCode) -> Result<Response, Refusal> {
         let at = self.managed_in(workspace, pull.access_code_id, None)?;
         self.pull(at).map(Response::AccessCode)
     }
 
-    fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
+    pub(super) fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
         let is_meant = |device: &u32| {
             let state = self.device(*device);
             state.id == id && self.config.accounts[state.account as usize].workspace == workspace
@@ -627,7 +647,7 @@ impl Platform {
 }
 
 /// A requested PIN: digits of a legal length; a JSON number is refused, never converted (`I-BYTES-01`).
-fn requested_pin(code: Option<&RequestedCode>) -> Result<Option<Pin>, Refusal> {
+pub(super) fn requested_pin(code: Option<&RequestedCode>) -> Result<Option<Pin>, Refusal> {
     match code {
         None => Ok(None),
         Some(RequestedCode::Number(_)) => Err(Refusal::InvalidInput),

@@ -19,6 +19,8 @@ impl Platform {
         let Some(code) = self.find(at) else { return };
         if code.record.is_managed && !code.is_gone {
             self.turn(at);
+        } else if self.conversion_deadline(code).is_some_and(|deadline| deadline <= self.now) {
+            self.fail_conversion(at);
         }
         let work_at = self.work(at);
         let turn_at = self.next_turn(at);
@@ -184,8 +186,11 @@ impl Platform {
     /// The next instant at which the clock changes anything for the code.
     fn next_turn(&self, at: At) -> Option<Timestamp> {
         let code = self.find(at)?;
-        if code.is_gone || !code.record.is_managed {
+        if code.is_gone {
             return None;
+        }
+        if !code.record.is_managed {
+            return self.conversion_deadline(code);
         }
         let now = self.now;
         let ends_at = code.record.ends_at.filter(|ends_at| *ends_at > now && code.goal != Goal::End);

@@ -187,12 +187,14 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, policy, account) = (self.now, self.policy, self.device(device).account);
+        let period = self.config.policy.sync_period_ms;
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures);
+            // However long it fails, each period has its listing.
+            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures).min(period);
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
@@ -207,7 +209,6 @@ impl Platform {
             return;
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
-        let period = self.config.policy.sync_period_ms;
         let memory = &mut self.caches[device as usize];
         memory.next_sync = now + period;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
@@ -288,6 +289,10 @@ impl Platform {
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
             self.judge_write(at, Some(item), evidence);
+            return Some(n);
+        }
+        if let Some(n) = self.awaited_by(device, item) {
+            self.take_awaited(At { device, n }, item);
             return Some(n);
         }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
@@ -394,6 +399,7 @@ impl Platform {
             self.caches[at.device as usize].is_clean = false;
             self.miss(at, &lost, evidence);
         }
+        self.miss_awaited(at, evidence);
         let code = self.code(at);
         let is_sought = |write: &&Write| write.place().is_none() && write.content().is_some() && !is_created;
         let Some(write) = code.write.as_ref().filter(is_sought) else { return };
@@ -431,7 +437,7 @@ impl Platform {
         } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {
-            let is_listed_without = evidence.is_fresh && evidence.sent_at >= confirmed_at + lag;
+            let is_listed_without = evidence.is_fresh && evidence.sent_at >= confirmed_at;
             match code.passing.absent_since.filter(|_| is_listed_without) {
                 // Two such listings are proof, whatever became of the direct read (P-12).
                 Some(first) if evidence.sent_at >= first + self.policy.absence_spacing_ms() => {
@@ -443,7 +449,7 @@ impl Platform {
                 None if is_listed_without => self.code_quiet(at).passing.absent_since = Some(evidence.sent_at),
                 None => {}
             }
-            self.want_verify(at, confirmed_at + lag);
+            self.want_verify(at, self.now);
         }
     }
 }

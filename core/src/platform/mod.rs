@@ -41,6 +41,7 @@ mod step;
 mod stranger;
 #[cfg(test)]
 mod tests;
+mod unmanaged;
 mod vendor;
 
 pub use policy::{Honest, Policy};

@@ -245,13 +245,18 @@ impl Platform {
         let numbers: Vec<u64> = self.device(device).live().filter(|code| !code.record.is_managed).map(|code| code.n).collect();
         for n in numbers {
             let at = At { device, n };
-            if is_told { self.end_unmanaged_code(at) } else { self.code_mut(at).held = None }
+            if is_told {
+                self.end_unmanaged_code(at);
+            } else {
+                let code = self.code_mut(at);
+                (code.held, code.awaited) = (None, None);
+            }
         }
     }
 
     /// Says of the unmanaged records what could not be said while the account was lost.
     fn end_lost_unmanaged(&mut self, device: u32) {
-        let is_lost = |code: &&Code| !code.record.is_managed && code.held.is_none();
+        let is_lost = |code: &&Code| !code.record.is_managed && code.held.is_none() && code.awaited.is_none();
         let numbers: Vec<u64> = self.device(device).live().filter(is_lost).map(|code| code.n).collect();
         for n in numbers {
             self.end_unmanaged_code(At { device, n });

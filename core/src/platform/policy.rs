@@ -246,6 +246,11 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether a PIN that others stored is taken over on a code that shares its PIN with others (`IN-01`).
+    fn adopts_pin_of_linked_code(&self) -> bool {
+        false
+    }
+
     /// Whether so many reversals within the period make a fight of it (`R-62`).
     fn is_fight(&self, reversals: usize) -> bool {
         reversals >= 3

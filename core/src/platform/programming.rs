@@ -46,7 +46,7 @@ impl Platform {
             return None;
         }
         if !code.record.is_managed && !code.is_gone {
-            return None;
+            return self.run_errand(at);
         }
         if let Some(extra) = code.surplus.first() {
             let place = extra.place;
@@ -256,7 +256,7 @@ impl Platform {
     }
 
     /// Erases one place that is ours.
-    fn erase(&mut self, at: At, place: Place) -> Option<Timestamp> {
+    pub(super) fn erase(&mut self, at: At, place: Place) -> Option<Timestamp> {
         if let Err(wait) = self.may_write(at) {
             return wait;
         }

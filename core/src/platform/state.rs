@@ -12,6 +12,8 @@ use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
 use crate::time::{Timestamp, Window};
 
+use super::likeness::Content;
+
 /// All durable state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Durable {
@@ -262,6 +264,22 @@ pub(super) struct Retry {
     pub absences: u32,
 }
 
+/// What was asked of an unmanaged code and is not decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Errand {
+    /// To manage it (T31, T32).
+    Convert { asked_at: Timestamp, is_external_modification_allowed: bool },
+    /// To erase it (T34).
+    Delete,
+}
+
+/// A released code of which nothing is known to be on the lock: what may still come there, and until when (T30).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Awaited {
+    pub content: Option<Content>,
+    pub until: Timestamp,
+}
+
 /// Which events this content of the code has had already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
@@ -315,6 +333,10 @@ pub(super) struct Code {
     pub is_pulled: bool,
     pub reversals: Vec<Timestamp>,
     pub is_in_fight: bool,
+    /// Of an unmanaged code only.
+    pub errand: Option<Errand>,
+    /// Of an unmanaged code only.
+    pub awaited: Option<Awaited>,
     #[serde(skip)]
     pub passing: Passing,
 }
@@ -494,6 +516,8 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         is_pulled: false,
         reversals: Vec::new(),
         is_in_fight: false,
+        errand: None,
+        awaited: None,
         passing: Passing::default(),
     }
 }

@@ -115,6 +115,8 @@ pub struct Profile {
     pub schedules: bool,
     /// Granularity of stored schedules, rounded outward.
     pub round_ms: i64,
+    /// Whether an unmanaged code can be converted to a managed one, where its PIN can be read (`R-44`).
+    pub converts_unmanaged: bool,
     /// Whether a pool of backups is possible.
     pub backup_pool: bool,
     /// Whether `ReadClock` works.

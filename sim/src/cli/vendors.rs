@@ -94,6 +94,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
         ("place chosen by", family.to_owned()),
         ("schedule on the lock", yes(profile.schedules)),
         ("update in place", yes(profile.update_in_place)),
+        ("converts unmanaged codes", yes(profile.converts_unmanaged)),
         ("backup pool", yes(profile.backup_pool)),
         ("an equal PIN is", duplicate.to_owned()),
         ("first answer proves", ack.to_owned()),

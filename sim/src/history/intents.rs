@@ -202,7 +202,8 @@ impl History {
             (Request::Delete(delete), _) => self.accept_delete(delete.access_code_id, now),
             (Request::PullBackupAccessCode(pull), Response::AccessCode(backup)) => self.accept_pull(pull.access_code_id, *backup, now),
             (Request::Create(_) | Request::CreateMultiple(_) | Request::PullBackupAccessCode(_), _) => {}
-            (Request::Get(_) | Request::List(_), _) => {}
+            (Request::Unmanaged(request), _) => self.accept_unmanaged(request),
+            (Request::Get(_) | Request::List(_) | Request::GenerateCode(_), _) => {}
         }
     }
 

@@ -342,7 +342,7 @@ impl History {
         }
     }
 
-    fn unlink(&mut self, _lock: Lock, place: Place, before: Option<&Stored>) {
+    pub(super) fn unlink(&mut self, _lock: Lock, place: Place, before: Option<&Stored>) {
         if let Some(owner) = before.and_then(|before| before.code) {
             self.codes[owner.0 as usize].places.retain(|known| *known != place);
             self.touch_code(owner);

@@ -23,6 +23,7 @@ pub mod commands;
 mod cut;
 pub mod intents;
 pub mod memory;
+mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
 pub use intents::{Goal, Intent, Why};
@@ -108,6 +109,8 @@ pub struct Acked {
     pub name: Option<String>,
     /// Whether others may change it, as last given.
     pub allows: Option<bool>,
+    /// The erasure of an entry that nobody manages.
+    pub is_erasure_asked: bool,
 }
 
 impl Code {
@@ -369,6 +372,12 @@ impl History {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.is_up
+    }
+
+    /// When the controller was last started.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
     }
 
     /// How often the controller was started again.
@@ -640,6 +649,7 @@ impl History {
                 self.is_echo = !std::mem::replace(&mut self.is_in_step, false);
             }
             Occurrence::Truth { lock, change, cause } => self.change_truth(now, *lock, change, *cause),
+            Occurrence::Claimed { lock, place, code } => self.claim(now, *lock, *place, *code),
             Occurrence::Disturbed { lock } => self.disturb(now, *lock),
             Occurrence::Faults { lock, active } => self.change_faults(now, *lock, *active),
             Occurrence::Reach { lock, up } => self.change_reach(now, *lock, *up),
@@ -713,6 +723,7 @@ impl History {
 
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
+        self.grant_unanswered_erasure();
         (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);

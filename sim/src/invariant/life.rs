@@ -45,6 +45,8 @@ pub struct Circumstances {
     pub is_residual: bool,
     /// A `changed` that need not begin a new set episode (T13, T37, or nothing that is written differs).
     pub keeps_episode: bool,
+    /// The record shows a schedule on the lock that has not begun.
+    pub is_scheduled: bool,
 }
 
 /// An event out of order.
@@ -250,7 +252,8 @@ impl Life {
             EventType::Created => self.stage = Stage::Managed,
             EventType::UnmanagedCreated => self.stage = Stage::Unmanaged,
             EventType::UnmanagedConvertedToManaged => {
-                *self = Self { stage: Stage::Managed, shown: Shown::Set, was_shown: true, may_be_removed: true, ..Self::default() };
+                let shown = if circumstances.is_scheduled { Shown::Scheduled } else { Shown::Set };
+                *self = Self { stage: Stage::Managed, shown, was_shown: true, may_be_removed: true, ..Self::default() };
             }
             EventType::UnmanagedFailedToConvertToManaged | EventType::BackupAccessCodePulled => {}
             EventType::Deleted | EventType::UnmanagedRemoved => {

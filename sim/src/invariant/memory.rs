@@ -289,7 +289,9 @@ impl Invariant for Foreign {
         found.armed("I-DEV-07");
         let state = history.lock(lock);
         let is_told = state.facts.profile.family == Family::BySlot && state.picture.is_inventoried;
+        let is_asked = |code: CodeIx| history.code(code).acked.is_erasure_asked && sent.command.op.is_erasing();
         let what = match state.picture.places.get(&place).map(|known| known.whose) {
+            Some(Whose::Foreign) if sent.code.is_some_and(is_asked) => return,
             Some(Whose::Foreign) => "is known to be somebody else's",
             None if !is_told => "is unknown in this incarnation",
             Some(Whose::Code(_) | Whose::Unsure | Whose::Free) | None => return,

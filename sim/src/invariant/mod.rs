@@ -20,12 +20,14 @@ pub mod contract;
 pub mod convergence;
 pub mod events;
 pub mod harness;
+pub mod linked;
 pub mod life;
 pub mod memory;
 pub mod problems;
 pub mod progress;
 pub mod status;
 pub mod story;
+pub mod unmanaged;
 pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
@@ -196,6 +198,8 @@ const FAMILIES: &[Family] = &[
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: linked::ROWS, checkers: Vec::new },
+    Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 
@@ -378,15 +382,16 @@ interests! {
     REACH = 21, Occurrence::Reach { .. },
     ENTERED = 22, Occurrence::Entered { .. },
     PHASE = 23, Occurrence::Phase(_),
+    CLAIMED = 24, Occurrence::Claimed { .. },
 }
 
 impl Interests {
     /// No kind at all.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << 24) - 1);
+    pub const ALL: Self = Self((1 << 25) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 25;
 
     /// Both sets together.
     #[must_use]

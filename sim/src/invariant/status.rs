@@ -462,7 +462,8 @@ impl OngoingLeavesSet {
             Request::Delete(delete) => names(delete.access_code_id),
             Request::UpdateMultiple(update) => record.common_code_key.as_deref() == Some(update.common_code_key.as_str()),
             Request::PullBackupAccessCode(_) => record.is_backup,
-            Request::Create(_) | Request::CreateMultiple(_) | Request::Get(_) | Request::List(_) => false,
+            Request::Create(_) | Request::CreateMultiple(_) | Request::Unmanaged(_) => false,
+            Request::Get(_) | Request::List(_) | Request::GenerateCode(_) => false,
         }
     }
 
@@ -516,7 +517,7 @@ fn unmanaged(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found
     }
 }
 
-/// `I-STA-14`, the commands: no call of this API deletes an unmanaged code, so none is lawful.
+/// `I-STA-14`, the commands: only an erasure that a call asked for is lawful.
 struct UnmanagedCommands;
 
 impl Invariant for UnmanagedCommands {
@@ -531,7 +532,9 @@ impl Invariant for UnmanagedCommands {
     fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         let Occurrence::Commanded { command, .. } = occurrence else { return };
         let Some(code) = command.for_code.filter(|_| command.op.is_mutating()).and_then(|id| history.find_code(id)) else { return };
-        if history.code(code).record.as_ref().is_some_and(|record| !record.is_managed) {
+        let state = history.code(code);
+        let is_asked = state.acked.is_erasure_asked && command.op.is_erasing();
+        if state.record.as_ref().is_some_and(|record| !record.is_managed) && !is_asked {
             found.broken_by("I-STA-14", history, code, format!("{:?} is sent for a code that is not managed", command.op.kind()));
         }
     }

@@ -17,7 +17,7 @@ use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::Timestamp;
 
 use super::life::{Circumstances, Life, OutOfOrder};
-use super::{Found, Interests, Invariant, api, backups, events, problems};
+use super::{Found, Interests, Invariant, api, backups, events, linked, problems};
 use crate::history::{Call, CodeIx, History, Input, LockState};
 use crate::occurrence::{Cause, Change, Lock, Occurrence, Origin, TrueEntry};
 
@@ -622,6 +622,14 @@ impl Story {
         }
     }
 
+    /// A conversion made an entry this code's own (`P-09`).
+    fn claimed(&mut self, lock: Lock, place: Place, code: CodeId) {
+        if let Some((origin, _)) = self.locks.entry(lock).or_default().places.get_mut(&place) {
+            *origin = Origin::Code(code);
+        }
+        self.codes.entry(code).or_default().was_stored = true;
+    }
+
     /// What lay at this place is replaced or erased.
     fn displaced(&mut self, history: &History, now: Timestamp, lock: Lock, place: Place, by_others: bool) {
         let seen = self.locks.entry(lock).or_default();
@@ -709,6 +717,7 @@ impl Story {
             has_seats: self.is_by_seat(history, id),
             is_residual: history.find_code(id).is_some_and(|code| history.code(code).is_residual),
             keeps_episode: change.keeps_episode(),
+            is_scheduled: change.after.is_some_and(|after| after.is_scheduled_on_device && after.status == Status::Unset),
         };
         let rests = event.event_type == EventType::DeletedExternalToSeam && change.rests();
         let seen = self.codes.entry(id).or_default();
@@ -812,10 +821,14 @@ impl Seen {
             | EventType::DelayInRemovingFromDevice
             | EventType::FailedToRemoveFromDevice
             | EventType::BackupAccessCodePulled
-            | EventType::UnmanagedConvertedToManaged
             | EventType::UnmanagedFailedToConvertToManaged
             | EventType::UnmanagedCreated
             | EventType::UnmanagedRemoved => true,
+            EventType::UnmanagedConvertedToManaged => {
+                // It was taken over as it is, whatever others did before.
+                self.foreign.clear();
+                true
+            }
         }
     }
 }
@@ -831,6 +844,7 @@ fn all_checks() -> Vec<Box<dyn Check>> {
     checks.append(&mut events::checks());
     checks.append(&mut backups::checks());
     checks.append(&mut api::checks());
+    checks.append(&mut linked::checks());
     checks
 }
 
@@ -883,7 +897,13 @@ impl Invariant for Chronicler {
     fn interests(&self) -> Interests {
         let steps = Interests::STARTED.and(Interests::CRASHED).and(Interests::STEP_BEGAN).and(Interests::STEP_ENDED);
         let log = Interests::EMITTED.and(Interests::SAVED).and(Interests::RECORDED).and(Interests::REPLIED);
-        steps.and(log).and(Interests::COMMANDED).and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::TRUTH)
+        steps
+            .and(log)
+            .and(Interests::COMMANDED)
+            .and(Interests::ANSWERED)
+            .and(Interests::NOTICED)
+            .and(Interests::TRUTH)
+            .and(Interests::CLAIMED)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
@@ -910,6 +930,7 @@ impl Invariant for Chronicler {
             Occurrence::Answered { command_id, answer, .. } => self.story.answer(*command_id, answer),
             Occurrence::Noticed { notice, lock, .. } => self.story.notice(&notice.news, *lock),
             Occurrence::Truth { lock, change, cause } => self.story.truth(history, now, *lock, change, *cause),
+            Occurrence::Claimed { lock, place, code } => self.story.claimed(*lock, *place, *code),
             _ => {}
         }
     }

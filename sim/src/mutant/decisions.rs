@@ -201,6 +201,13 @@ deciders! {
         }
     }
 
+    /// Takes over the PIN that somebody gave to one of several codes that share theirs.
+    AdoptsLinkedPins {
+        fn adopts_pin_of_linked_code(&self) -> bool {
+            true
+        }
+    }
+
     /// Does not see that somebody switched an entry off.
     OverlooksDisabledEntries {
         fn detects_disabled_as_modified(&self) -> bool {

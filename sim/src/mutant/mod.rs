@@ -291,6 +291,12 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Puts back what the owner allows others to change.",
         ),
         decides(
+            "adopts-linked-pins",
+            &decisions::AdoptsLinkedPins,
+            &["I-LNK-01"],
+            "Takes over a PIN that others gave to one of several linked codes.",
+        ),
+        decides(
             "overlooks-disabled-entries",
             &decisions::OverlooksDisabledEntries,
             &["I-STA-01", "I-LIV-01", "I-STA-03"],

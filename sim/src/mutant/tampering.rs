@@ -458,7 +458,7 @@ impl Tamper for PromisesBackups {
         if let Input::Call { request: Request::PullBackupAccessCode(_), .. } = input {
             let pulled = replies(outputs).next().and_then(|response| match response {
                 Response::AccessCode(code) => inner.access_code(*code),
-                Response::AccessCodes(_) | Response::Done => None,
+                Response::AccessCodes(_) | Response::GeneratedCode(_) | Response::Done => None,
             });
             self.0.extend(pulled.map(|view| view.device_id));
         }

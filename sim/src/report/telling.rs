@@ -104,6 +104,10 @@ impl<'a> Telling<'a> {
             Occurrence::DeviceRecorded { device, after } => device_recorded(view, *device, after.as_deref()),
             Occurrence::Unannounced { what } => changes(Side::Controller, format!("changed {what} without a word")),
             Occurrence::Truth { lock, change, .. } => changed(self.plan, view, *lock, change),
+            Occurrence::Claimed { lock, place, code } => {
+                let name = view.lock(*lock).name.clone();
+                changes(Side::World, format!("{name} {} is {} now", words::place(*place), view.label(*code)))
+            }
             Occurrence::Faults { lock, active } => {
                 let name = view.lock(*lock).name.clone();
                 let what = if *active == 0 {

@@ -5,6 +5,7 @@ use keyway_core::port::{Answer, News, Op, OpKind, Place};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
+use crate::plan::unmanaged::{AtUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CreateCode, Plan, RequestedPin};
 use crate::plan_text::{Offset, Span};
 use crate::view::View;
@@ -64,6 +65,22 @@ fn entry(entry: &AtEntry) -> String {
     format!("{which} on {}", entry.on)
 }
 
+fn unmanaged(action: &UnmanagedAction) -> String {
+    let which = |target: &AtUnmanaged| {
+        let pin = target.pin.map_or_else(|| "code".to_owned(), |pin| pin.0.to_string());
+        target.code.clone().unwrap_or_else(|| format!("unmanaged {pin} on {}", target.on.as_deref().unwrap_or("no device")))
+    };
+    match action {
+        UnmanagedAction::List(device) => format!("list the unmanaged codes of {device}"),
+        UnmanagedAction::Get(target) => format!("get {}", which(target)),
+        UnmanagedAction::Convert(convert) | UnmanagedAction::Update(convert) => {
+            let forced = if convert.force == Some(true) { " by force" } else { "" };
+            format!("convert {}{forced}", which(&convert.target))
+        }
+        UnmanagedAction::Delete(target) => format!("delete {}", which(target)),
+    }
+}
+
 /// What a step of the plan does.
 pub fn action(action: &Action) -> String {
     match action {
@@ -72,11 +89,16 @@ pub fn action(action: &Action) -> String {
             let codes: Vec<String> = arguments.codes.iter().map(|(code, device)| format!("{code} on {device}")).collect();
             format!("create {}{}{}", codes.join(", "), pin(arguments.pin.as_ref()), bounds(arguments.starts, arguments.ends))
         }
+        Action::Update(update) if update.is_managed == Some(false) => format!("manage {} no more", update.code),
         Action::Update(update) => format!("update {}{}{}", update.code, pin(update.pin.as_ref()), bounds(update.starts, update.ends)),
+        Action::UpdateMultiple(update) => format!("update the group of {}{}", update.group_of, bounds(update.starts, update.ends)),
         Action::Delete(code) => format!("delete {code}"),
         Action::Get(code) => format!("get {code}"),
         Action::List(device) => format!("list {device}"),
+        Action::GenerateCode(device) => format!("generate a PIN for {device}"),
         Action::PullBackup(pull) => format!("pull a backup of {} as {}", pull.of, pull.named),
+        Action::Unmanaged(action) => unmanaged(action),
+        Action::SimulateUnmanaged(simulate) => format!("simulate an unmanaged {} on {}", simulate.pin.0, simulate.on),
         Action::PersonAdds(adds) => format!("a person adds {} on {}", adds.pin.0, adds.on),
         Action::PersonRemoves(at) => format!("a person removes {}", entry(at)),
         Action::PersonEdits(edits) => format!("a person edits {}", entry(&edits.target)),

@@ -11,6 +11,7 @@ use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::bad_input::{Problem, nearest, unknown_word};
 use super::node::{Node, Step};
+use crate::plan::unmanaged::{AtUnmanaged, SimulateUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CrashPoint, Device, Enter, Fault, Never, Plan, RequestedPin, State};
 use crate::plan_text::Offset;
 use crate::words;
@@ -161,6 +162,11 @@ impl Names {
                 Action::PullBackup(pull) => {
                     names.declare(&pull.named, Named::Code, &way![at; "pull_backup", "as"], false)?;
                     pulls.push((&pull.of, &pull.named));
+                }
+                Action::Unmanaged(UnmanagedAction::Convert(convert) | UnmanagedAction::Update(convert)) => {
+                    if let Some(named) = &convert.named {
+                        names.declare(named, Named::Code, &way![at; "unmanaged", "convert", "as"], false)?;
+                    }
                 }
                 _ => {}
             }
@@ -329,10 +335,14 @@ impl Checker<'_> {
                 self.code(&update.code, &way![path; "update", "code"])?;
                 self.requested_pin(update.pin.as_ref(), &update.code, &way![path; "update", "pin"])
             }
+            Action::UpdateMultiple(update) => self.code(&update.group_of, &way![path; "update_multiple", "group_of"]),
             Action::Delete(code) => self.code(code, &way![path; "delete"]),
             Action::Get(code) => self.code(code, &way![path; "get"]),
             Action::List(device) => self.device(device, &way![path; "list"]),
+            Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
             Action::PullBackup(pull) => self.code(&pull.of, &way![path; "pull_backup", "of"]),
+            Action::Unmanaged(action) => self.unmanaged(action, &way![path; "unmanaged"]),
+            Action::SimulateUnmanaged(simulate) => self.simulated(simulate, &way![path; "simulate_unmanaged"]),
             Action::PersonAdds(adds) => {
                 self.device(&adds.on, &way![path; "person_adds", "on"])?;
                 self.slot_of(adds.slot, &adds.on, &way![path; "person_adds", "slot"])
@@ -363,6 +373,41 @@ impl Checker<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn unmanaged(&self, action: &UnmanagedAction, path: &[Step]) -> Checked {
+        let target = |target: &AtUnmanaged, path: &[Step]| match (&target.code, &target.on) {
+            (Some(code), None) => self.code(code, &way![path; "code"]),
+            (None, Some(device)) => self.device(device, &way![path; "on"]),
+            (Some(_), Some(_)) => Err(wrong(path, "expected either `code` or `on`, found both")),
+            (None, None) => Err(wrong(path, "expected either `code` or `on`, found neither")),
+        };
+        match action {
+            UnmanagedAction::List(device) => self.device(device, &way![path; "list"]),
+            UnmanagedAction::Get(at) => target(at, &way![path; "get"]),
+            UnmanagedAction::Convert(convert) => target(&convert.target, &way![path; "convert", "of"]),
+            UnmanagedAction::Update(convert) => target(&convert.target, &way![path; "update", "of"]),
+            UnmanagedAction::Delete(at) => target(at, &way![path; "delete"]),
+        }
+    }
+
+    /// The endpoint takes 4 to 8 digits.
+    fn simulated(&self, simulate: &SimulateUnmanaged, path: &[Step]) -> Checked {
+        self.device(&simulate.on, &way![path; "on"])?;
+        let device = self.plan.devices.iter().find(|device| device.name == simulate.on);
+        let vendor = device.map(|device| self.profile(device, path)).transpose()?.map(|profile| profile.vendor);
+        if let Some(vendor) = vendor.filter(|vendor| *vendor != Vendor::August) {
+            return Err(wrong(
+                &way![path; "on"],
+                format!("the endpoint knows locks of {} only, and this is one of {vendor}", Vendor::August),
+            )
+            .helped(Some("`person_adds` works everywhere".to_owned())));
+        }
+        let length = simulate.pin.0.length();
+        if !(4..=8).contains(&length) {
+            return Err(wrong(&way![path; "pin"], format!("a PIN of {length} digits; expected 4 to 8")));
+        }
+        Ok(())
     }
 
     /// That a requested PIN is one, unless the plan is about its refusal.
@@ -501,10 +546,13 @@ impl Checker<'_> {
                 Action::Create(_)
                 | Action::CreateMultiple(_)
                 | Action::Update(_)
+                | Action::UpdateMultiple(_)
                 | Action::Delete(_)
                 | Action::Get(_)
                 | Action::List(_)
-                | Action::PullBackup(_),
+                | Action::PullBackup(_)
+                | Action::GenerateCode(_)
+                | Action::Unmanaged(_),
             ) => Ok(()),
             Some(_) => Err(wrong(path, format!("step {step} is no API call; expected the index of one, counted from 0"))),
         }

@@ -24,6 +24,7 @@ use crate::run::Figures;
 use crate::setup::Setup;
 use crate::verdict::Verdict;
 
+mod claims;
 mod controller;
 mod faults;
 mod people;
@@ -115,6 +116,8 @@ pub struct Simulation<'a> {
     figures: Figures,
     instant: (Timestamp, u32),
     marks: BTreeMap<&'static str, u64>,
+    /// Entries that a conversion made a code's own: when they were written, and which code.
+    claims: BTreeMap<(Lock, Place), (Timestamp, CodeId)>,
     stopped: bool,
 }
 
@@ -155,6 +158,7 @@ impl<'a> Simulation<'a> {
             figures: Figures::default(),
             instant: (now, 0),
             marks: BTreeMap::new(),
+            claims: BTreeMap::new(),
             stopped: false,
             setup,
         }
@@ -353,20 +357,21 @@ impl<'a> Simulation<'a> {
         let address = self.setup.addresses[lock.0 as usize];
         let entry = self.setup.sites[address.site].locks[address.lock].lock.entry(place).cloned();
         if let Some(entry) = entry {
-            let entry = self.true_entry(&entry);
+            let entry = self.true_entry(lock, &entry);
             self.truth(lock, Change::Stored { place, entry }, cause);
         }
     }
 
-    fn true_entry(&self, entry: &Entry) -> TrueEntry {
-        let origin = match entry.source {
+    fn true_entry(&self, lock: Lock, entry: &Entry) -> TrueEntry {
+        let claimed = self.claimant(lock, entry.place, entry.written_at).map(Origin::Code);
+        let origin = claimed.unwrap_or_else(|| match entry.source {
             Source::Command(command) => match self.sent.get(&command).and_then(|sent| sent.for_code) {
                 Some(code) => Origin::Code(code),
                 None => Origin::Unclaimed,
             },
             Source::External => Origin::External,
             Source::Reserved => Origin::Reserved,
-        };
+        });
         TrueEntry { pin: entry.pin, name: entry.name.clone(), window: entry.window, enabled: entry.enabled, hidden: entry.hidden, origin }
     }
 
@@ -380,8 +385,9 @@ impl<'a> Simulation<'a> {
 
 fn is_call(action: &Action) -> bool {
     match action {
-        Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::Delete(_) => true,
-        Action::Get(_) | Action::List(_) | Action::PullBackup(_) => true,
+        Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::UpdateMultiple(_) | Action::Delete(_) => true,
+        Action::Get(_) | Action::List(_) | Action::PullBackup(_) | Action::Unmanaged(_) | Action::GenerateCode(_) => true,
+        Action::SimulateUnmanaged(_) => false,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => false,
         Action::PersonSetsLength(_) => false,
         Action::Enter(_) | Action::EnterRepeatedly(_) => false,

@@ -60,6 +60,10 @@ impl Simulation<'_> {
                 let added = PersonAdds { place, pin: adds.pin.0, name, hidden: adds.hidden };
                 self.at_lock(&adds.on, "person_adds", |site, now, lock, out| site.person_adds(now, lock, added.clone(), out))
             }
+            Action::SimulateUnmanaged(simulate) => {
+                let added = PersonAdds { place: None, pin: simulate.pin.0, name: simulate.name.as_str().into(), hidden: false };
+                self.at_lock(&simulate.on, "simulate_unmanaged", |site, now, lock, out| site.person_adds(now, lock, added.clone(), out))
+            }
             Action::PersonRemoves(entry) => {
                 let Some(place) = self.place_of(entry) else { return false };
                 self.at_lock(&entry.on, "person_removes", |site, now, lock, out| site.removes(now, lock, place, true, out))
@@ -117,7 +121,7 @@ impl Simulation<'_> {
         let lock = self.setup.lock(&entry.on)?;
         let address = self.setup.addresses[lock.0 as usize];
         let entries = &self.setup.sites[address.site].locks[address.lock].lock.entries;
-        let origin = |candidate: &Entry| self.true_entry(candidate).origin;
+        let origin = |candidate: &Entry| self.true_entry(lock, candidate).origin;
         entries_meant(entry, entries, |name| self.names.get(name).copied(), origin)
     }
 

@@ -193,6 +193,7 @@ impl<'a> Fold<'a> {
             | Occurrence::NoTarget { .. }
             | Occurrence::Emitted(_)
             | Occurrence::Saved
+            | Occurrence::Claimed { .. }
             | Occurrence::Unannounced { .. }
             | Occurrence::StepEnded
             | Occurrence::Disturbed { .. }
