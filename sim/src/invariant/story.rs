@@ -977,7 +977,8 @@ mod tests {
 
     #[test]
     fn each_row_has_its_check_and_each_check_its_row() {
-        let rows: Vec<&str> = [problems::ROWS, events::ROWS, backups::ROWS, api::ROWS].concat().iter().map(|row| row.id).collect();
+        let rows: Vec<&str> =
+            [problems::ROWS, events::ROWS, backups::ROWS, api::ROWS, linked::ROWS].concat().iter().map(|row| row.id).collect();
         let checks: Vec<&str> = all_checks().iter().map(|check| check.id()).collect();
         assert_eq!(checks, rows);
     }
