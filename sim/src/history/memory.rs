@@ -824,14 +824,14 @@ impl History {
             Some(_) => Whose::Foreign,
             None => Whose::Unsure,
         };
-        if item.on_lock != keyway_core::port::OnLock::No {
+        if item.on_lock == keyway_core::port::OnLock::No {
+            // The vendor has it, the lock has not.
+            self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
+        } else {
             self.locks[lock.0 as usize].picture.places.insert(item.place, Known { pin: shown, whose });
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
-        } else {
-            // The vendor has it, the lock has not.
-            self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
         }
         if self.may_be_outdated(lock, sent, item.place) {
             return;
