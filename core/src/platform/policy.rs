@@ -6,7 +6,7 @@ use crate::access_code::Status;
 use crate::config::PolicyConstants;
 use crate::draw::below;
 use crate::port::Reason;
-use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::Ack;
 
 /// What the reference decides. Every method may be overridden by itself; durations are milliseconds.
@@ -273,11 +273,6 @@ pub trait Policy: Sync {
             return Window { starts_at: earliest, ..window };
         }
         window
-    }
-
-    /// How often the conditions of a device that answers nothing are asked for again, after so many failures.
-    fn probe_delay_ms(&self, failures: u32) -> i64 {
-        ((30 * SECOND_MS) << failures.min(5)).min(HOUR_MS / 4)
     }
 }
 
