@@ -13,8 +13,8 @@ use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Notice, OpKind, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
 use keyway_core::vendor::Family;
-use keyway_core::world::quirk::Quirk;
 use keyway_core::world::lock::{Entry, Source};
+use keyway_core::world::quirk::Quirk;
 use keyway_core::world::site::{Consequence, Fate, Order};
 
 use crate::agenda::{Agenda, Class};
