@@ -532,7 +532,8 @@ impl Platform {
     fn managed_in(&self, workspace: WorkspaceId, id: CodeId, device: Option<DeviceId>) -> Result<At, Refusal> {
         let at = *self.index.get(&id).ok_or(Refusal::AccessCodeNotFound)?;
         let record = &self.code(at).record;
-        let is_meant = self.belongs_to(record.workspace_id, workspace) && record.is_managed && device.is_none_or(|device| device == record.device_id);
+        let is_meant =
+            self.belongs_to(record.workspace_id, workspace) && record.is_managed && device.is_none_or(|device| device == record.device_id);
         if is_meant { Ok(at) } else { Err(Refusal::AccessCodeNotFound) }
     }
 
