@@ -158,6 +158,8 @@ pub struct LockState {
     pub works: bool,
     /// PIN lengths it takes.
     pub lengths: Lengths,
+    /// PIN lengths that a call reported; they count for the controller instead of those that the vendor tells.
+    pub reported: Option<Lengths>,
     /// Its incarnation.
     pub epoch: Epoch,
     /// Whether it is in its account.
@@ -1131,6 +1133,7 @@ impl LockState {
             seats: None,
             works: true,
             lengths: facts.profile.lengths,
+            reported: None,
             epoch: Epoch::default(),
             is_present: true,
             joined_at: None,
@@ -1157,6 +1160,12 @@ impl LockState {
     pub fn honours(&self, entry: &TrueEntry, at: Timestamp) -> bool {
         let is_in_window = entry.window.is_none_or(|window| window.contains(at + self.clock_off_ms));
         entry.enabled && is_in_window
+    }
+
+    /// PIN lengths that the controller may send, as it was told.
+    #[must_use]
+    pub fn told_lengths(&self) -> Lengths {
+        self.reported.unwrap_or(self.facts.profile.lengths)
     }
 
     /// Entries that take a usable place: all but what the lock keeps for itself.
