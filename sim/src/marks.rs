@@ -12,7 +12,7 @@ pub const REQUIRED_FROM: u64 = 20_000;
 /// The invariant that a sweep checks itself, by comparison.
 pub const DETERMINISM: &str = "I-DET-01";
 /// Checkers whose premise no drawn plan makes true yet: the stories of their operations require them instead.
-const MET_IN_STORIES: &[&str] = &["I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09"];
+const MET_IN_STORIES: &[&str] = &["I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09", "I-WS-01", "I-WS-02"];
 /// The controller died.
 const CRASH: &str = "crash";
 

@@ -23,6 +23,7 @@ pub mod harness;
 pub mod life;
 pub mod linked;
 pub mod memory;
+pub mod pool;
 pub mod problems;
 pub mod progress;
 pub mod status;
@@ -198,6 +199,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: events::ROWS, checkers: Vec::new },
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
+    Family { rows: pool::ROWS, checkers: pool::checkers },
     Family { rows: api::ROWS, checkers: Vec::new },
     Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
