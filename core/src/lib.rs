@@ -29,5 +29,6 @@ pub mod rule;
 mod schema;
 pub mod slot;
 pub mod time;
+pub mod zone;
 pub mod vendor;
 pub mod world;

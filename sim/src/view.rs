@@ -56,7 +56,7 @@ impl LockView {
     /// Whether entering this entry's PIN would open the door now.
     #[must_use]
     pub fn opens(&self, entry: &TrueEntry, now: Timestamp) -> bool {
-        let in_window = entry.window.is_none_or(|window| window.contains(now + self.clock_off_ms));
+        let in_window = entry.kept_window().is_none_or(|window| window.contains(now + self.clock_off_ms));
         self.works && entry.enabled && in_window
     }
 

@@ -103,6 +103,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::PinAssignedLate => false,
         Quirk::ClockResetWithBattery => profile.notices.battery,
         Quirk::ClockDrifts | Quirk::ClockWriteRefused => false,
+        Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
@@ -119,7 +120,8 @@ fn of_other_vendors(quirk: Quirk) -> bool {
     }
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
     let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
-    let of_the_device = of_a_clock || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
+    let of_the_device = of_a_clock || of_a_zone || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 

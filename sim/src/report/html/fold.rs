@@ -565,7 +565,7 @@ fn opened(lock: &LockView, entry: &TrueEntry, from: Timestamp, to: Timestamp) ->
     if !lock.works || !entry.enabled {
         return None;
     }
-    let window = entry.window.map(|window| (window.starts_at - lock.clock_off_ms, window.ends_at - lock.clock_off_ms));
+    let window = entry.kept_window().map(|window| (window.starts_at - lock.clock_off_ms, window.ends_at - lock.clock_off_ms));
     let (from, to) = window.map_or((from, to), |(starts, ends)| (from.max(starts), to.min(ends)));
     (from < to).then_some((from, to))
 }
