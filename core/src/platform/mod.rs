@@ -45,6 +45,7 @@ mod stranger;
 mod tests;
 mod unmanaged;
 mod vendor;
+mod workspaces;
 
 pub use policy::{Honest, Policy};
 

@@ -6,7 +6,7 @@ use crate::access_code::Status;
 use crate::config::PolicyConstants;
 use crate::draw::below;
 use crate::port::Reason;
-use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::Ack;
 
 /// What the reference decides. Every method may be overridden by itself; durations are milliseconds.
@@ -254,6 +254,16 @@ pub trait Policy: Sync {
     /// Whether a PIN that others stored is taken over on a code that shares its PIN with others (`IN-01`).
     fn adopts_pin_of_linked_code(&self) -> bool {
         false
+    }
+
+    /// Whether an entry that another workspace manages is taken over by force only, and from that workspace (`R-44`, `R-45`).
+    fn minds_other_workspaces(&self) -> bool {
+        true
+    }
+
+    /// Whether a call finds only what belongs to the caller's workspace (api.md 1).
+    fn keeps_workspaces_apart(&self) -> bool {
+        true
     }
 
     /// Whether so many reversals within the period make a fight of it (`R-62`).

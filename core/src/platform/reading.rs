@@ -133,9 +133,10 @@ impl Platform {
     pub(super) fn on_read_failure(&mut self, at: At, read: &Read, answer: &Answer) {
         let account = self.device(at.device).account;
         self.take_condition(account, Some(at.device), read.sent_at, answer);
-        let (now, policy) = (self.now, self.policy);
+        let delay_ms = self.probe_delay_ms(self.code(at).passing.read_failures);
+        let now = self.now;
         let passing = &mut self.code_quiet(at).passing;
-        passing.read_not_before = Some(now + policy.probe_delay_ms(passing.read_failures));
+        passing.read_not_before = Some(now + delay_ms);
         passing.read_failures = passing.read_failures.saturating_add(1);
     }
 
