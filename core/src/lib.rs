@@ -29,6 +29,6 @@ pub mod rule;
 mod schema;
 pub mod slot;
 pub mod time;
-pub mod zone;
 pub mod vendor;
 pub mod world;
+pub mod zone;

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use keyway_core::config::{AccountConfig, Config};
 use keyway_core::id::{AccountId, DeviceId, WorkspaceId};
 use keyway_core::pin::Constraint;
 use keyway_core::port::{Name, PathPart};
-use keyway_core::zone::ClockChange;
-use keyway_core::time::{DAY_MS, SECOND_MS, HOUR_MS, MINUTE_MS, Timestamp};
-use jiff::tz::TimeZone;
+use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
 use keyway_core::world::quirk::Quirk;
 use keyway_core::world::site::Site;
+use keyway_core::zone::ClockChange;
 
 use crate::occurrence::{Facts, Lock, LockFacts};
 use crate::plan::{CreateCode, Device, Plan};

@@ -34,7 +34,8 @@ pub(super) fn rounds_to(shown: Option<Window>, sent: Option<Window>, profile: &P
     let rounded = |window: Option<Window>| window.map(|window| window.rounded_outward(profile.round_ms.max(1)));
     let moved_by = |shift_ms: i64| sent.map(|sent| Window { starts_at: sent.starts_at + shift_ms, ends_at: sent.ends_at + shift_ms });
     // After a clock change such a vendor may show the same times an hour off.
-    let is_shifted = profile.keeps_offset && shown.is_some() && [HOUR_MS, -HOUR_MS].into_iter().any(|by| rounded(shown) == rounded(moved_by(by)));
+    let is_shifted =
+        profile.keeps_offset && shown.is_some() && [HOUR_MS, -HOUR_MS].into_iter().any(|by| rounded(shown) == rounded(moved_by(by)));
     !profile.schedules || rounded(shown) == rounded(sent) || is_shifted
 }
 

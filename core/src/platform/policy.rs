@@ -294,11 +294,6 @@ pub trait Policy: Sync {
     fn foresees_clock_changes(&self) -> bool {
         true
     }
-
-    /// How often the conditions of a device that answers nothing are asked for again, after so many failures.
-    fn probe_delay_ms(&self, failures: u32) -> i64 {
-        ((30 * SECOND_MS) << failures.min(5)).min(HOUR_MS / 4)
-    }
 }
 
 /// The reference: every decision as it should be.

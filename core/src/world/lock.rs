@@ -232,8 +232,7 @@ impl Lock {
         let shifted = |item: &Item| {
             let written_at = self.entry(item.place).map_or(now, |entry| entry.written_at);
             let shift_ms = -shift_between(&self.clock_changes, written_at, now);
-            let window =
-                item.window.map(|window| Window { starts_at: window.starts_at + shift_ms, ends_at: window.ends_at + shift_ms });
+            let window = item.window.map(|window| Window { starts_at: window.starts_at + shift_ms, ends_at: window.ends_at + shift_ms });
             Item { window, ..item.clone() }
         };
         items.iter().map(shifted).collect()

@@ -121,7 +121,8 @@ fn of_other_vendors(quirk: Quirk) -> bool {
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
     let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
     let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
-    let of_the_device = of_a_clock || of_a_zone || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    let of_the_device =
+        of_a_clock || of_a_zone || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 

@@ -332,7 +332,9 @@ fn external_form(view: &View<'_>, record: &Record) -> Held {
     let is_warning = has_warning(record, WarningCode::CodeModifiedExternalToSeam);
     match (is_error, is_warning, record.is_external_modification_allowed) {
         (true, _, true) => Held::Broken("an external change stands as an error though changes are allowed".to_owned()),
-        (_, true, false) if view.history.find_code(record.access_code_id).is_some_and(|code| view.history.offset_slack(code) > 0) => Held::Kept,
+        (_, true, false) if view.history.find_code(record.access_code_id).is_some_and(|code| view.history.offset_slack(code) > 0) => {
+            Held::Kept
+        }
         (_, true, false) => Held::Broken("an external change stands as a warning though changes are forbidden".to_owned()),
         (true, ..) | (_, true, _) => Held::Kept,
         (false, false, _) => Held::Idle,
