@@ -45,6 +45,8 @@ pub struct LockFacts {
     pub usable_slots: u32,
     /// Whether it turns an equal PIN away, with or without a word.
     pub minds_twins: bool,
+    /// Whether its clock can be set, in truth.
+    pub clock_settable: bool,
 }
 
 /// The number of the first API call of the prologue.

@@ -186,6 +186,9 @@ pub struct Device {
     /// Error of the lock's clock at the start: positive is fast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_off: Option<Offset>,
+    /// What its clock gains a day (`clock_drifts`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_drift: Option<Span>,
     /// IANA zone of the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
@@ -816,6 +819,8 @@ pub enum Counted {
     Mutating,
     /// Those that read.
     Reads,
+    /// Those that set a clock.
+    ClockSettings,
     /// All.
     All,
 }

@@ -235,6 +235,7 @@ impl<'a> Builder<'a> {
         };
         let usable_slots = lock.capacity() - profile.reserved_slots;
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
+        let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
         let serial = Name::from(device.name.as_str());
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
         let account = self.sites[site].account;
@@ -248,6 +249,7 @@ impl<'a> Builder<'a> {
             profile,
             usable_slots,
             minds_twins,
+            clock_settable,
         });
     }
 

@@ -181,6 +181,7 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        self.want_clock(at.device);
         if self.policy.looks_after_write() {
             self.sync_now(at.device);
         }

@@ -243,6 +243,7 @@ impl Platform {
         memory.list_not_before = self.now;
         memory.was_told_down = false;
         self.want_listing(device, self.now);
+        self.want_clock(device);
         if is_known_cause {
             self.forget_failures(device);
         }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::condition::earliest;
+use super::clock::ClockWatch;
 use super::likeness::{Content, Likeness, hides_pin, is_return_of, like};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
@@ -44,6 +44,7 @@ pub(super) struct Memory {
     pub was_told_down: bool,
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
+    pub clock: ClockWatch,
     /// Slots that refused a write as occupied: what is in them may be hidden from every read.
     pub refusing: BTreeSet<Slot>,
     /// Codes that wait for another write to this lock.
@@ -79,6 +80,7 @@ impl Memory {
             unreachable_at: Timestamp::MIN,
             was_told_down: false,
             scouting: None,
+            clock: ClockWatch::new(now),
             refusing: BTreeSet::new(),
             waiting: BTreeSet::new(),
         }
@@ -99,12 +101,13 @@ impl Platform {
         self.calm_down(device);
         self.refill(device);
         self.tend_listing(device);
+        let clock_at = self.tend_clock(device);
         let now = self.now;
         let memory = &self.caches[device as usize];
         let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
         let listing_at = self.listing_wanted(device).map(|(at, _)| at).filter(|at| *at > now);
         let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
-        self.wake_device(device, earliest(earliest(condition_at, listing_at), calm_at));
+        self.wake_device(device, [condition_at, listing_at, calm_at, clock_at].into_iter().flatten().min());
     }
 
     /// When the entries are to be listed next, and whether past every cache.

@@ -19,6 +19,7 @@ mod account;
 mod answers;
 mod backup;
 mod choose;
+mod clock;
 mod condition;
 mod external;
 mod intake;

@@ -126,6 +126,11 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether the clocks of locks are read, and set when they are wrong (`R-56`).
+    fn minds_clocks(&self) -> bool {
+        true
+    }
+
     /// Whether the choice of a slot leaves out what was not seen free (`I-DEV-07`).
     fn lowest_free_slot_excludes_unknown(&self) -> bool {
         true

@@ -26,6 +26,8 @@ pub(super) enum ReadKind {
     Site { account: u32 },
     /// The description of one device.
     Device { device: u32, epoch: Epoch },
+    /// The clock of a lock; or it is set.
+    Clock { device: u32, epoch: Epoch },
     /// All entries of a lock.
     Entries { device: u32, epoch: Epoch },
     /// One place, for the code that is or may be there.
@@ -48,11 +50,13 @@ impl Platform {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),
             ReadKind::Site { account } => self.on_site(account, &read, &answer),
             ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
+            ReadKind::Clock { device, epoch } if self.device(device).epoch() == epoch => self.on_clock(device, &read, &answer),
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
             ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
             // Read in an incarnation that is over.
-            ReadKind::Device { .. } | ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
+            ReadKind::Device { .. } | ReadKind::Clock { .. } => {}
+            ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
         }
     }
 

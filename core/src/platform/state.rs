@@ -79,6 +79,9 @@ pub(super) struct Device {
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).
     pub saw_other_writer: bool,
+    /// Its clock is wrong and can't be set: a warning of the inside, which no API shows (`R-56`).
+    #[serde(default)]
+    pub is_clock_wrong: bool,
     pub codes_made: u64,
     /// In order of creation; gone ones too, as long as they are remembered.
     pub codes: Vec<Code>,

@@ -119,6 +119,9 @@ quirks! {
     SeatTakenAway = "seat_taken_away", Actor, "The plan pays for one seat less, and the vendor unsubscribes a user; at the end the seat is free again.";
     OfficeMode = "office_mode", Fault, "A mode of the lock in which stored PINs do not open.";
     PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes about two minutes to choose a PIN.";
+    ClockDrifts = "clock_drifts", Standing, "The lock's clock gains some seconds a day.";
+    ClockResetWithBattery = "clock_reset_with_battery", Fault, "New batteries set the lock's clock back.";
+    ClockWriteRefused = "clock_write_refused", Standing, "The lock's clock can't be set.";
 }
 
 impl fmt::Display for Quirk {

@@ -87,6 +87,7 @@ fn no_device() -> Device {
         start_margin: None,
         page_size: None,
         clock_off: None,
+        clock_drift: None,
         zone: None,
         quirks: Vec::new(),
         memory: Vec::new(),

@@ -277,6 +277,9 @@ impl History {
             stored: None,
         };
         self.commands.insert(command.command_id, sent);
+        if let (Op::SetClock { .. }, Some(lock)) = (&command.op, lock) {
+            self.locks[lock.0 as usize].clock_settings += 1;
+        }
         if !is_mutating {
             return;
         }

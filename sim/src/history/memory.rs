@@ -260,12 +260,21 @@ impl History {
     }
 
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
+        let is_drift = matches!(change, Change::Clock { off_ms } if self.is_drift(lock, *off_ms));
         match change {
             Change::Stored { place, entry } => self.put(now, lock, *place, entry, cause),
             Change::Erased { place } => self.take(now, lock, *place, cause),
             Change::Clock { off_ms } => {
+                let tolerance = self.policy().clock_tolerance_ms;
                 let state = &mut self.locks[lock.0 as usize];
-                (state.clock_off_ms, state.clock_since, state.clock_means_at) = (*off_ms, now, None);
+                let was_off = state.clock_off_ms.abs() > tolerance;
+                state.clock_off_ms = *off_ms;
+                if !is_drift || was_off != (off_ms.abs() > tolerance) {
+                    (state.clock_since, state.clock_means_at) = (now, None);
+                    if !matches!(cause, Cause::Command(_)) {
+                        (state.clock_settings, state.clock_settings_since) = (0, now);
+                    }
+                }
             }
             Change::Works(works) => self.locks[lock.0 as usize].works = *works,
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
@@ -280,7 +289,8 @@ impl History {
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        if cause == Cause::World {
+        // A clock that drifts is a fact of the lock, and disturbs nothing.
+        if cause == Cause::World && !is_drift {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);
@@ -288,6 +298,11 @@ impl History {
         }
         self.weigh_hindrances(now, lock, is_of_memory);
         self.touch_lock(lock);
+    }
+
+    /// Whether a clock went wrong, or right, by no more than what is left alone (`R-56`).
+    fn is_drift(&self, lock: Lock, off_ms: i64) -> bool {
+        (off_ms - self.lock(lock).clock_off_ms).abs() <= self.policy().clock_tolerance_ms
     }
 
     fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {

@@ -148,6 +148,10 @@ pub struct LockState {
     pub clock_since: Timestamp,
     /// When the controller first had the means to see and undo that error (`R-56`).
     pub clock_means_at: Option<Timestamp>,
+    /// How often a command tried to set it, since it went wrong or the path changed.
+    pub clock_settings: u32,
+    /// Since when these count.
+    pub clock_settings_since: Timestamp,
     /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
     pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
@@ -883,6 +887,7 @@ impl History {
         if up && state.clock_means_at.is_none() {
             state.clock_means_at = Some(now);
         }
+        (state.clock_settings, state.clock_settings_since) = (0, now);
         self.change_cause(lock, now);
         self.touch_codes_of(lock);
         self.touch_lock(lock);
@@ -1115,6 +1120,8 @@ impl LockState {
             clock_off_ms: 0,
             clock_since: begins_at,
             clock_means_at: None,
+            clock_settings: 0,
+            clock_settings_since: begins_at,
             seats: None,
             works: true,
             lengths: facts.profile.lengths,

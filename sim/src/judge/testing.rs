@@ -543,6 +543,7 @@ pub fn facts() -> Facts {
             account,
             hub: (vendor == Vendor::GenericSlot).then_some(0),
             usable_slots: vendor.profile().slots,
+            clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
             profile: vendor.profile(),
         }

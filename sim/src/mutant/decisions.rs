@@ -37,6 +37,13 @@ deciders! {
         }
     }
 
+    /// `F-13`, naive: memory is right, so the times are.
+    OverlooksClocks {
+        fn minds_clocks(&self) -> bool {
+            false
+        }
+    }
+
     /// `F-14`, naive: what the lock made of a name is not the name, so somebody must have changed it.
     TakesShortNamesForChanges {
         fn name_difference_is_modification(&self) -> bool {

@@ -14,6 +14,7 @@ use keyway_core::port::{Answer, Notice, OpKind, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
 use keyway_core::vendor::Family;
 use keyway_core::world::lock::{Entry, Source};
+use keyway_core::world::quirk::Quirk;
 use keyway_core::world::site::{Consequence, Fate, Order};
 
 use crate::agenda::{Agenda, Class};
@@ -55,6 +56,7 @@ enum Item {
     Restart,
     Act { step: usize },
     Rival { index: usize, lock: Lock, place: Place },
+    Drift { lock: Lock },
     Arrive { site: usize, order: Box<Order>, fate: Fate },
     Run { site: usize, lock: usize },
     Answer { command_id: CommandId, answer: Box<Answer>, snapshot_at: Option<Timestamp> },
@@ -232,6 +234,12 @@ impl<'a> Simulation<'a> {
                 self.agenda.add(until, Class::Fault, index as u32, Item::Fault { index, begins: false });
             }
         }
+        for n in 0..self.setup.addresses.len() {
+            let address = self.setup.addresses[n];
+            if self.setup.sites[address.site].locks[address.lock].lock.quirks.has(Quirk::ClockDrifts) {
+                self.drift(Lock(n as u32));
+            }
+        }
         for (index, crash) in self.plan.crashes.iter().enumerate() {
             if let CrashPoint::At(at) = crash.when {
                 self.agenda.add(self.setup.instant(at), Class::Fault, self.crash_entity(), Item::Crash { index });
@@ -249,7 +257,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// Crashes and restarts come after the faults of their instant.
-    fn crash_entity(&self) -> u32 {
+    pub(super) fn crash_entity(&self) -> u32 {
         self.plan.faults.len() as u32
     }
 
@@ -320,6 +328,7 @@ impl<'a> Simulation<'a> {
             Item::Crash { index } => self.crash(index),
             Item::Restart => self.restart(),
             Item::Act { step } => self.act(step),
+            Item::Drift { lock } => self.drift(lock),
             Item::Rival { index, lock, place } => self.rival_acts(index, lock, place),
             Item::Arrive { site, order, fate } => {
                 self.setup.sites[site].receive(self.now, *order, fate, &mut self.consequences);

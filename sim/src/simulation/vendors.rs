@@ -50,6 +50,10 @@ impl<'a> Simulation<'a> {
                     self.show_seats(self.setup.lock_at(site, lock), by.map_or(Cause::World, Cause::Command));
                 }
             }
+            Consequence::ClockChanged { lock, by } => {
+                let off_ms = self.setup.sites[site].locks[lock].lock.clock_off_ms;
+                self.truth(self.setup.lock_at(site, lock), Change::Clock { off_ms }, by.map_or(Cause::World, Cause::Command));
+            }
             Consequence::OffCourse { lock } => self.disturb(self.setup.lock_at(site, lock)),
             Consequence::Works { lock, works } => {
                 self.truth(self.setup.lock_at(site, lock), Change::Works(works), Cause::World);
