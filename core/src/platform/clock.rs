@@ -53,11 +53,12 @@ impl Platform {
         let account = self.device(device).account;
         if self.may_call(account, Urgency::Condition, Who::device(device)) {
             let op = set_by.map_or(Op::ReadClock, |way_ms| Op::SetClock { to: now + way_ms });
+            let settings = self.caches[device as usize].clock.settings.saturating_add(1);
+            let set_not_before = now + self.probe_delay_ms(settings);
             let clock = &mut self.caches[device as usize].clock;
             clock.is_asked = true;
             if clock.set_by.take().is_some() {
-                clock.settings = clock.settings.saturating_add(1);
-                clock.set_not_before = now + self.policy.probe_delay_ms(clock.settings);
+                (clock.settings, clock.set_not_before) = (settings, set_not_before);
             }
             clock.read_at = Timestamp::MAX;
             let command = self.send_read(account, Some(device), None, op);
@@ -120,7 +121,7 @@ impl Platform {
 
     fn read_clock_after_failure(&mut self, device: u32) {
         let failures = self.caches[device as usize].clock.failures;
-        let at = self.now + self.policy.probe_delay_ms(failures);
+        let at = self.now + self.probe_delay_ms(failures);
         self.caches[device as usize].clock.failures = failures.saturating_add(1);
         self.read_clock_by(device, at);
     }
