@@ -27,7 +27,6 @@ const NOT_RAISED: &[&str] = &[
     "error dormakaba_oracode_no_valid_user_level",
     "warning august_lock_temporarily_offline",
     "warning igloo_algopin_must_be_used_within_24_hours",
-    "warning management_transferred",
     "quirk serial_hidden",
     "quirk one_length_per_lock",
     "quirk twin_cause_unclear",

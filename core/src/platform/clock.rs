@@ -54,11 +54,11 @@ impl Platform {
         if self.may_call(account, Urgency::Condition, Who::device(device)) {
             let op = set_by.map_or(Op::ReadClock, |way_ms| Op::SetClock { to: now + way_ms });
             let settings = self.caches[device as usize].clock.settings.saturating_add(1);
-            let set_not_before = now + self.probe_delay_ms(settings);
+            let set_again_at = now + self.probe_delay_ms(settings);
             let clock = &mut self.caches[device as usize].clock;
             clock.is_asked = true;
             if clock.set_by.take().is_some() {
-                (clock.settings, clock.set_not_before) = (settings, set_not_before);
+                (clock.settings, clock.set_not_before) = (settings, set_again_at);
             }
             clock.read_at = Timestamp::MAX;
             let command = self.send_read(account, Some(device), None, op);

@@ -285,6 +285,10 @@ impl Platform {
             self.on_shown(At { device, n }, item.place, Some(item), evidence);
             return None;
         }
+        if self.is_managed_elsewhere(device, item.place) {
+            self.on_stranger(device, item);
+            return None;
+        }
         if let Some(n) = self.take_assigned(device, item) {
             return Some(n);
         }
@@ -299,7 +303,8 @@ impl Platform {
         }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
             let lag = self.lag_of(device, evidence);
-            if evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag) {
+            let is_late_enough = evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag);
+            if is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
                 // An old listing shows what has left since; only a look that began late enough shows a return.
@@ -333,7 +338,7 @@ impl Platform {
     }
 
     /// The code whose unsettled creation this entry equals in PIN, name and window (`P-09`).
-    fn writer_of(&self, device: u32, item: &Item) -> Option<u64> {
+    pub(super) fn writer_of(&self, device: u32, item: &Item) -> Option<u64> {
         let profile = self.profile(device);
         let is_its_own = |code: &&Code| {
             let creation = code.write.as_ref().filter(|write| write.place().is_none());

@@ -44,6 +44,7 @@ mod stranger;
 mod tests;
 mod unmanaged;
 mod vendor;
+mod workspaces;
 
 pub use policy::{Honest, Policy};
 

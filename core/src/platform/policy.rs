@@ -256,6 +256,16 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether an entry that another workspace manages is taken over by force only, and from that workspace (`R-44`, `R-45`).
+    fn minds_other_workspaces(&self) -> bool {
+        true
+    }
+
+    /// Whether a call finds only what belongs to the caller's workspace (api.md 1).
+    fn keeps_workspaces_apart(&self) -> bool {
+        true
+    }
+
     /// Whether so many reversals within the period make a fight of it (`R-62`).
     fn is_fight(&self, reversals: usize) -> bool {
         reversals >= 3

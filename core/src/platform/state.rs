@@ -271,7 +271,7 @@ pub(super) struct Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Errand {
     /// To manage it (T31, T32).
-    Convert { asked_at: Timestamp, is_external_modification_allowed: bool },
+    Convert { asked_at: Timestamp, is_external_modification_allowed: bool, force: bool },
     /// To erase it (T34).
     Delete,
 }

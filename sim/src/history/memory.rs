@@ -422,7 +422,7 @@ impl History {
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
-        if entry.origin == Origin::Reserved || cause == Cause::Beginning {
+        if matches!(entry.origin, Origin::Reserved | Origin::Other) || cause == Cause::Beginning {
             return None;
         }
         let equals = |op: &Op| match op {
@@ -452,7 +452,8 @@ impl History {
         let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            shows_names && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+            // What is nobody's any more has nothing to come back to.
+            shows_names && !code.is_residual && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
         };
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;

@@ -333,11 +333,14 @@ impl History {
     /// Puts a lock on its serial path and into its quota.
     fn join_path(&mut self, lock: Lock) {
         let facts = &self.locks[lock.0 as usize].facts;
-        let (account, lat_max_ms) = (facts.account, facts.profile.lat_max_ms);
+        let first = facts.view_of.unwrap_or(lock);
+        // What several workspaces share is one path and one quota.
+        let (account, lat_max_ms) = (self.locks[first.0 as usize].facts.account, facts.profile.lat_max_ms);
         let hub = facts.hub.filter(|_| facts.profile.serial_path == SerialPath::Hub);
         let shares = |path: &Path| {
             let other = &self.locks[path.locks[0].0 as usize].facts;
-            hub.is_some() && other.hub == hub && other.profile.serial_path == SerialPath::Hub
+            let is_same_hub = hub.is_some() && other.hub == hub && other.profile.serial_path == SerialPath::Hub;
+            is_same_hub || path.locks.contains(&first)
         };
         let path = self.paths.iter().position(shares).unwrap_or(self.paths.len());
         if path == self.paths.len() {
@@ -483,6 +486,13 @@ impl History {
     #[must_use]
     pub fn profile(&self, code: CodeIx) -> Option<&Profile> {
         self.code(code).lock.map(|lock| &self.lock(lock).facts.profile)
+    }
+
+    /// Whether both are one lock, seen from two workspaces.
+    #[must_use]
+    pub fn is_same_lock(&self, one: Lock, other: Lock) -> bool {
+        let first = |lock: Lock| self.lock(lock).facts.view_of.unwrap_or(lock);
+        first(one) == first(other)
     }
 
     /// The workspace an account was connected in.

@@ -289,8 +289,10 @@ impl About {
     }
 
     fn shares(history: &History, one: Lock, other: Lock) -> bool {
+        // What one workspace takes over changes the record of another.
+        let is_same = history.is_same_lock(one, other);
         let (one, other) = (&history.lock(one).facts, &history.lock(other).facts);
-        one.account == other.account || one.hub.is_some() && one.hub == other.hub
+        is_same || one.account == other.account || one.hub.is_some() && one.hub == other.hub
     }
 
     fn names(&self, history: &History) -> String {

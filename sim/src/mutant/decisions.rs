@@ -222,6 +222,20 @@ deciders! {
         }
     }
 
+    /// Converts what another workspace manages like anybody's entry.
+    TakesWithoutAsking {
+        fn minds_other_workspaces(&self) -> bool {
+            false
+        }
+    }
+
+    /// Finds a code by its id, whoever asks.
+    SharesIds {
+        fn keeps_workspaces_apart(&self) -> bool {
+            false
+        }
+    }
+
     /// Some failures in a row, and it never tries again.
     GivesUp {
         fn retry_delay_ms(&self, failures: u32, is_long: bool, jitter: u64, constants: &PolicyConstants) -> i64 {

@@ -312,6 +312,14 @@ fn wrong_decisions() -> Vec<Mutant> {
         )
         .undrawn(),
         decides(
+            "takes-without-asking",
+            &decisions::TakesWithoutAsking,
+            &["I-WS-01"],
+            "Converts an entry that another workspace manages without force, and does not tell that workspace.",
+        )
+        .undrawn(),
+        decides("shares-ids", &decisions::SharesIds, &["I-WS-02"], "Finds a code by its id, whichever workspace asks.").undrawn(),
+        decides(
             "overlooks-disabled-entries",
             &decisions::OverlooksDisabledEntries,
             &["I-STA-01", "I-LIV-01", "I-STA-03"],

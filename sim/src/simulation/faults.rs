@@ -65,7 +65,7 @@ impl Simulation<'_> {
                 hubs.into_iter().flat_map(|(site, hub)| self.setup.locks_of(&Target::Hub(site, hub))).collect()
             }
         };
-        widened.into_iter().collect()
+        widened.into_iter().flat_map(|lock| self.setup.views(lock)).copied().collect()
     }
 
     pub(super) fn hub_of(&self, lock: Lock) -> Option<(usize, usize)> {

@@ -181,8 +181,8 @@ impl<'a> Simulation<'a> {
 
     fn begin(&mut self) {
         self.see(&Occurrence::Phase(self.phase));
-        for n in 0..self.setup.addresses.len() {
-            self.show_beginning(Lock(n as u32));
+        for lock in self.setup.locks_of(&self.setup.target(None)) {
+            self.show_beginning(lock);
         }
         for index in 0..self.setup.prologue.len() {
             let at = self.setup.prologue_at(index);
@@ -358,22 +358,42 @@ impl<'a> Simulation<'a> {
         *self.marks.entry(mark).or_default() += 1;
     }
 
+    /// A change of a lock, as each workspace sees it.
     fn truth(&mut self, lock: Lock, change: Change, cause: Cause) {
-        self.see(&Occurrence::Truth { lock, change, cause });
+        for view in self.setup.views(lock).to_vec() {
+            self.truth_for(view, change.clone(), cause);
+        }
     }
 
     fn show_entry(&mut self, lock: Lock, place: Place, cause: Cause) {
         let address = self.setup.addresses[lock.0 as usize];
         let entry = self.setup.sites[address.site].locks[address.lock].lock.entry(place).cloned();
-        if let Some(entry) = entry {
-            let entry = self.true_entry(lock, &entry);
-            self.truth(lock, Change::Stored { place, entry }, cause);
+        let Some(entry) = entry else { return };
+        for view in self.setup.views(lock).to_vec() {
+            let entry = self.true_entry(view, &entry);
+            self.truth_for(view, Change::Stored { place, entry }, cause);
         }
+    }
+
+    /// What one workspace has the controller do is, to every other, done by somebody else.
+    fn truth_for(&mut self, view: Lock, change: Change, cause: Cause) {
+        let is_others = matches!(cause, Cause::Command(command) if self.is_for_other_view(view, command));
+        if is_others {
+            self.see(&Occurrence::Disturbed { lock: view });
+        }
+        self.see(&Occurrence::Truth { lock: view, change, cause: if is_others { Cause::World } else { cause } });
+    }
+
+    /// Whether a command went to this very lock from another workspace.
+    fn is_for_other_view(&self, view: Lock, command: CommandId) -> bool {
+        let meant = self.sent.get(&command).and_then(|sent| sent.lock).map(|lock| Lock(lock as u32));
+        meant.is_some_and(|meant| meant != view && self.setup.views(view).contains(&meant))
     }
 
     fn true_entry(&self, lock: Lock, entry: &Entry) -> TrueEntry {
         let claimed = self.claimant(lock, entry.place, entry.written_at).map(Origin::Code);
         let origin = claimed.unwrap_or_else(|| match entry.source {
+            Source::Command(command) if self.is_for_other_view(lock, command) => Origin::Other,
             Source::Command(command) => match self.sent.get(&command).and_then(|sent| sent.for_code) {
                 Some(code) => Origin::Code(code),
                 None => Origin::Unclaimed,
@@ -388,7 +408,9 @@ impl<'a> Simulation<'a> {
         if self.phase < Phase::Heal {
             self.figures.fired += 1;
         }
-        self.see(&Occurrence::Disturbed { lock });
+        for view in self.setup.views(lock).to_vec() {
+            self.see(&Occurrence::Disturbed { lock: view });
+        }
     }
 }
 
