@@ -250,8 +250,8 @@ impl Episode {
 pub(super) enum Block {
     /// Until record, device or capacity change (`R-20`).
     Refused(Reason),
-    /// Told to be a twin; until something changes, or this instant (`R-54`).
-    Twin(Timestamp),
+    /// What was sent at `sent_at` was told to be a twin; until something changes, or that instant (`R-54`).
+    Twin { sent_at: Timestamp, until: Timestamp },
 }
 
 /// Back-off of one code (`R-03`).
@@ -365,8 +365,8 @@ pub(super) struct Passing {
     pub read_not_before: Option<Timestamp>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
-    /// A notice told of a change of this entry of somebody else's, and no read was made since.
-    pub is_told_changed: bool,
+    /// When a notice told of a change of this entry of somebody else's, if no read was made since.
+    pub told_changed_at: Option<Timestamp>,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }

@@ -382,6 +382,10 @@ impl History {
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
+        if state.record.as_ref().is_some_and(|record| record.status == Status::Setting) {
+            // It was gone before it was confirmed: one more failure of the same trouble (`R-03`).
+            state.work.failing_since = state.work.failing_since.or(Some(now));
+        }
         state.work.change_cause(now);
         self.touch_code(owner);
     }
@@ -606,6 +610,11 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
+        // An answer may come late, and no handle is given twice: what was told gone since it was made stays gone (`P-06`, `P-12`).
+        let is_made = matches!(sent.command.op, Op::CreateEntry { .. } | Op::AssignPin { .. });
+        if is_made && self.whose_told(lock, place) == Some(Whose::Free) {
+            return;
+        }
         let pin = match &sent.command.op {
             Op::AssignPin { .. } => assigned_pin(answer),
             Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),

@@ -814,6 +814,10 @@ impl History {
             if to == Some(Status::Unknown) {
                 code.was_unknown_since = Some(now);
             }
+            if to == Some(Status::Set) {
+                // Whatever failed before, it works now, though no answer said so.
+                code.work.failing_since = None;
+            }
             if is_transition {
                 code.last_transition = transition(from, to);
             }
