@@ -8,7 +8,7 @@ use keyway_core::problem::{ErrorCode, WarningCode};
 use keyway_core::rule::{CASES, Class, Origin, QUIRKS, RULES, Sort, invariant, quirk, rule};
 use keyway_core::vendor::Vendor;
 
-use super::{Refused, target};
+use super::{Refused, program, target};
 use crate::mutant::mutants;
 use crate::report::Look;
 use crate::scenario::nearest;
@@ -33,7 +33,7 @@ pub fn explain(word: &str) -> Result<String, Refused> {
         );
         return Err(Refused::Word { message: format!("`{word}` is no id and no word of the domain"), help: Some(help) });
     }
-    let mut text = String::new();
+    let (mut text, program) = (String::new(), program());
     for Meaning { head, says, why } in meanings {
         let _ = writeln!(text, "{}\n{}", look.bold(&head), look.wrapped("  ", &says));
         if !why.is_empty() {
@@ -41,14 +41,15 @@ pub fn explain(word: &str) -> Result<String, Refused> {
         }
     }
     for mutant in mutants().iter().filter(|mutant| mutant.catches.contains(&word) || mutant.naive_of == Some(word)) {
-        let _ = writeln!(text, "\n{}", look.wrapped("  broken by  ", &format!("{} (--mutant {})", mutant.about, mutant.name)));
+        // The name is for copying, so it is never broken across lines.
+        let _ = writeln!(text, "\n  broken by  --mutant {}\n{}", mutant.name, look.wrapped("             ", mutant.about));
     }
     let stories = stories(Path::new(STORIES), word);
     if !stories.is_empty() {
         text.push('\n');
     }
     for story in stories.iter().take(STORIES_MAX) {
-        let _ = writeln!(text, "  shown by   keyway run {story} --timeline");
+        let _ = writeln!(text, "  shown by   {program} run {story} --timeline");
     }
     if stories.len() > STORIES_MAX {
         let _ = writeln!(text, "  and {} stories more", stories.len() - STORIES_MAX);

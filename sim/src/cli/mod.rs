@@ -626,6 +626,11 @@ fn check(paths: &[PathBuf]) -> Result<Verdict, Refused> {
     Ok(Verdict::Pass)
 }
 
+/// The program as it was called: what it tells people to type works where they are.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "keyway".to_owned())
+}
+
 fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }

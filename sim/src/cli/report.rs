@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::run::{self, unwritten};
-use super::{Engine, Refused, Report, Run, part, say, text_of};
+use super::{Engine, Refused, Report, Run, part, program, say, text_of};
 use crate::expect::settled;
 use crate::report::html::{Head, Recorded, of_run, of_sweep};
 use crate::run::Options;
@@ -42,7 +42,7 @@ fn of_trace(arguments: &Report, text: &str) -> Result<String, Refused> {
         None => broken.is_empty(),
     };
     let verdict = read.finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict);
-    let replay = format!("keyway report {}", arguments.what);
+    let replay = format!("{} report {}", program(), arguments.what);
     let head = Head { verdict, is_as_expected, replay: &replay, hash: &read.hash };
     Ok(of_run(Recorded { plan: &read.plan, facts: &facts, log: &read.log, finding: read.finding.as_ref() }, head))
 }
@@ -79,7 +79,7 @@ fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {
     let head = Head {
         verdict: outcome.verdict,
         is_as_expected: settled(&story.plan, &outcome) == Verdict::Pass,
-        replay: &format!("keyway run {}{}", story.replay, arguments.under_test.words()),
+        replay: &format!("{} run {}{}", program(), story.replay, arguments.under_test.words()),
         hash: &format!("{:032x}", outcome.hash),
     };
     let finding = outcome.finding.as_ref();
