@@ -18,7 +18,7 @@ pub fn report(engine: Engine, arguments: &Report) -> Result<Verdict, Refused> {
     scenario::writable(&arguments.output).map_err(|wrong| unwritten(&arguments.output, &wrong))?;
     let page = match recorded(&arguments.what) {
         Some(text) if trace::is_trace(&text) => of_trace(arguments, &text)?,
-        Some(text) => of_seeds(&arguments.what, &text)?,
+        Some(text) => of_seeds(arguments, &text)?,
         None => of_story(engine, arguments)?,
     };
     scenario::write(&arguments.output, &page).map_err(|wrong| unwritten(&arguments.output, &wrong))?;
@@ -47,9 +47,10 @@ fn of_trace(arguments: &Report, text: &str) -> Result<String, Refused> {
     Ok(of_run(Recorded { plan: &read.plan, facts: &facts, log: &read.log, finding: read.finding.as_ref() }, head))
 }
 
-fn of_seeds(path: &str, text: &str) -> Result<String, Refused> {
-    let swept = Swept::from_lines(text).map_err(|bad| super::sweep::refused(Path::new(path), &bad))?;
-    Ok(of_sweep(&swept, &Summary::of(&swept, &Accepted::default())))
+fn of_seeds(arguments: &Report, text: &str) -> Result<String, Refused> {
+    let swept = Swept::from_lines(text).map_err(|bad| super::sweep::refused(Path::new(&arguments.what), &bad))?;
+    let words = format!("{}{}", swept.draw.words(), arguments.under_test.words());
+    Ok(of_sweep(&swept, &Summary::of(&swept, &Accepted::default()), &words))
 }
 
 fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {

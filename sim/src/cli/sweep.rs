@@ -146,7 +146,8 @@ fn accepted(told: &Told) -> Result<Accepted, Refused> {
 
 pub(super) fn refused(path: &Path, bad: &BadLine) -> Refused {
     let BadLine { line, column, message } = bad;
-    Refused::Word { message: format!("{}:{line}:{column}: {message}", path.display()), help: None }
+    let help = Some("expected what `keyway sweep` wrote with `--out`, or for `--accept` fingerprints, one a line".to_owned());
+    Refused::Word { message: format!("{}:{line}:{column}: {message}", path.display()), help }
 }
 
 /// Prints the sum and writes it; the verdict.

@@ -40,6 +40,9 @@ const COLUMNS_MAX: usize = 22;
 /// The moments in words, unless the picture has room for more.
 const MOMENTS_MAX: usize = 16;
 
+/// Among more moments than this of one weight the oldest go first.
+const CROWD: usize = 400;
+
 /// The characters before the first column: at least, and at most.
 const MARGINS: [usize; 2] = [16, 26];
 
@@ -120,16 +123,25 @@ impl Timeline<'_> {
     /// At most so many moments. The quietest go first: of equal ones the earliest where a violation is what they lead to, and else the one after
     /// which another follows soonest.
     fn weightiest<T>(&self, mut moments: Vec<T>, count: usize, moment_of: impl Fn(&T) -> &Moment) -> Vec<T> {
-        while moments.len() > count {
-            let at = |n: usize| moments.get(n).map_or(i64::MAX, |moment| moment_of(moment).at.0);
-            let worth = |n: &usize| {
-                let pause_ms = if self.violated_at.is_some() { 0 } else { at(*n + 1).saturating_sub(at(*n)) };
-                (moment_of(&moments[*n]).weight, pause_ms, *n)
-            };
-            let Some(least) = (0..moments.len()).filter(|n| moment_of(&moments[*n]).weight != Weight::Edge).min_by_key(worth) else {
-                break;
-            };
-            moments.remove(least);
+        for weight in [Weight::Quiet, Weight::Change, Weight::Told] {
+            let is_meant = |moment: &T| moment_of(moment).weight == weight;
+            let members = moments.iter().filter(|moment| is_meant(moment)).count();
+            let surplus = moments.len().saturating_sub(count).min(members);
+            // Traffic, or a crowd, is not worth the search for pauses.
+            let is_led_up_to = self.violated_at.is_some() || weight == Weight::Quiet;
+            let mut by_age = if is_led_up_to { surplus } else { surplus.min(members.saturating_sub(CROWD)) };
+            let by_pause = surplus - by_age;
+            moments.retain(|moment| {
+                let goes = by_age > 0 && is_meant(moment);
+                by_age -= usize::from(goes);
+                !goes
+            });
+            for _ in 0..by_pause {
+                let at = |n: usize| moments.get(n).map_or(i64::MAX, |moment| moment_of(moment).at.0);
+                let least = (0..moments.len()).filter(|n| is_meant(&moments[*n])).min_by_key(|n| at(*n + 1).saturating_sub(at(*n)));
+                let Some(least) = least else { break };
+                moments.remove(least);
+            }
         }
         moments
     }

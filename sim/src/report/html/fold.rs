@@ -482,7 +482,7 @@ impl<'a> Fold<'a> {
         let broken = |violation: &crate::verdict::Violation| Broken {
             id: violation.id.clone(),
             statement: rules::says(&violation.id),
-            what: violation.what.clone(),
+            what: words::plainly(plan, &self.view, &violation.what),
         };
         page.broken = violations.iter().map(broken).collect();
         let mut pins = vec![String::new(); self.pins.len()];
