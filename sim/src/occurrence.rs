@@ -37,6 +37,8 @@ pub struct LockFacts {
     pub device: DeviceId,
     /// Its account.
     pub account: AccountId,
+    /// The lock that this is, seen from another workspace; it stands before it in the order of declaration.
+    pub view_of: Option<Lock>,
     /// Number of its hub, unique in the run; locks with the same number share it.
     pub hub: Option<u32>,
     /// Its profile, with the plan's overrides.
@@ -45,6 +47,8 @@ pub struct LockFacts {
     pub usable_slots: u32,
     /// Whether it turns an equal PIN away, with or without a word.
     pub minds_twins: bool,
+    /// Whether its clock can be set, in truth.
+    pub clock_settable: bool,
 }
 
 /// The number of the first API call of the prologue.
@@ -250,14 +254,25 @@ pub struct TrueEntry {
     pub pin: Pin,
     /// The displayed name.
     pub name: Name,
-    /// The schedule the lock keeps.
+    /// The schedule, as it was written.
     pub window: Option<Window>,
+    /// The schedule that the lock goes by, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Window>,
     /// Whether the lock honours it.
     pub enabled: bool,
     /// Seen by no read.
     pub hidden: bool,
     /// Who put it there.
     pub origin: Origin,
+}
+
+impl TrueEntry {
+    /// The schedule that the lock goes by, at its own time.
+    #[must_use]
+    pub fn kept_window(&self) -> Option<Window> {
+        self.kept.or(self.window)
+    }
 }
 
 /// Who put an entry into a lock.
@@ -270,6 +285,8 @@ pub enum Origin {
     Unclaimed,
     /// A person or another app.
     External,
+    /// The controller, on behalf of a code of another workspace.
+    Other,
     /// The lock itself.
     Reserved,
 }

@@ -57,7 +57,7 @@ impl LockView {
     /// Whether entering this entry's PIN would open the door now.
     #[must_use]
     pub fn opens(&self, entry: &TrueEntry, now: Timestamp) -> bool {
-        let in_window = entry.window.is_none_or(|window| window.contains(now + self.clock_off_ms));
+        let in_window = entry.kept_window().is_none_or(|window| window.contains(now + self.clock_off_ms));
         self.works && entry.enabled && in_window
     }
 
@@ -238,7 +238,7 @@ impl View {
                 // The ghost of a record that is gone is still told by its name.
                 _ => Some(self.label(code)),
             },
-            Origin::Unclaimed | Origin::External | Origin::Reserved => None,
+            Origin::Unclaimed | Origin::External | Origin::Other | Origin::Reserved => None,
         }
     }
 
@@ -249,7 +249,7 @@ impl View {
             Origin::Code(code) => {
                 self.records.get(&code).is_some_and(|record| record.is_backup) && !self.codes.values().any(|named| *named == code)
             }
-            Origin::Unclaimed | Origin::External | Origin::Reserved => false,
+            Origin::Unclaimed | Origin::External | Origin::Other | Origin::Reserved => false,
         }
     }
 }

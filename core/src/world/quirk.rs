@@ -119,6 +119,12 @@ quirks! {
     SeatTakenAway = "seat_taken_away", Actor, "The plan pays for one seat less, and the vendor unsubscribes a user; at the end the seat is free again.";
     OfficeMode = "office_mode", Fault, "A mode of the lock in which stored PINs do not open.";
     PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes about two minutes to choose a PIN.";
+    ClockDrifts = "clock_drifts", Standing, "The lock's clock gains some seconds a day.";
+    ClockResetWithBattery = "clock_reset_with_battery", Fault, "New batteries set the lock's clock back.";
+    ClockWriteRefused = "clock_write_refused", Standing, "The lock's clock can't be set.";
+    OffsetFixedAtWrite = "offset_fixed_at_write", Standing, "A stored schedule keeps the offset of the day of writing.";
+    ListingShiftsAfterDst = "listing_shifts_after_dst", Standing, "After a clock change the times of entries written before it are shown shifted.";
+    ZoneUntold = "zone_untold", Standing, "The vendor tells no time zone.";
 }
 
 impl fmt::Display for Quirk {

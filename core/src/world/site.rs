@@ -126,6 +126,13 @@ pub enum Consequence {
         /// The lock.
         lock: usize,
     },
+    /// The lock's clock differs.
+    ClockChanged {
+        /// The lock.
+        lock: usize,
+        /// By which command, if by one.
+        by: Option<CommandId>,
+    },
     /// The lock works, or does not: power, keypad.
     Works {
         /// The lock.
@@ -490,7 +497,8 @@ impl Site {
         if order.op.is_mutating() && (site.holds(LockCondition::QueueFull) || self.is_queue_full(lock)) {
             return Some((Answer::QueueFull, None));
         }
-        if matches!(order.op, Op::SetClock { .. }) && !profile.clock_settable {
+        let keeps_clock = !profile.clock_settable || site.lock.quirks.has(Quirk::ClockWriteRefused);
+        if matches!(order.op, Op::SetClock { .. }) && keeps_clock {
             return refused(Reason::ClockNotWritable);
         }
         if matches!(order.op, Op::CreateEntry { .. }) && self.holds(CloudCondition::CreateDown)
@@ -591,6 +599,9 @@ impl Site {
         let command_id = job.order.command_id;
         if !job.order.op.is_mutating() {
             let (answer, snapshot_at) = self.locks[lock].direct_answer(now, &job.order, self.page_size);
+            if matches!(job.order.op, Op::SetClock { .. }) {
+                out.push(Consequence::ClockChanged { lock, by: Some(command_id) });
+            }
             return out.push(Consequence::Answer { command_id, answer, snapshot_at });
         }
         let site = &mut self.locks[lock];
@@ -728,7 +739,7 @@ impl Site {
         if site.lock.quirks.has(Quirk::ScanStopsEarly) {
             items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > 8)).cloned().collect();
         }
-        (snapshot_at, items)
+        (snapshot_at, site.lock.as_listed(items, now))
     }
 
     fn down_since(&self, lock: usize) -> Option<Timestamp> {
@@ -763,7 +774,7 @@ impl Site {
             lengths: site.lock.lengths,
             constraints: profile.constraints.iter().copied().collect(),
             positions: profile.slots,
-            zone: site.zone.clone().filter(|_| profile.tells_zone),
+            zone: site.zone.clone().filter(|_| profile.tells_zone && !site.lock.quirks.has(Quirk::ZoneUntold)),
             has_rights: !site.holds(LockCondition::RightsGone),
             is_paid: !site.holds(LockCondition::PlanLapsed),
         }
@@ -918,6 +929,9 @@ impl Site {
         let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
         let mut edited = before.clone();
         edit(&mut edited);
+        if edited.window != before.window {
+            edited.kept = site.lock.kept(edited.window, now);
+        }
         if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
             return false;
         }
@@ -971,6 +985,20 @@ impl Site {
             out.push(Consequence::Stored { lock, place: entry.place, by: None });
         }
         self.remember(now, lock);
+    }
+
+    /// The lock's clock jumps.
+    pub fn shifts_clock(&mut self, lock: usize, jump_ms: i64, out: &mut Vec<Consequence>) {
+        self.locks[lock].lock.clock_off_ms += jump_ms;
+        out.push(Consequence::ClockChanged { lock, by: None });
+    }
+
+    /// Somebody puts new batteries in, and the lock's clock falls back (`clock_reset_with_battery`).
+    pub fn gets_batteries(&mut self, now: Timestamp, lock: usize, set_back_ms: i64, out: &mut Vec<Consequence>) {
+        self.shifts_clock(lock, -set_back_ms, out);
+        if self.locks[lock].lock.profile.notices.battery {
+            self.tell(now, Some(lock), News::BatteryChanged, None, out);
+        }
     }
 
     /// The lock is removed from the account.
@@ -1125,12 +1153,14 @@ impl LockSite {
             Op::ListEntries { page, .. } => {
                 let items = self.lock.items(now);
                 self.refreshed = Some((now, items.clone()));
-                let (items, next_page) = page_of(&self.with_pending(items), *page, page_size);
+                let items = self.lock.as_listed(self.with_pending(items), now);
+                let (items, next_page) = page_of(&items, *page, page_size);
                 return (Answer::Entries { items, next_page }, Some(now));
             }
             Op::ReadClock => return (Answer::Clock { lock_time: now + self.lock.clock_off_ms }, Some(now)),
             Op::SetClock { to } => {
                 self.lock.clock_off_ms = *to - now;
+                self.lock.clock_set_at = Some(now);
                 return (Answer::Done { handle: None }, Some(now));
             }
             Op::ReadEntry { handle, .. } => Place::Handle(*handle),
@@ -1139,7 +1169,7 @@ impl LockSite {
         };
         self.refreshed = Some((now, self.lock.items(now)));
         let shown = self.lock.entry(place).filter(|entry| !entry.hidden && entry.source != Source::Reserved);
-        let item = shown.map(|entry| self.lock.item(entry, now));
+        let item = shown.and_then(|entry| self.lock.as_listed(Arc::from([self.lock.item(entry, now)]), now).first().cloned());
         (read_answer(place, item, self), Some(now))
     }
 

@@ -28,7 +28,7 @@ impl Kinds {
     pub fn draw(draw: &Draw, chance: &mut Chance) -> Self {
         let likely = |quirk: &Quirk| match quirk.sort() {
             QuirkSort::Standing => 0,
-            _ if *quirk == Quirk::ClockOff => 5,
+            _ if matches!(quirk, Quirk::ClockOff | Quirk::ClockResetWithBattery) => 5,
             QuirkSort::Noise => 45,
             QuirkSort::Fault => 35,
             QuirkSort::Actor => 25,
@@ -101,6 +101,9 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
         Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode => lock.vendor == Vendor::SaltoKs,
         Quirk::PinAssignedLate => false,
+        Quirk::ClockResetWithBattery => profile.notices.battery,
+        Quirk::ClockDrifts | Quirk::ClockWriteRefused => false,
+        Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
@@ -116,7 +119,10 @@ fn of_other_vendors(quirk: Quirk) -> bool {
         return true;
     }
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
-    let of_the_device = of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
+    let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
+    let of_the_device =
+        of_a_clock || of_a_zone || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 
@@ -218,7 +224,7 @@ fn fitting(quirk: Quirk, kinds: &[OpKind]) -> Vec<OpKind> {
 /// What else is to be said of a fault or an actor.
 fn particulars(quirk: Quirk, fault: &mut Fault, chance: &mut Chance) {
     match quirk {
-        Quirk::ClockOff => fault.delay = Some(Span(chance.spread(10 * SECOND_MS, 3 * HOUR_MS))),
+        Quirk::ClockOff | Quirk::ClockResetWithBattery => fault.delay = Some(Span(chance.spread(10 * SECOND_MS, 3 * HOUR_MS))),
         Quirk::RivalManager => {
             let from = chance.within(1, 4) as u16;
             fault.slots = Some((from, from + chance.within(0, 4) as u16));

@@ -7,7 +7,7 @@ use keyway_core::id::{AccountId, Epoch, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
-use keyway_core::time::{SECOND_MS, Timestamp, Window};
+use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
@@ -237,7 +237,19 @@ impl History {
                     Cause::Command(id) => self.sent(id).map_or(stored.since, |sent| sent.at.min(stored.since)),
                     Cause::World | Cause::Beginning => stored.since,
                 };
-                (is_native || state.was_switched) && fits_window(profile, stored_window, declared, sent_at)
+                // Nobody can tell from an entry that has another handle since when it was written.
+                let written_from = sent_at.min(declared.starts_at - self.policy().native_preload_ms);
+                let moves = |bound| profile.keeps_offset && self.clocks_change(written_from, bound);
+                let starts_at = stored_window.starts_at + if moves(declared.starts_at) { HOUR_MS } else { 0 };
+                let ends_at = stored_window.ends_at - if moves(declared.ends_at) { HOUR_MS } else { 0 };
+                let forms = [
+                    stored_window,
+                    Window { starts_at, ..stored_window },
+                    Window { ends_at, ..stored_window },
+                    Window { starts_at, ends_at },
+                ];
+                let is_fit = forms.into_iter().any(|form| fits_window(profile, form, declared, sent_at));
+                (is_native || state.was_switched) && is_fit
             }
         }
     }
@@ -260,12 +272,21 @@ impl History {
     }
 
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
+        let is_drift = matches!(change, Change::Clock { off_ms } if self.is_drift(lock, *off_ms));
         match change {
             Change::Stored { place, entry } => self.put(now, lock, *place, entry, cause),
             Change::Erased { place } => self.take(now, lock, *place, cause),
             Change::Clock { off_ms } => {
+                let tolerance = self.policy().clock_tolerance_ms;
                 let state = &mut self.locks[lock.0 as usize];
-                (state.clock_off_ms, state.clock_since, state.clock_means_at) = (*off_ms, now, None);
+                let was_off = state.clock_off_ms.abs() > tolerance;
+                state.clock_off_ms = *off_ms;
+                if !is_drift || was_off != (off_ms.abs() > tolerance) {
+                    (state.clock_since, state.clock_means_at) = (now, None);
+                    if !matches!(cause, Cause::Command(_)) {
+                        (state.clock_settings, state.clock_settings_since) = (0, now);
+                    }
+                }
             }
             Change::Works(works) => self.locks[lock.0 as usize].works = *works,
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
@@ -280,7 +301,8 @@ impl History {
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        if cause == Cause::World {
+        // A clock that drifts is a fact of the lock, and disturbs nothing.
+        if cause == Cause::World && !is_drift {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);
@@ -288,6 +310,11 @@ impl History {
         }
         self.weigh_hindrances(now, lock, is_of_memory);
         self.touch_lock(lock);
+    }
+
+    /// Whether a clock went wrong, or right, by no more than what is left alone (`R-56`).
+    fn is_drift(&self, lock: Lock, off_ms: i64) -> bool {
+        (off_ms - self.lock(lock).clock_off_ms).abs() <= self.policy().clock_tolerance_ms
     }
 
     fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
@@ -355,6 +382,10 @@ impl History {
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
+        if state.record.as_ref().is_some_and(|record| record.status == Status::Setting) {
+            // It was gone before it was confirmed: one more failure of the same trouble (`R-03`).
+            state.work.failing_since = state.work.failing_since.or(Some(now));
+        }
         state.work.change_cause(now);
         self.touch_code(owner);
     }
@@ -403,7 +434,7 @@ impl History {
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
-        if entry.origin == Origin::Reserved || cause == Cause::Beginning {
+        if matches!(entry.origin, Origin::Reserved | Origin::Other) || cause == Cause::Beginning {
             return None;
         }
         let equals = |op: &Op| match op {
@@ -433,7 +464,8 @@ impl History {
         let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            shows_names && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+            // What is nobody's any more has nothing to come back to.
+            shows_names && !code.is_residual && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
         };
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;
@@ -578,6 +610,11 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
+        // An answer may come late, and no handle is given twice: what was told gone since it was made stays gone (`P-06`, `P-12`).
+        let is_made = matches!(sent.command.op, Op::CreateEntry { .. } | Op::AssignPin { .. });
+        if is_made && self.whose_told(lock, place) == Some(Whose::Free) {
+            return;
+        }
         let pin = match &sent.command.op {
             Op::AssignPin { .. } => assigned_pin(answer),
             Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),

@@ -71,7 +71,7 @@ fn end(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     if is_deleted || history.code(code).record.is_none() {
         return;
     }
-    let slack = history.native_slack(code, now);
+    let slack = history.native_slack(code, now) + history.offset_slack(code);
     for (place, stored) in opening(history, code, now) {
         found.armed("I-WIN-02");
         let is_scheduled = stored.entry.window.is_some();

@@ -37,6 +37,20 @@ deciders! {
         }
     }
 
+    /// `F-12`, naive: what the vendor shows is what is there, and the lock keeps the times it was given.
+    OverlooksClockChanges {
+        fn foresees_clock_changes(&self) -> bool {
+            false
+        }
+    }
+
+    /// `F-13`, naive: memory is right, so the times are.
+    OverlooksClocks {
+        fn minds_clocks(&self) -> bool {
+            false
+        }
+    }
+
     /// `F-14`, naive: what the lock made of a name is not the name, so somebody must have changed it.
     TakesShortNamesForChanges {
         fn name_difference_is_modification(&self) -> bool {
@@ -211,6 +225,20 @@ deciders! {
     /// Does not see that somebody switched an entry off.
     OverlooksDisabledEntries {
         fn detects_disabled_as_modified(&self) -> bool {
+            false
+        }
+    }
+
+    /// Converts what another workspace manages like anybody's entry.
+    TakesWithoutAsking {
+        fn minds_other_workspaces(&self) -> bool {
+            false
+        }
+    }
+
+    /// Finds a code by its id, whoever asks.
+    SharesIds {
+        fn keeps_workspaces_apart(&self) -> bool {
             false
         }
     }

@@ -359,7 +359,8 @@ impl<'a> Fold<'a> {
         let mut now = from;
         loop {
             let of_lock = |lock: &crate::view::LockView| -> Option<Timestamp> {
-                let edges = lock.entries().filter_map(|(_, entry)| entry.window).flat_map(|window| [window.starts_at, window.ends_at]);
+                let edges =
+                    lock.entries().filter_map(|(_, entry)| entry.kept_window()).flat_map(|window| [window.starts_at, window.ends_at]);
                 edges.map(|edge| edge - lock.clock_off_ms).filter(|edge| *edge > now && *edge < to).min()
             };
             let Some(edge) = self.view.locks.iter().filter_map(of_lock).min() else { return };

@@ -39,7 +39,7 @@ pub fn plainly(plan: &Plan, view: &View, text: &str) -> String {
 pub fn owner<'a>(view: &'a View, entry: &TrueEntry) -> &'a str {
     match entry.origin {
         Origin::Reserved => "the lock itself",
-        Origin::Code(_) | Origin::Unclaimed | Origin::External => view.owner(entry).unwrap_or("nobody"),
+        Origin::Code(_) | Origin::Unclaimed | Origin::External | Origin::Other => view.owner(entry).unwrap_or("nobody"),
     }
 }
 
