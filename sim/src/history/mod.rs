@@ -542,7 +542,9 @@ impl History {
     #[must_use]
     pub fn code_name(&self, code: CodeIx) -> String {
         let code = self.code(code);
-        let name = code.record.as_ref().and_then(|record| record.name.clone()).unwrap_or_else(|| code.id.to_string());
+        let name = code.record.as_ref().and_then(|record| record.name.clone());
+        // A code that is gone keeps the name that it was asked for with.
+        let name = name.or_else(|| code.acked.name.clone()).unwrap_or_else(|| code.id.to_string());
         let lock = code.lock.map_or_else(|| "no lock".to_owned(), |lock| self.lock(lock).facts.name.clone());
         format!("code {name} on {lock}")
     }
