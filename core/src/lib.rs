@@ -31,3 +31,4 @@ pub mod slot;
 pub mod time;
 pub mod vendor;
 pub mod world;
+pub mod zone;

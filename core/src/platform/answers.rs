@@ -7,6 +7,7 @@ use super::step::At;
 use super::vendor::Symptom;
 use crate::id::Handle;
 use crate::port::{Answer, Op, PathPart, Place, Reason};
+use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::{Ack, ReadBack};
 
@@ -118,8 +119,8 @@ impl Platform {
         let (now, code) = (self.now, self.code(at));
         let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
         if code.write.is_none() && code.late.as_ref().is_some_and(is_asked) {
-            self.code_mut(at).late = None;
             self.conclude_twin(at, now);
+            self.code_mut(at).late = None;
         }
     }
 
@@ -133,6 +134,12 @@ impl Platform {
         if self.policy.is_ack_proof(ack) || ends_removal {
             self.on_applied(at, None);
             return;
+        }
+        // The bridge has taken it: it is there, and has room (vendors.md 9).
+        for error in [ErrorCode::IgloohomeBridgeOffline, ErrorCode::IgloohomeBridgeTooManyPendingJobs] {
+            if self.code(at).has_error(error) {
+                self.code_mut(at).clear_error(error);
+            }
         }
         let code = self.code_quiet(at);
         if let Some(write) = &mut code.write {

@@ -111,7 +111,7 @@ impl Platform {
         let is_removal = matches!(news, News::EntryRemoved(_));
         let code = self.code(at);
         if !code.record.is_managed && !code.is_gone {
-            self.code_quiet(at).passing.is_told_changed = true;
+            self.code_quiet(at).passing.told_changed_at = Some(now);
             self.want_verify(at, now);
             return;
         }

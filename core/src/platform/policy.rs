@@ -289,6 +289,11 @@ pub trait Policy: Sync {
         }
         window
     }
+
+    /// Whether clock changes are reckoned with on locks that keep the offset of the day of writing (`R-58`).
+    fn foresees_clock_changes(&self) -> bool {
+        true
+    }
 }
 
 /// The reference: every decision as it should be.

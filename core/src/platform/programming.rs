@@ -237,10 +237,9 @@ impl Platform {
     fn window_for_now(&mut self, at: At, window: Option<Window>) -> Option<Window> {
         let margin = self.profile(at.device).start_margin_ms;
         let declared = self.code(at).window().filter(|_| window.is_some())?;
-        let moved = self.policy.window_to_store(declared, self.now, margin);
-        if moved != declared {
-            self.code_mut(at).moved_window = Some(moved);
-        }
+        let foreseen = self.window_across_change(at, declared);
+        let moved = self.policy.window_to_store(foreseen, self.now, margin);
+        self.code_mut(at).moved_window = Some(moved).filter(|moved| *moved != declared);
         Some(moved)
     }
 
@@ -289,8 +288,8 @@ impl Platform {
         }
         match code.block {
             Some(Block::Refused(_)) if code.goal == Goal::Hold => return Err(None),
-            Some(Block::Twin(until)) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
-            Some(Block::Refused(_) | Block::Twin(_)) | None => {}
+            Some(Block::Twin { until, .. }) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
+            Some(Block::Refused(_) | Block::Twin { .. }) | None => {}
         }
         if code.unanswered.is_some() {
             let deadline = code.passing.restart_deadline;

@@ -318,7 +318,8 @@ impl Platform {
         let jitter = below(self.draw_jitter(at), (wait / 10).max(1) as u64) as i64;
         let now = self.now;
         let code = self.code_mut(at);
-        code.block = Some(Block::Twin(now + wait + jitter));
+        let sent_at = code.write.as_ref().or(code.late.as_ref()).map_or(now, |write| write.sent_at);
+        code.block = Some(Block::Twin { sent_at, until: now + wait + jitter });
         code.raise_error(ErrorCode::DuplicateCodeOnDevice, now);
         self.show(at, Symptom::MaybeTwin);
         self.fail_to_set(at);

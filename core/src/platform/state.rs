@@ -254,8 +254,8 @@ impl Episode {
 pub(super) enum Block {
     /// Until record, device or capacity change (`R-20`).
     Refused(Reason),
-    /// Told to be a twin; until something changes, or this instant (`R-54`).
-    Twin(Timestamp),
+    /// What was sent at `sent_at` was told to be a twin; until something changes, or that instant (`R-54`).
+    Twin { sent_at: Timestamp, until: Timestamp },
 }
 
 /// Back-off of one code (`R-03`).
@@ -314,6 +314,9 @@ pub(super) struct Code {
     pub display: Name,
     /// The window as it was sent, where the vendor's margin moved it (`F-22`).
     pub moved_window: Option<Window>,
+    /// A bound of what was sent lies behind a clock change, and the lock keeps its offset (`R-58`).
+    #[serde(default)]
+    pub is_across_change: bool,
     pub held: Option<Held>,
     /// Its user, where access is sold by the seat.
     #[serde(default)]
@@ -366,8 +369,8 @@ pub(super) struct Passing {
     pub read_not_before: Option<Timestamp>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
-    /// A notice told of a change of this entry of somebody else's, and no read was made since.
-    pub is_told_changed: bool,
+    /// When a notice told of a change of this entry of somebody else's, if no read was made since.
+    pub told_changed_at: Option<Timestamp>,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }
@@ -505,6 +508,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         phase: 0,
         display,
         moved_window: None,
+        is_across_change: false,
         held: None,
         user: None,
         surplus: Vec::new(),
