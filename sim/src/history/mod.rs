@@ -1204,7 +1204,7 @@ pub const fn is_path_error(error: ErrorCode) -> bool {
 }
 
 /// A change of status as text; none is a missing record.
-fn transition(from: Option<Status>, to: Option<Status>) -> &'static str {
+pub(crate) fn transition(from: Option<Status>, to: Option<Status>) -> &'static str {
     macro_rules! pairs {
         ($($from:ident $before:literal),*) => {
             match (from, to) {

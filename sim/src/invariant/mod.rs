@@ -14,6 +14,7 @@ use crate::verdict::{Verdict, Violation};
 
 pub mod api;
 pub mod backups;
+pub mod bridge;
 pub mod causes;
 pub mod conduct;
 pub mod contract;
@@ -203,6 +204,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: api::ROWS, checkers: Vec::new },
     Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
+    Family { rows: bridge::ROWS, checkers: bridge::checkers },
     Family { rows: workspaces::ROWS, checkers: workspaces::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
