@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, Slot, VendorDevice};
+use crate::offline::{OfflineKind, UserLevel};
 use crate::pin::{Constraint, Lengths, Pin};
 use crate::time::{Timestamp, Window};
 use crate::vendor::Model;
@@ -119,6 +120,20 @@ pub enum Op {
         /// The time it shall show.
         to: Timestamp,
     },
+    /// offline: have the vendor compute a PIN. No lock hears of it.
+    RegisterOffline {
+        /// The kind of code.
+        kind: OfflineKind,
+        /// When it shall open.
+        window: Window,
+    },
+    /// offline: take a PIN back, which no vendor can (`R-40`).
+    RevokeOffline {
+        /// The PIN.
+        pin: Pin,
+    },
+    /// offline: the time slots that were set up for a door.
+    ReadUserLevels,
 }
 
 impl Op {
@@ -130,7 +145,14 @@ impl Op {
             Self::SetSlot { .. } | Self::ClearSlot { .. } => true,
             Self::ListEntries { .. } | Self::ReadEntry { .. } | Self::ReadSlot { .. } => false,
             Self::ListDevices { .. } | Self::GetDevice | Self::ReadClock | Self::SetClock { .. } => false,
+            Self::RegisterOffline { .. } | Self::RevokeOffline { .. } | Self::ReadUserLevels => false,
         }
+    }
+
+    /// Whether it makes the vendor's server compute a PIN: a change at the vendor that reaches no lock.
+    #[must_use]
+    pub const fn is_registering(&self) -> bool {
+        matches!(self, Self::RegisterOffline { .. })
     }
 
     /// Whether it erases.
@@ -156,6 +178,9 @@ impl Op {
             Self::GetDevice => OpKind::GetDevice,
             Self::ReadClock => OpKind::ReadClock,
             Self::SetClock { .. } => OpKind::SetClock,
+            Self::RegisterOffline { .. } => OpKind::RegisterOffline,
+            Self::RevokeOffline { .. } => OpKind::RevokeOffline,
+            Self::ReadUserLevels => OpKind::ReadUserLevels,
         }
     }
 }
@@ -179,6 +204,9 @@ pub enum OpKind {
     GetDevice,
     ReadClock,
     SetClock,
+    RegisterOffline,
+    RevokeOffline,
+    ReadUserLevels,
 }
 
 /// What comes back (port.md 4).
@@ -248,6 +276,17 @@ pub enum Answer {
         /// Its time.
         lock_time: Timestamp,
     },
+    /// The vendor has computed a PIN: its lock takes it.
+    Registered {
+        /// The vendor's id of the code.
+        handle: Handle,
+        /// The PIN.
+        pin: Pin,
+        /// When it opens, rounded by the vendor.
+        window: Window,
+    },
+    /// The time slots of a door, as the vendor shows them.
+    UserLevels(Arc<[UserLevel]>),
 }
 
 impl Answer {
@@ -316,13 +355,20 @@ pub enum Reason {
     NoCredentials,
     /// The clock can't be set.
     ClockNotWritable,
+    /// offline: no time slot of the door is near the window.
+    NoUserLevel,
+    /// offline: no PIN is left for this start.
+    NoVariance,
+    /// offline: the vendor computes no PINs for such a window.
+    BadWindow,
 }
 
 impl Reason {
     /// Whether sending the same again is pointless until record, device or capacity change (`R-20`).
     #[must_use]
     pub const fn is_permanent(self) -> bool {
-        matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported | Self::Full | Self::SlotOutOfRange)
+        let is_offline = matches!(self, Self::NoUserLevel | Self::NoVariance | Self::BadWindow);
+        is_offline || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported | Self::Full | Self::SlotOutOfRange)
     }
 }
 

@@ -16,6 +16,7 @@ mod story;
 mod trouble;
 
 use chance::Chance;
+pub use trouble::of_stories_alone;
 
 /// The plan of a seed. The same seed gives the same plan on every machine.
 #[must_use]

@@ -155,6 +155,7 @@ impl View {
             Change::Clock { off_ms } => lock.clock_off_ms = *off_ms,
             Change::Works(works) => lock.works = *works,
             Change::Joined { .. } | Change::Left | Change::Lengths(_) => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 

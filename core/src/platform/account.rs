@@ -240,6 +240,7 @@ impl Platform {
             is_refill_blocked: false,
             last_reversal: None,
             saw_other_writer: false,
+            levels: None,
             codes_made: 0,
             codes: Vec::new(),
         });

@@ -72,7 +72,9 @@ impl Platform {
             | Answer::Slot(_)
             | Answer::Devices { .. }
             | Answer::Device(_)
-            | Answer::Clock { .. } => self.close_write(at, Doubt::Lost),
+            | Answer::Clock { .. }
+            | Answer::Registered { .. }
+            | Answer::UserLevels(_) => self.close_write(at, Doubt::Lost),
         }
         self.again(at);
     }
@@ -236,6 +238,8 @@ impl Platform {
                 self.attempt_failed(at, closed_at, 0);
             }
             Reason::BadLength | Reason::BadPin | Reason::BadName | Reason::NotSupported => self.on_permanent_refusal(at, reason, closed_at),
+            // Of offline codes alone, which are no writes.
+            Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => self.on_permanent_refusal(at, reason, closed_at),
             Reason::NoKeypad => {
                 let now = self.now;
                 self.on_not_applied(at, closed_at, 0);

@@ -66,7 +66,9 @@ impl Platform {
             | Answer::Slot(_)
             | Answer::Devices { .. }
             | Answer::Device(_)
-            | Answer::Clock { .. } => {}
+            | Answer::Clock { .. }
+            | Answer::Registered { .. }
+            | Answer::UserLevels(_) => {}
         }
     }
 

@@ -189,7 +189,7 @@ impl Platform {
     /// A twin block or a refusal ends: something that it hung on has changed.
     pub(super) fn unblock(&mut self, device: u32) {
         let blocked: alloc::vec::Vec<u64> =
-            self.device(device).codes.iter().filter(|code| code.block.is_some()).map(|code| code.n).collect();
+            self.device(device).codes.iter().filter(|code| code.block.is_some() && code.offline.is_none()).map(|code| code.n).collect();
         for n in blocked {
             let at = At { device, n };
             let code = self.code_mut(at);

@@ -28,6 +28,8 @@ pub(super) enum ReadKind {
     Entries { device: u32, epoch: Epoch },
     /// One place, for the code that is or may be there.
     Place { at: At, place: Place, epoch: Epoch },
+    /// The time slots of a door (`V-09`).
+    Levels { device: u32, epoch: Epoch },
     /// One slot, to see whether it is free.
     Scout { at: At, slot: Slot, epoch: Epoch },
 }
@@ -45,11 +47,12 @@ impl Platform {
         match read.kind {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),
             ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
+            ReadKind::Levels { device, epoch } if self.device(device).epoch() == epoch => self.on_levels(device, &read, &answer),
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
             ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
             // Read in an incarnation that is over.
-            ReadKind::Device { .. } | ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
+            ReadKind::Device { .. } | ReadKind::Levels { .. } | ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
         }
     }
 
@@ -224,7 +227,9 @@ pub(super) fn look(answer: &Answer) -> Option<Look<'_>> {
         | Answer::Entries { .. }
         | Answer::Devices { .. }
         | Answer::Device(_)
-        | Answer::Clock { .. } => None,
+        | Answer::Clock { .. }
+        | Answer::Registered { .. }
+        | Answer::UserLevels(_) => None,
     }
 }
 

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
 use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, WorkspaceId};
+use crate::offline::UserLevel;
 use crate::pin::Pin;
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
@@ -60,6 +62,8 @@ pub(super) struct Device {
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).
     pub saw_other_writer: bool,
+    /// The door's time slots for offline codes, as last read.
+    pub levels: Option<Vec<UserLevel>>,
     pub codes_made: u64,
     /// In order of creation; gone ones too, as long as they are remembered.
     pub codes: Vec<Code>,
@@ -144,7 +148,10 @@ impl Write {
             | Op::ListDevices { .. }
             | Op::GetDevice
             | Op::ReadClock
-            | Op::SetClock { .. } => None,
+            | Op::SetClock { .. }
+            | Op::RegisterOffline { .. }
+            | Op::RevokeOffline { .. }
+            | Op::ReadUserLevels => None,
         }
     }
 
@@ -162,7 +169,10 @@ impl Write {
             | Op::ListDevices { .. }
             | Op::GetDevice
             | Op::ReadClock
-            | Op::SetClock { .. } => None,
+            | Op::SetClock { .. }
+            | Op::RegisterOffline { .. }
+            | Op::RevokeOffline { .. }
+            | Op::ReadUserLevels => None,
         }
     }
 }
@@ -243,6 +253,8 @@ pub(super) struct Code {
     pub goal: Goal,
     pub prefers_native: bool,
     pub is_native: bool,
+    /// What makes it an offline code; none: it goes to the lock.
+    pub offline: Option<Offline>,
     /// Counts intents that change what is stored.
     pub version: u32,
     /// Counts settled commands; part of the key (`P-04`).
@@ -424,6 +436,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         goal: Goal::Hold,
         prefers_native: true,
         is_native: false,
+        offline: None,
         version: 0,
         phase: 0,
         display,

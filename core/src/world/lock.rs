@@ -10,6 +10,7 @@ use crate::port::{Item, Name, OnLock, Place, Reason, ShownPin};
 use crate::time::{MINUTE_MS, Timestamp, Window};
 use crate::vendor::{DuplicatePolicy, Family, Profile, ReadBack};
 
+use super::offline::Algorithm;
 use super::quirk::Quirk;
 
 /// The standing quirks of a lock, as a set.
@@ -113,6 +114,8 @@ pub struct Lock {
     pub clock_off_ms: i64,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
+    /// How it understands PINs that lie in no memory, where it can.
+    pub algorithm: Option<Algorithm>,
     next_handle: u32,
 }
 
@@ -124,7 +127,7 @@ impl Lock {
         let mut entries: Vec<_> = reserved.collect();
         entries.reverse();
         let lengths = profile.lengths;
-        Self { profile, quirks, entries, powered: true, keypad: true, clock_off_ms: 0, lengths, next_handle: 1 }
+        Self { profile, quirks, entries, powered: true, keypad: true, clock_off_ms: 0, lengths, algorithm: None, next_handle: 1 }
     }
 
     /// Places that can hold a code, the lock's own included.
@@ -137,7 +140,8 @@ impl Lock {
     #[must_use]
     pub fn opens(&self, pin: Pin, now: Timestamp) -> bool {
         let local = now + self.clock_off_ms;
-        self.powered && self.keypad && self.opening_entry(pin, local).is_some()
+        let is_understood = self.algorithm.as_ref().is_some_and(|algorithm| algorithm.opens(pin, local));
+        self.powered && self.keypad && (is_understood || self.opening_entry(pin, local).is_some())
     }
 
     /// The entry that a PIN would open by, at the lock's own time.
@@ -165,6 +169,7 @@ impl Lock {
         }
         match self.profile.family {
             Family::ById => Some(Place::Handle(self.new_handle())),
+            Family::Offline => None,
             Family::BySlot => (1..=self.capacity() as u16).map(|n| Place::Slot(Slot(n))).find(|place| self.entry(*place).is_none()),
         }
     }

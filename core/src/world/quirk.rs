@@ -113,6 +113,11 @@ quirks! {
     ClockOff = "clock_off", Fault, "The lock's clock jumps by a fixed amount; the end sets it right.";
     NameCutShort = "name_cut_short", Standing, "The displayed name is cut to 14 characters.";
     RivalManager = "rival_manager", Actor, "Another manager clears the slots it holds for its own.";
+    PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes two minutes to choose a PIN.";
+    VariantsUsedUp = "variants_used_up", Fault, "The vendor has no PIN left for any start.";
+    LevelMissing = "level_missing", Fault, "The time slots of the door are taken away.";
+    LevelsSyncLate = "levels_sync_late", Fault, "The table of the door's time slots is shown as it was half an hour ago.";
+    ReportsOfflineUse = "reports_offline_use", Standing, "The lock's hub reports the use of offline codes.";
 }
 
 impl fmt::Display for Quirk {

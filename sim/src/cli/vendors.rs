@@ -65,6 +65,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
     let family = match profile.family {
         Family::ById => "the vendor",
         Family::BySlot => "the controller",
+        Family::Offline => "nobody: the lock computes",
     };
     let duplicate = match profile.duplicate {
         DuplicatePolicy::Reject => "refused with its reason",

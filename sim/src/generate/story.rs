@@ -156,7 +156,7 @@ impl Teller<'_> {
             use_backup_access_code_pool: pooled.then_some(true),
             is_external_modification_allowed: chance.happens(habits.allowed_percent).then_some(true),
             attempt_for_offline_device: chance.happens(10).then_some(false),
-            common_code_key: None,
+            ..CreateCode::default()
         };
         self.say(born, Action::Create(create));
         self.codes.push(DrawnCode { name, lock, window, born });

@@ -100,14 +100,20 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
         Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull => false,
+        Quirk::PinAssignedLate | Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
 }
 
 /// Quirks of vendors that no plan is drawn for.
-fn of_stories_alone(quirk: Quirk) -> bool {
+#[must_use]
+pub fn of_stories_alone(quirk: Quirk) -> bool {
     let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
-    of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
+    let of_offline_codes = matches!(
+        quirk,
+        Quirk::PinAssignedLate | Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse
+    );
+    of_the_device || of_offline_codes || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 
 fn is_august(lock: &DrawnLock) -> bool {
@@ -168,6 +174,7 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
         let kinds: &[OpKind] = match lock.profile.family {
             Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ReplaceEntry, OpKind::ListEntries],
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
+            Family::Offline => &[OpKind::RegisterOffline],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
     }
@@ -222,6 +229,7 @@ fn crash(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &Plan) -
             let writes: &[OpKind] = match lock.profile.family {
                 Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ListEntries],
                 Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot],
+                Family::Offline => &[OpKind::RegisterOffline],
             };
             let nth = chance.within(0, 4) as u32;
             CrashPoint::InAnswer { on: lock.name.clone(), command: chance.one_of(writes), nth, outputs: outputs / 2 }

@@ -50,6 +50,7 @@ pub fn target(op: &Op) -> Option<Place> {
         Op::SetSlot { slot, .. } | Op::ClearSlot { slot } | Op::ReadSlot { slot, .. } => Some(Place::Slot(*slot)),
         Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } => None,
         Op::GetDevice | Op::ReadClock | Op::SetClock { .. } => None,
+        Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => None,
     }
 }
 
@@ -505,6 +506,7 @@ fn is_of_memory(reason: Reason) -> bool {
         Reason::BadLength | Reason::BadPin | Reason::PinTaken | Reason::Full | Reason::SlotOccupied | Reason::SlotOutOfRange => true,
         Reason::BadName | Reason::NameTaken | Reason::StartInPast | Reason::NoKeypad | Reason::NotSupported | Reason::NoRights => false,
         Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => false,
+        Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => false,
     }
 }
 
@@ -519,6 +521,6 @@ fn closing_of(op: &Op, answer: &Answer) -> Closing {
         Answer::NotFound | Answer::Busy | Answer::QueueFull | Answer::RateLimited { .. } => Closing::NotApplied,
         Answer::Unreachable(_) | Answer::Unauthorized | Answer::Gone => Closing::NotApplied,
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } => Closing::NotApplied,
-        Answer::Device(_) | Answer::Clock { .. } => Closing::NotApplied,
+        Answer::Device(_) | Answer::Clock { .. } | Answer::Registered { .. } | Answer::UserLevels(_) => Closing::NotApplied,
     }
 }

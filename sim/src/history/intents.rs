@@ -8,7 +8,7 @@ use keyway_core::problem::ErrorCode;
 use keyway_core::request::{Request, RequestedCode, Response, Update};
 use keyway_core::time::{Timestamp, Window};
 
-use super::{CodeIx, History};
+use super::{AskedOffline, CodeIx, History};
 
 /// What shall be in the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +177,8 @@ impl History {
                     now,
                 );
                 self.accept_flag(*id, create.is_external_modification_allowed);
+                let ix = self.intern(*id);
+                self.codes[ix.0 as usize].offline = AskedOffline::of(create);
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
                 let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);
@@ -325,6 +327,13 @@ impl History {
         }
         let present = Goal::Present { pin: record.code, window: record.window() };
         let Some(current) = self.goal(code).copied() else { return self.ask(code, present, Why::Own, now) };
+        if record.is_offline_access_code {
+            // Its vendor chooses PIN and window, as far as the call allows (I-WIN-08).
+            if let Some(last) = self.codes[code.0 as usize].intents.last_mut().filter(|last| last.goal != Goal::Absent) {
+                last.goal = present;
+            }
+            return;
+        }
         let is_pooled = record.is_backup && self.code(code).pulled_at.is_none();
         let emitted = |kind| self.has_emitted(record.access_code_id, kind);
         match current.goal {

@@ -263,12 +263,14 @@ impl History {
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
             Change::Left => self.locks[lock.0 as usize].is_present = false,
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => self.change_offline(lock, change),
         }
         let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        if cause == Cause::World {
+        // Whoever uses a code disturbs nothing.
+        if cause == Cause::World && !matches!(change, Change::Used { .. }) {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);

@@ -21,6 +21,7 @@ pub mod events;
 pub mod harness;
 pub mod life;
 pub mod memory;
+pub mod offline;
 pub mod problems;
 pub mod status;
 pub mod story;
@@ -192,6 +193,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: offline::ROWS, checkers: offline::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 

@@ -146,11 +146,9 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         | ErrorCode::AugustLockTemporarilyOffline
         | ErrorCode::AugustLockNotAuthorized
         | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
-        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
-        | ErrorCode::SaltoKsUserNotSubscribed
-        | ErrorCode::SaltoKsSubscriptionLimitExceeded
-        | ErrorCode::DormakabaOracodeNoValidUserLevel
-        => Owner::Absent,
+        ErrorCode::SaltoKsUserNotSubscribed | ErrorCode::SaltoKsSubscriptionLimitExceeded => Owner::Absent,
+        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable => Owner::Only(&[Vendor::IgloohomeOffline]),
+        ErrorCode::DormakabaOracodeNoValidUserLevel => Owner::Only(&[Vendor::Oracode]),
         ErrorCode::IgloohomeBridgeTooManyPendingJobs | ErrorCode::IgloohomeBridgeOffline => Owner::Only(&[Vendor::Igloohome]),
         ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
         ErrorCode::WyzeDuplicateCodeName | ErrorCode::WyzePotentialDuplicateCode => Owner::Only(&[Vendor::Wyze]),
@@ -184,7 +182,7 @@ const fn owner_of_warning(code: WarningCode) -> Owner {
         }
         WarningCode::SchlageDetectedDuplicate | WarningCode::SchlageCreationOutage => Owner::Only(&[Vendor::Schlage]),
         WarningCode::KwiksetUnableToConfirmCode => Owner::Only(&[Vendor::Kwikset]),
-        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Absent,
+        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Only(&[Vendor::IgloohomeOffline]),
         WarningCode::CodeModifiedExternalToSeam
         | WarningCode::DelayInSettingOnDevice
         | WarningCode::DelayInRemovingFromDevice

@@ -603,6 +603,7 @@ impl Story {
             }
             Change::Lengths(_) if cause != Cause::Beginning => self.locks.entry(lock).or_default().lengths_changed = true,
             Change::Joined { .. } | Change::Lengths(_) | Change::Clock { .. } | Change::Works(_) | Change::Left => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 

@@ -460,6 +460,9 @@ impl<'a> Fold<'a> {
             Change::Works(false) => format!("{name} is dead"),
             Change::Joined { epoch, .. } => format!("{name} joins anew, incarnation {}", epoch.0),
             Change::Left => format!("{name} leaves its account"),
+            Change::Computed { pin, .. } => format!("{name} takes {pin}, computed by its vendor"),
+            Change::Used { pin } => format!("{name} was opened by {pin} for the first time"),
+            Change::SetBack => format!("{name} takes no computed PIN of before"),
             Change::Lengths(lengths) => format!("{name} takes PINs of {:?} digits", lengths.iter().collect::<Vec<_>>()),
         };
         self.happens(Weight::Change, what);

@@ -96,6 +96,9 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::SetSlot { slot, pin, .. } => format!("set slot {} to {pin}", slot.0),
         Op::ClearSlot { slot } => format!("clear slot {}", slot.0),
         Op::SetClock { .. } => "set clock".to_owned(),
+        Op::RegisterOffline { kind, .. } => format!("register {} code", plain(kind)),
+        Op::RevokeOffline { pin } => format!("revoke {pin}"),
+        Op::ReadUserLevels => return None,
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;
         }
@@ -119,6 +122,8 @@ pub fn answer(answer: &Answer) -> String {
         Answer::MaybeDuplicate => "maybe a duplicate".to_owned(),
         Answer::ServerError { status, .. } => format!("server error {status}"),
         Answer::TimedOut => "timed out".to_owned(),
+        Answer::Registered { pin, .. } => format!("registered as {pin}"),
+        Answer::UserLevels(_) => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }
