@@ -580,6 +580,7 @@ impl Bench {
                 self.find(Place::Slot(*slot)).map_or(free, |stored| Answer::Slot(SlotContent::Occupied(self.show(stored))))
             }
             Op::ReadClock | Op::SetClock { .. } => Answer::Refused(Reason::NotSupported),
+            Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => Answer::Refused(Reason::NotSupported),
             Op::CreateEntry { .. }
             | Op::ReplaceEntry { .. }
             | Op::SetSchedule { .. }
@@ -708,7 +709,7 @@ impl Bench {
     fn erase(&mut self, place: Place, origin: Option<CodeId>) -> Answer {
         let Some(there) = self.find(place) else {
             return match self.profile().family {
-                Family::ById => Answer::NotFound,
+                Family::ById | Family::Offline => Answer::NotFound,
                 Family::BySlot => Answer::Done { handle: None },
             };
         };
