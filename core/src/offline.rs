@@ -110,7 +110,8 @@ impl OfflineTerms {
     #[must_use]
     pub fn level_for(&self, window: Window, rounding_ms: i64, levels: &[UserLevel]) -> Option<(UserLevel, Window)> {
         let fitted = levels.iter().map(|level| {
-            let moved = Window { starts_at: nearest(window.starts_at, level.check_in_ms), ends_at: nearest(window.ends_at, level.check_out_ms) };
+            let moved =
+                Window { starts_at: nearest(window.starts_at, level.check_in_ms), ends_at: nearest(window.ends_at, level.check_out_ms) };
             (moved_by(window, moved), *level, moved)
         });
         let fits = |(by, _, moved): &(i64, UserLevel, Window)| *by <= rounding_ms && self.has_hours(moved);

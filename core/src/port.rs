@@ -368,7 +368,8 @@ impl Reason {
     #[must_use]
     pub const fn is_permanent(self) -> bool {
         let is_offline = matches!(self, Self::NoUserLevel | Self::NoVariance | Self::BadWindow);
-        is_offline || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported | Self::Full | Self::SlotOutOfRange)
+        is_offline
+            || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported | Self::Full | Self::SlotOutOfRange)
     }
 }
 

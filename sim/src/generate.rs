@@ -6,6 +6,7 @@
 use keyway_core::config::ExpiredRecordPolicy;
 use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use keyway_core::vendor::Vendor;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, PolicyOverrides};
 use crate::plan_text::{Span, Start};
@@ -16,17 +17,52 @@ mod story;
 mod trouble;
 
 use chance::Chance;
-pub use trouble::of_stories_alone;
+pub use trouble::of_other_vendors;
 
 /// The plan of a seed. The same seed gives the same plan on every machine.
 #[must_use]
 pub fn plan_of_seed(seed: u64) -> Plan {
-    let mut chance = Chance::new(seed);
-    let swarm = Swarm::draw(&mut chance);
-    swarm.plan(seed, &mut chance)
+    Draw::default().plan(seed)
 }
 
-/// The vendors that plans draw from; the others appear in stories alone, so that a seed keeps its meaning.
+/// What the plans of seeds are drawn from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Draw {
+    /// Worlds have locks of these vendors alone; none: of those that plans have always been drawn from.
+    pub vendors: Vec<Vendor>,
+}
+
+impl Draw {
+    /// The plan of a seed. The same seed gives the same plan on every machine.
+    #[must_use]
+    pub fn plan(&self, seed: u64) -> Plan {
+        let mut chance = Chance::new(seed);
+        let swarm = Swarm::draw(self, &mut chance);
+        Plan { name: self.name(seed), ..swarm.plan(&mut chance) }
+    }
+
+    /// The name of a seed's plan, which is that of its file too.
+    #[must_use]
+    pub fn name(&self, seed: u64) -> String {
+        let vendors: String = self.vendors.iter().map(|vendor| format!("-{vendor}")).collect();
+        format!("seed-{seed}{vendors}")
+    }
+
+    /// How a command line says it, with a space before.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.vendors.iter().map(|vendor| format!(" --vendor {vendor}")).collect()
+    }
+
+    /// Whether it is the one that everybody means who names a seed and nothing else.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.vendors.is_empty()
+    }
+}
+
+/// The vendors of the default draw. Another one here would change what every seed means.
 const DRAWN: [Vendor; 4] = [Vendor::GenericCloud, Vendor::GenericSlot, Vendor::August, Vendor::SmartThings];
 
 /// What exists in a world, drawn before anything else.
@@ -44,8 +80,8 @@ struct Swarm {
 }
 
 impl Swarm {
-    fn draw(chance: &mut Chance) -> Self {
-        let vendors = chance.some_of(&DRAWN, 40);
+    fn draw(draw: &Draw, chance: &mut Chance) -> Self {
+        let vendors = chance.some_of(if draw.is_default() { &DRAWN } else { &draw.vendors }, 40);
         let horizon_ms = horizon(chance);
         Self {
             start: start(chance),
@@ -53,14 +89,14 @@ impl Swarm {
             spells: spells(chance, horizon_ms),
             odd_percent: chance.one_of(&[0, 40, 70, 90]),
             habits: story::Habits::draw(chance),
-            troubles: trouble::Kinds::draw(chance),
+            troubles: trouble::Kinds::draw(draw, chance),
             vendors,
         }
     }
 
-    fn plan(&self, seed: u64, chance: &mut Chance) -> Plan {
+    fn plan(&self, chance: &mut Chance) -> Plan {
         let mut plan = Plan {
-            name: format!("seed-{seed}"),
+            name: String::new(),
             about: String::new(),
             start: Start(self.start),
             horizon: Span(self.horizon_ms),
@@ -173,6 +209,23 @@ mod tests {
             let again = scenario::parse("generated", &text).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong:?}\n{text}"));
             assert_eq!(again, [plan], "seed {seed}");
         }
+    }
+
+    #[test]
+    fn plans_can_be_narrowed_to_any_vendors() {
+        for vendor in Vendor::ALL {
+            let draw = Draw { vendors: vec![*vendor] };
+            for seed in 0..30 {
+                let plan = draw.plan(seed);
+                assert!(plan.devices.iter().all(|device| device.vendor.is_none_or(|own| own == *vendor)), "seed {seed}");
+                assert!(plan.accounts.iter().all(|account| account.vendor == *vendor), "seed {seed}");
+                let text = scenario::to_text(&plan);
+                let again = scenario::parse("generated", &text).unwrap_or_else(|wrong| panic!("{}: {wrong:?}\n{text}", plan.name));
+                assert_eq!(again, [plan]);
+            }
+        }
+        let two = Draw { vendors: vec![Vendor::Kwikset, Vendor::Wyze] };
+        assert_eq!((two.name(7).as_str(), two.words().as_str()), ("seed-7-kwikset-wyze", " --vendor kwikset --vendor wyze"));
     }
 
     #[test]

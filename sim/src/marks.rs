@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyway_core::world::quirk::{Quirk, QuirkSort};
 
-use crate::generate::of_stories_alone;
+use crate::generate::of_other_vendors;
 use crate::invariant::{Class, registry};
 use crate::sweep::Hits;
 
@@ -27,7 +27,7 @@ pub fn checkers() -> Vec<&'static str> {
 /// All marks that a big sweep must hit, checkers first. What a lock is born with is no event, so it leaves no mark.
 #[must_use]
 pub fn required() -> Vec<&'static str> {
-    let is_met = |quirk: &&Quirk| quirk.sort() != QuirkSort::Standing && !of_stories_alone(**quirk);
+    let is_met = |quirk: &&Quirk| quirk.sort() != QuirkSort::Standing && !of_other_vendors(**quirk);
     let troubles = Quirk::ALL.iter().filter(is_met).map(|quirk| quirk.name());
     checkers().into_iter().chain([CRASH]).chain(troubles).collect()
 }

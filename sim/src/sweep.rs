@@ -23,12 +23,11 @@ mod summary;
 mod tally;
 
 pub use accept::Accepted;
-pub use keeper::file_name;
 pub use lines::BadLine;
 pub use summary::Summary;
 pub use tally::{Group, Histogram, Hits, Share, Tally};
 
-use crate::generate::plan_of_seed;
+use crate::generate::Draw;
 use crate::marks::DETERMINISM;
 use crate::panics::{hush_panics, hushed};
 use crate::verdict::{Finding, Verdict, Violation};
@@ -43,6 +42,8 @@ pub type Shared = Arc<dyn Controllers + Send + Sync>;
 pub struct Order {
     /// The seeds.
     pub seeds: Range<u64>,
+    /// What their plans are drawn from.
+    pub draw: Draw,
     /// Which of them.
     pub share: Share,
     /// Threads; none: as many as there are cores.
@@ -62,7 +63,16 @@ impl Order {
     #[must_use]
     pub fn of(seeds: Range<u64>) -> Self {
         let stuck_after = Duration::from_secs(10);
-        Self { seeds, share: Share::ALL, threads: None, findings: None, budget: None, stuck_after, stop: Arc::default() }
+        Self {
+            seeds,
+            draw: Draw::default(),
+            share: Share::ALL,
+            threads: None,
+            findings: None,
+            budget: None,
+            stuck_after,
+            stop: Arc::default(),
+        }
     }
 }
 
@@ -96,6 +106,8 @@ pub enum Ended {
 pub struct Swept {
     /// The seeds, the last one excluded.
     pub seeds: Range<u64>,
+    /// What their plans were drawn from.
+    pub draw: Draw,
     /// Which of them.
     pub share: Share,
     /// Why it ended; those that were run are the first ones.
@@ -121,6 +133,7 @@ pub fn sweep(order: &Order, controllers: Shared, progress: &mut dyn FnMut(Progre
         seeds: order.seeds.clone(),
         share: order.share,
         controllers,
+        draw: order.draw.clone(),
         keeper: Keeper::new(order.findings.as_deref()),
         next: AtomicU64::new(0),
         is_closed: AtomicBool::new(false),
@@ -142,7 +155,7 @@ pub fn sweep(order: &Order, controllers: Shared, progress: &mut dyn FnMut(Progre
     }
     assert!(!foreman.posts.is_empty(), "the system gives no thread");
     let ended = foreman.attend(&reports, progress);
-    let swept = Swept { seeds: order.seeds.clone(), share: order.share, ended, tally: foreman.tally };
+    let swept = Swept { seeds: order.seeds.clone(), draw: order.draw.clone(), share: order.share, ended, tally: foreman.tally };
     (swept, floor.keeper.unwritten())
 }
 
@@ -232,7 +245,7 @@ impl Foreman<'_> {
             self.given_up += 1;
             let seed = post.seed.load(Ordering::Relaxed);
             let finding = stuck(&post, self.order.stuck_after);
-            if let Ok(plan) = hushed(|| plan_of_seed(seed)) {
+            if let Ok(plan) = hushed(|| self.order.draw.plan(seed)) {
                 self.floor.keeper.keep(seed, &finding.fingerprint, &plan);
             }
             self.take(seed, Ran { run: None, was_compared: false, finding: Some(finding) });
@@ -314,7 +327,7 @@ mod tests {
         let summary = Summary::of(&swept(&order, Idlers(|| panic!("out of ideas"))), &Accepted::default());
         assert_eq!((summary.verdict, summary.failed()), (Verdict::Panic, 3));
         assert!(summary.findings[0].violations[0].what.contains("the controller panicked: out of ideas"), "{summary}");
-        let kept = summary.findings.iter().map(|group| folder.path().join(file_name(group.first_seed)));
+        let kept = summary.findings.iter().map(|group| folder.path().join(format!("seed-{}.json", group.first_seed)));
         for path in kept {
             assert_eq!(scenario::read(&path).unwrap().len(), 1);
         }
@@ -337,7 +350,7 @@ mod tests {
         assert_eq!((swept.tally.ran, swept.ended), (4, Ended::Complete));
         let stuck = &swept.tally.groups["stuck|endless step"];
         assert_eq!((stuck.count, stuck.verdict, stuck.violations[0].id.as_str()), (1, Verdict::Stuck, "stuck"));
-        assert!(folder.path().join(file_name(stuck.first_seed)).exists());
+        assert!(folder.path().join(format!("seed-{}.json", stuck.first_seed)).exists());
     }
 
     #[test]

@@ -248,7 +248,8 @@ impl Platform {
         let at = registration.at;
         let account = self.device(at.device).account;
         self.take_condition(account, Some(at.device), registration.sent_at, answer);
-        let is_open = self.find(at).is_some_and(|code| !code.is_gone && code.offline.as_ref().is_some_and(|offline| offline.handle.is_none()));
+        let is_open =
+            self.find(at).is_some_and(|code| !code.is_gone && code.offline.as_ref().is_some_and(|offline| offline.handle.is_none()));
         if !is_open {
             self.registrations.remove(&command_id);
             return;

@@ -52,7 +52,11 @@ impl Platform {
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
             ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
             // Read in an incarnation that is over.
-            ReadKind::Device { .. } | ReadKind::Levels { .. } | ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
+            ReadKind::Device { .. }
+            | ReadKind::Levels { .. }
+            | ReadKind::Entries { .. }
+            | ReadKind::Place { .. }
+            | ReadKind::Scout { .. } => {}
         }
     }
 

@@ -272,9 +272,7 @@ impl Registry {
 fn is_sold(terms: &OfflineTerms, kind: OfflineKind, window: Window) -> bool {
     let length_ms = window.ends_at - window.starts_at;
     match (kind, terms.days) {
-        (OfflineKind::Daily, Some((fewest, most))) => {
-            length_ms % DAY_MS == 0 && (fewest * DAY_MS..=most * DAY_MS).contains(&length_ms)
-        }
+        (OfflineKind::Daily, Some((fewest, most))) => length_ms % DAY_MS == 0 && (fewest * DAY_MS..=most * DAY_MS).contains(&length_ms),
         (OfflineKind::Daily, None) if !terms.by_user_level => false,
         (OfflineKind::Daily | OfflineKind::Hourly | OfflineKind::OneTime, _) => {
             (terms.hours.0 * HOUR_MS..=terms.hours.1 * HOUR_MS).contains(&length_ms)

@@ -322,7 +322,15 @@ impl Site {
     }
 
     /// Adds a lock that is in the account from the beginning; its number.
-    pub fn add_lock(&mut self, now: Timestamp, mut lock: Lock, serial: Name, model: Model, hub: Option<usize>, zone: Option<Name>) -> usize {
+    pub fn add_lock(
+        &mut self,
+        now: Timestamp,
+        mut lock: Lock,
+        serial: Name,
+        model: Model,
+        hub: Option<usize>,
+        zone: Option<Name>,
+    ) -> usize {
         self.next_device += 1;
         let versions = VecDeque::from([(now, lock.items(now))]);
         lock.algorithm = lock.profile.offline.clone().map(|terms| Algorithm::new(digest(serial.as_bytes()), terms));

@@ -3,13 +3,20 @@
 use std::ops::Range;
 
 use super::{Coverage, Progress, counted, interrupt, say};
+use crate::generate::Draw;
 use crate::marks::{REQUIRED_FROM, missing, required};
 use crate::sweep::{Hits, Order, Shared, sweep};
 use crate::verdict::Verdict;
 
 /// Runs the seeds and prints the marks; a required one that a big sweep missed has a verdict of its own.
 pub fn marks(seeds: &Range<u64>, arguments: &Coverage, controllers: Shared) -> Verdict {
-    let order = Order { threads: arguments.threads, budget: arguments.budget, stop: interrupt::flag(), ..Order::of(seeds.clone()) };
+    let order = Order {
+        draw: Draw { vendors: arguments.vendors.clone() },
+        threads: arguments.threads,
+        budget: arguments.budget,
+        stop: interrupt::flag(),
+        ..Order::of(seeds.clone())
+    };
     let mut bar = Progress::of(order.share.size(&order.seeds), "seeds").within(order.budget);
     let (swept, _) = sweep(&order, controllers, &mut |progress| bar.done(progress.done));
     bar.end();

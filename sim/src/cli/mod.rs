@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyway_core::controller::Controllers;
 use keyway_core::platform::{Honest, Reference};
+use keyway_core::vendor::Vendor;
 
+use crate::generate::Draw;
 use crate::plan::Plan;
 use crate::plan_text::Span;
 use crate::process::{PATIENCE, Processes};
@@ -51,7 +53,7 @@ pub struct Engine {
     /// Runs a checked plan against the controller under test, and judges it.
     pub run: Option<&'static RunOne>,
     /// The plan of a seed.
-    pub generate: Option<fn(u64) -> Plan>,
+    pub generate: Option<fn(&Draw, u64) -> Plan>,
     /// Runs many seeds, prints what came of them, and gives the gravest verdict.
     pub sweep: Option<&'static SweepSeeds>,
     /// Runs many seeds, and prints how often there was something to judge.
@@ -75,7 +77,7 @@ impl Engine {
         // The program needs them until it ends.
         Self {
             run: Some(Box::leak(Box::new(move |plan: &Plan, options| crate::run::run(plan, controllers, options)))),
-            generate: Some(crate::generate::plan_of_seed),
+            generate: Some(Draw::plan),
             sweep: Some(Box::leak(Box::new(move |arguments: &Sweep| sweep::sweep(arguments, &(Arc::new(controllers) as Shared))))),
             marks: Some(Box::leak(Box::new(move |seeds: &Range<u64>, arguments: &Coverage| {
                 marks::marks(seeds, arguments, Arc::new(controllers))
@@ -106,7 +108,7 @@ struct Arguments {
 enum Command {
     /// Run stories and judge them
     #[command(after_help = "Examples:\n  keyway run scenarios\n  keyway run seed:4711 --timeline\n  \
-keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
+keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl\n  keyway run seed:4711 --vendor schlage")]
     Run(Run),
     /// Check scenario files without running them
     Check {
@@ -122,7 +124,8 @@ keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl")]
     },
     /// Run the plans of many seeds
     #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
-keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl")]
+keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl\n  \
+keyway sweep --seeds 0..2000 --vendor kwikset --vendor wyze")]
     Sweep(Sweep),
     /// Join the files of all shares of a sweep
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
@@ -189,6 +192,22 @@ impl UnderTest {
     }
 }
 
+/// Which worlds the seeds stand for.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Narrowed {
+    /// Draw the worlds of seeds from this vendor's locks alone, such as schlage; may be said several times
+    #[arg(long = "vendor", value_name = "NAME", value_parser = vendor_of)]
+    pub vendors: Vec<Vendor>,
+}
+
+impl Narrowed {
+    /// What the plans of seeds are drawn from.
+    #[must_use]
+    pub fn draw(&self) -> Draw {
+        Draw { vendors: self.vendors.clone() }
+    }
+}
+
 /// Arguments of `keyway run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -210,6 +229,9 @@ pub struct Run {
     /// Draw each story, also one that passes
     #[arg(long)]
     pub timeline: bool,
+    /// Which worlds seeds stand for
+    #[command(flatten)]
+    pub narrowed: Narrowed,
     /// What is tested
     #[command(flatten)]
     pub under_test: UnderTest,
@@ -221,6 +243,9 @@ pub struct Sweep {
     /// From the first to before the last
     #[arg(long, value_name = "A..B", value_parser = seeds_of)]
     pub seeds: Range<u64>,
+    /// Which worlds they stand for
+    #[command(flatten)]
+    pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -292,6 +317,9 @@ pub struct Shrink {
     /// A scenario file (of several stories in it, the first one that fails), or a seed such as seed:4711
     #[arg(value_name = "FILE|seed:N")]
     pub what: String,
+    /// Which world a seed stands for
+    #[command(flatten)]
+    pub narrowed: Narrowed,
     /// Plans that may be run
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub runs: u64,
@@ -336,6 +364,9 @@ pub struct Coverage {
     /// Instead of stories, the plans of these seeds, from the first to before the last
     #[arg(long, value_name = "A..B", value_parser = seeds_of)]
     pub seeds: Option<Range<u64>>,
+    /// Draw the worlds of seeds from this vendor's locks alone, such as schlage; may be said several times
+    #[arg(long = "vendor", value_name = "NAME", value_parser = vendor_of, requires = "seeds")]
+    pub vendors: Vec<Vendor>,
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N", requires = "seeds")]
     pub threads: Option<usize>,
@@ -353,6 +384,15 @@ fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+fn vendor_of(text: &str) -> Result<Vendor, String> {
+    let names: Vec<&str> = Vendor::ALL.iter().map(|vendor| vendor.name()).collect();
+    let known = Vendor::ALL.iter().find(|vendor| vendor.name() == text);
+    known.copied().ok_or_else(|| match scenario::nearest(text, &names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("expected one of {}", names.join(", ")),
+    })
 }
 
 fn time_of(text: &str) -> Result<Duration, String> {
@@ -487,6 +527,13 @@ mod tests {
         for wrong in ["", "60", "-1s", "soon"] {
             assert!(time_of(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn vendors_of_seeds() {
+        assert_eq!(vendor_of("two_n"), Ok(Vendor::TwoN));
+        assert_eq!(vendor_of("kwickset"), Err("did you mean `kwikset`?".to_owned()));
+        assert!(vendor_of("").unwrap_err().starts_with("expected one of generic_cloud, "));
     }
 
     #[test]

@@ -65,8 +65,13 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
 
 /// All stories, read and checked before the first one runs.
 fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
-    let mut stories = Vec::new();
-    for target in targets(&arguments.what)? {
+    let (mut stories, draw) = (Vec::new(), arguments.narrowed.draw());
+    let targets = targets(&arguments.what)?;
+    if !draw.is_default() && !targets.iter().any(|target| matches!(target, Target::Seed(_))) {
+        let help = Some("expected a seed, such as seed:4711".to_owned());
+        return Err(Refused::Word { message: format!("`{}` says what seeds stand for, but there is none", draw.words().trim()), help });
+    }
+    for target in targets {
         match target {
             Target::File(path) => {
                 let plans = scenario::read(&path)?;
@@ -86,8 +91,8 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
                 stories.push(Story { plan, replay: format!("bytes:{}", path.display()), is_of_seed: true });
             }
             Target::Seed(seed) => {
-                let plan = part(engine.generate, "seed")?(seed);
-                stories.push(Story { plan, replay: format!("seed:{seed}"), is_of_seed: true });
+                let plan = part(engine.generate, "seed")?(&draw, seed);
+                stories.push(Story { plan, replay: format!("seed:{seed}{}", draw.words()), is_of_seed: true });
             }
         }
     }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, explained, name_of};
 use super::{Engine, Progress, Refused, Shrink, counted, interrupt, part, say};
+use crate::generate::Draw;
 use crate::panics::{finding, hush_panics};
 use crate::plan::Plan;
 use crate::report::Look;
 use crate::run::Options;
 use crate::scenario;
 use crate::shrink::{Budget, Shrunk};
-use crate::sweep::file_name;
 use crate::verdict::Verdict;
 
 /// Shrinks what the command line says.
@@ -21,7 +21,7 @@ pub fn shrink(engine: Engine, arguments: &Shrink) -> Result<Verdict, Refused> {
     hush_panics();
     let find = |plan: &Plan| finding(plan, |plan| run(plan, Options::default()));
     let began = Instant::now();
-    let (plans, file) = stories(engine, &arguments.what)?;
+    let (plans, file) = stories(engine, &arguments.what, &arguments.narrowed.draw())?;
     let found = plans.iter().find_map(|plan| find(plan).map(|finding| (plan, finding)));
     let Some((plan, finding)) = found else {
         let message = format!("{}: nothing is broken in it, so there is nothing to shrink", arguments.what);
@@ -49,7 +49,7 @@ pub fn shrink(engine: Engine, arguments: &Shrink) -> Result<Verdict, Refused> {
 }
 
 /// The stories that may be shrunk, and the file that they are in; that of a seed is yet to be written.
-fn stories(engine: Engine, what: &str) -> Result<(Vec<Plan>, PathBuf), Refused> {
+fn stories(engine: Engine, what: &str, draw: &Draw) -> Result<(Vec<Plan>, PathBuf), Refused> {
     let Some(seed) = what.strip_prefix("seed:") else {
         let file = PathBuf::from(what);
         return Ok((scenario::read(&file)?, file));
@@ -58,7 +58,9 @@ fn stories(engine: Engine, what: &str) -> Result<(Vec<Plan>, PathBuf), Refused> 
         message: format!("`{what}` names no seed"),
         help: Some("expected a whole number, such as seed:4711".to_owned()),
     })?;
-    Ok((vec![part(engine.generate, "seed")?(seed)], Path::new(FINDINGS).join(file_name(seed))))
+    let plan = part(engine.generate, "seed")?(draw, seed);
+    let file = Path::new(FINDINGS).join(format!("{}.json", plan.name));
+    Ok((vec![plan], file))
 }
 
 fn beside(file: &Path) -> PathBuf {

@@ -104,7 +104,7 @@ impl Making<'_> {
 
 /// The name of the small story of a plan: that of a seed says nothing, so it gets one that says what is broken.
 pub fn name_of(plan: &Plan, finding: &Finding) -> Option<String> {
-    let is_of_seed = plan.name.strip_prefix("seed-").is_some_and(|seed| seed.bytes().all(|digit| digit.is_ascii_digit()));
+    let is_of_seed = plan.name.strip_prefix("seed-").is_some_and(|seed| seed.starts_with(|digit: char| digit.is_ascii_digit()));
     is_of_seed.then(|| speaking_name(finding)).filter(|name| !name.is_empty())
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, name_of};
 use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt, remark, say, text_of, worded};
-use crate::generate::plan_of_seed;
+use crate::generate::Draw;
 use crate::panics::finding;
 use crate::plan::Plan;
 use crate::run::{Options, run};
@@ -31,6 +31,7 @@ fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
         scenario::writable(path).map_err(|wrong| unwritten(path, &wrong))?;
     }
     let order = Order {
+        draw: arguments.narrowed.draw(),
         share: arguments.shard,
         threads: arguments.threads,
         findings: Some(Path::new(FINDINGS).to_owned()),
@@ -48,7 +49,10 @@ fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
     bar.end();
     let took_ms = began.elapsed().as_millis().max(1) as u64;
     for (seed, why) in &lost {
-        remark(&format!("error: the plan of seed {seed} could not be written to {why}; keyway run seed:{seed} runs it again\n"));
+        remark(&format!(
+            "error: the plan of seed {seed} could not be written to {why}; keyway run seed:{seed}{} runs it again\n",
+            order.draw.words()
+        ));
     }
     let verdict = tell(&swept, &accepted, &arguments.told, arguments.out.as_deref())?;
     if !arguments.told.json {
@@ -79,10 +83,11 @@ fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &A
     let groups: Vec<&Group> = groups.iter().filter(is_shrinkable).collect();
     let (bar, done) = (Mutex::new(Progress::of(groups.len() as u64, "findings made small")), AtomicU64::new(0));
     let one = |group: &&Group| {
+        let seed = group.first_seed;
         let line = if stop.load(Ordering::Relaxed) || Instant::now() >= ends_at {
-            format!("seed {}: not made small; keyway shrink seed:{} does it\n", group.first_seed, group.first_seed)
+            format!("seed {seed}: not made small; keyway shrink seed:{seed}{} does it\n", swept.draw.words())
         } else {
-            shrink_one(group, controllers, stop, folder)?
+            shrink_one(&swept.draw, group, controllers, stop, folder)?
         };
         if let Ok(mut bar) = bar.lock() {
             bar.done(done.fetch_add(1, Ordering::Relaxed) + 1);
@@ -96,8 +101,8 @@ fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &A
     told
 }
 
-fn shrink_one(group: &Group, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path) -> Option<String> {
-    let plan = plan_of_seed(group.first_seed);
+fn shrink_one(draw: &Draw, group: &Group, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path) -> Option<String> {
+    let plan = draw.plan(group.first_seed);
     let find = |plan: &Plan| finding(plan, |plan| run(plan, controllers.as_ref(), Options::default()));
     let finding = find(&plan).filter(|finding| finding.fingerprint == group.fingerprint)?;
     let name = name_of(&plan, &finding)?;
@@ -145,7 +150,8 @@ fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>) -> 
         say(&(serde_json::to_string(&summary).unwrap_or_default() + "\n"));
     } else {
         let first = summary.findings.first();
-        let first = first.map_or(String::new(), |group| format!("\nkeyway run seed:{} shows the first one", group.first_seed));
+        let first = first
+            .map_or(String::new(), |group| format!("\nkeyway run seed:{}{} shows the first one", group.first_seed, summary.draw.words()));
         say(&format!("{summary}{first}\n"));
     }
     if let Some(path) = out {

@@ -5,9 +5,9 @@ use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use keyway_core::vendor::{Ack, Family, Vendor};
 use keyway_core::world::quirk::{Quirk, QuirkSort};
 
-use super::Swarm;
 use super::chance::Chance;
 use super::locks::DrawnLock;
+use super::{Draw, Swarm};
 use crate::plan::{Action, Crash, CrashPoint, Fault, Plan};
 use crate::plan_text::{Offset, Span};
 use crate::quirk;
@@ -25,7 +25,7 @@ pub struct Kinds {
 
 impl Kinds {
     /// Leaves most of it out. Clocks go wrong rarely, because what a wrong clock excuses is judged no more.
-    pub fn draw(chance: &mut Chance) -> Self {
+    pub fn draw(draw: &Draw, chance: &mut Chance) -> Self {
         let likely = |quirk: &Quirk| match quirk.sort() {
             QuirkSort::Standing => 0,
             _ if *quirk == Quirk::ClockOff => 5,
@@ -33,8 +33,8 @@ impl Kinds {
             QuirkSort::Fault => 35,
             QuirkSort::Actor => 25,
         };
-        let quirks: Vec<Quirk> =
-            Quirk::ALL.iter().copied().filter(|quirk| !of_stories_alone(*quirk) && chance.happens(likely(quirk))).collect();
+        let is_known = |quirk: &Quirk| !draw.is_default() || !of_other_vendors(*quirk);
+        let quirks: Vec<Quirk> = Quirk::ALL.iter().copied().filter(|quirk| is_known(quirk) && chance.happens(likely(quirk))).collect();
         let (noise, faults) = quirks.iter().partition(|quirk| quirk.sort() == QuirkSort::Noise);
         Self {
             faults,
@@ -86,7 +86,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::CloudFailsAfterStoring => is_cloud && profile.ack != Ack::Nothing,
         Quirk::CloudFailsBeforeStoring => is_cloud,
         Quirk::CloudDown | Quirk::LoginRevoked | Quirk::CredentialChanged | Quirk::TunnelProgramStopped => true,
-        Quirk::CreatePathDown => lock.vendor == Vendor::GenericCloud,
+        Quirk::CreatePathDown => matches!(lock.vendor, Vendor::GenericCloud | Vendor::Schlage),
         Quirk::DeletePathDown => is_cloud && !by_slot,
         Quirk::RateBudgetSmall | Quirk::LockMarkedOffline | Quirk::VendorDropsEntry => is_cloud,
         Quirk::RightsWithdrawn | Quirk::LockDropsMidCommand | Quirk::LockLoadsLate | Quirk::BridgeUnplugged => is_august(lock),
@@ -99,25 +99,32 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
-        Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull => false,
-        Quirk::PinAssignedLate | Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse => false,
+        Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
+        Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
+        Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
+        Quirk::BridgeQueueFull => profile.queue_limit.is_some(),
+        Quirk::VariantsUsedUp => lock.vendor == Vendor::IgloohomeOffline,
+        Quirk::LevelMissing | Quirk::LevelsSyncLate => lock.vendor == Vendor::Oracode,
+        Quirk::PinAssignedLate | Quirk::ReportsOfflineUse => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
 }
 
-/// Quirks of vendors that no plan is drawn for.
+/// Quirks of vendors that are not in the default draw.
 #[must_use]
-pub fn of_stories_alone(quirk: Quirk) -> bool {
+pub fn of_other_vendors(quirk: Quirk) -> bool {
     let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     let of_offline_codes = matches!(
         quirk,
         Quirk::PinAssignedLate | Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse
     );
-    of_the_device || of_offline_codes || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
+    of_the_device
+        || of_offline_codes
+        || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
 }
 
 fn is_august(lock: &DrawnLock) -> bool {
-    lock.vendor == Vendor::August
+    lock.vendor.is_in_august_cloud()
 }
 
 fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), chance: &mut Chance) -> Fault {

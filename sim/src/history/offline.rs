@@ -102,15 +102,7 @@ impl History {
                 let terms = self.lock(lock).facts.profile.offline.as_ref();
                 let first_use_until = terms.and_then(|terms| terms.first_use_until(*window));
                 let code = code.map(|code: CodeId| self.intern(code));
-                let computed = Computed {
-                    pin: *pin,
-                    kind: *kind,
-                    window: *window,
-                    first_use_until,
-                    code,
-                    is_used: false,
-                    is_void: false,
-                };
+                let computed = Computed { pin: *pin, kind: *kind, window: *window, first_use_until, code, is_used: false, is_void: false };
                 self.locks[lock.0 as usize].computed.push(computed);
             }
             Change::Used { pin } => {

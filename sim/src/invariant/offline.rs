@@ -15,8 +15,7 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::{Lock, Occurrence};
 
 /// The rows of this family.
-pub const ROWS: &[Row] =
-    &[Row::of("I-WIN-06"), Row::of("I-WIN-07"), Row::of("I-WIN-08"), Row::of("I-STA-13"), Row::of("I-API-04")];
+pub const ROWS: &[Row] = &[Row::of("I-WIN-06"), Row::of("I-WIN-07"), Row::of("I-WIN-08"), Row::of("I-STA-13"), Row::of("I-API-04")];
 
 /// Its checkers.
 #[must_use]
@@ -118,13 +117,21 @@ fn window_is_the_stored_one(history: &History, code: CodeIx, _now: Timestamp, fo
         let wanted = Window { starts_at: asked.starts_at, ends_at: asked.ends_at.unwrap_or(shown.ends_at) };
         let moved = [shown.starts_at - wanted.starts_at, shown.ends_at - wanted.ends_at];
         if moved.iter().any(|by| by.abs() > asked.rounding_ms) {
-            let what = format!("{} to {} was asked, and {} to {} is too far from it", wanted.starts_at, wanted.ends_at, shown.starts_at, shown.ends_at);
+            let what = format!(
+                "{} to {} was asked, and {} to {} is too far from it",
+                wanted.starts_at, wanted.ends_at, shown.starts_at, shown.ends_at
+            );
             found.broken_by("I-WIN-08", history, code, what);
         }
         let terms = history.profile(code).and_then(|profile| profile.offline.as_ref());
         let rounds_outward = terms.is_some_and(|terms| !terms.by_user_level);
         if rounds_outward && (moved[0] > 0 || moved[1] < 0) {
-            found.broken_by("I-WIN-08", history, code, format!("its window was rounded inward, to {} to {}", shown.starts_at, shown.ends_at));
+            found.broken_by(
+                "I-WIN-08",
+                history,
+                code,
+                format!("its window was rounded inward, to {} to {}", shown.starts_at, shown.ends_at),
+            );
         }
     }
     if let Some(computed) = history.computed(code).find(|computed| Some(computed.pin) == record.code)

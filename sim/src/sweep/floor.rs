@@ -14,7 +14,7 @@ use super::Shared;
 use super::compare::compare;
 use super::keeper::Keeper;
 use super::tally::Share;
-use crate::generate::plan_of_seed;
+use crate::generate::Draw;
 use crate::panics::{LastWords, controller_panic, harness_panic, hushed};
 use crate::plan::Plan;
 use crate::run::{Figures, Options, run};
@@ -28,6 +28,7 @@ const COMPARED_ONE_IN: u64 = 50;
 pub struct Floor {
     pub seeds: Range<u64>,
     pub share: Share,
+    pub draw: Draw,
     pub controllers: Shared,
     pub keeper: Keeper,
     /// The number in the share of the seed that is run next. Seeds are taken in order, so those that were run are the first ones.
@@ -85,7 +86,7 @@ impl Floor {
 
     fn run_seed(&self, seed: u64, watch: &Arc<Watch>) -> Ran {
         watch.begin(Timestamp::MIN);
-        let plan = match hushed(|| plan_of_seed(seed)) {
+        let plan = match hushed(|| self.draw.plan(seed)) {
             Ok(plan) => plan,
             Err(words) => return Ran { run: None, was_compared: false, finding: Some(harness_panic(Timestamp::MIN, &words)) },
         };

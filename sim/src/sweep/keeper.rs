@@ -17,8 +17,8 @@ pub struct Keeper {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// The lowest seed so far of each fingerprint.
-    first: BTreeMap<String, u64>,
+    /// The lowest seed so far of each fingerprint, with its file.
+    first: BTreeMap<String, (u64, PathBuf)>,
     /// Seeds whose plan could not be written, and why.
     unwritten: BTreeMap<u64, String>,
 }
@@ -34,14 +34,14 @@ impl Keeper {
     pub fn keep(&self, seed: u64, fingerprint: &str, plan: &Plan) {
         let Some(folder) = &self.folder else { return };
         let Ok(mut kept) = self.kept.lock() else { return };
-        let before = kept.first.get(fingerprint).copied();
-        if before.is_some_and(|first| first < seed) {
+        if kept.first.get(fingerprint).is_some_and(|(first, _)| *first < seed) {
             return;
         }
-        kept.first.insert(fingerprint.to_owned(), seed);
-        match scenario::write(&folder.join(file_name(seed)), &scenario::to_text(plan)) {
+        let file = folder.join(format!("{}.json", plan.name));
+        let before = kept.first.insert(fingerprint.to_owned(), (seed, file.clone()));
+        match scenario::write(&file, &scenario::to_text(plan)) {
             // One that can't be removed does no harm.
-            Ok(()) => drop(before.map(|before| fs::remove_file(folder.join(file_name(before))))),
+            Ok(()) => drop(before.map(|(_, before)| fs::remove_file(before))),
             Err(wrong) => drop(kept.unwritten.insert(seed, format!("{}: {wrong}", folder.display()))),
         }
     }
@@ -51,12 +51,6 @@ impl Keeper {
     pub fn unwritten(&self) -> BTreeMap<u64, String> {
         self.kept.lock().map(|kept| kept.unwritten.clone()).unwrap_or_default()
     }
-}
-
-/// The name of the file of a failed seed.
-#[must_use]
-pub fn file_name(seed: u64) -> String {
-    format!("seed-{seed}.json")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{Ended, Group, Histogram, Hits, Share, Swept, Tally};
+use crate::generate::Draw;
 
 /// One line of the file of a sweep.
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ use super::{Ended, Group, Histogram, Hits, Share, Swept, Tally};
 enum Line {
     Sweep {
         seeds: Range<u64>,
+        #[serde(default, rename = "vendors", skip_serializing_if = "Draw::is_default")]
+        draw: Draw,
         share: Share,
         ended: Ended,
         ran: u64,
@@ -36,8 +39,8 @@ impl Swept {
     #[must_use]
     pub fn to_lines(&self) -> String {
         let Tally { ran, groups, marks, productive, fired, crashed_inside, compared } = self.tally.clone();
-        let Self { seeds, share, ended, .. } = self.clone();
-        let whole = Line::Sweep { seeds, share, ended, ran, crashed_inside, compared, productive, fired };
+        let Self { seeds, draw, share, ended, .. } = self.clone();
+        let whole = Line::Sweep { seeds, draw, share, ended, ran, crashed_inside, compared, productive, fired };
         let findings = groups.into_values().map(Line::Finding);
         let marks = marks.into_iter().map(|(name, hits)| Line::Mark { name, hits });
         let lines = [whole].into_iter().chain(findings).chain(marks);
@@ -70,12 +73,12 @@ impl Swept {
                 bad(wrong.column().max(1), message.split(" at line ").next().unwrap_or(&message))
             })?;
             match (line, &mut swept) {
-                (Line::Sweep { seeds, share, ended, ran, crashed_inside, compared, productive, fired }, None) => {
+                (Line::Sweep { seeds, draw, share, ended, ran, crashed_inside, compared, productive, fired }, None) => {
                     if seeds.is_empty() || share.index == 0 || share.index > share.of {
                         return Err(bad(1, "expected a share such as 1/3 of a range of seeds"));
                     }
                     let tally = Tally { ran, productive, fired, crashed_inside, compared, ..Tally::default() };
-                    swept = Some(Self { seeds, share, ended, tally });
+                    swept = Some(Self { seeds, draw, share, ended, tally });
                 }
                 (Line::Finding(group), Some(swept)) => swept.tally.add_group(group),
                 (Line::Mark { name, hits }, Some(swept)) => drop(swept.tally.marks.insert(name, hits)),
@@ -97,9 +100,11 @@ impl Swept {
         let of = first.share.of;
         let mut merged = first;
         for (name, share) in shares {
-            let told = |of: u64, seeds: &Range<u64>| format!("one of {of} shares of the seeds {}..{}", seeds.start, seeds.end);
-            if (share.share.of, &share.seeds) != (of, &merged.seeds) {
-                let (one, other) = (told(of, &merged.seeds), told(share.share.of, &share.seeds));
+            let told = |swept: &Self, of: u64| {
+                format!("one of {of} shares of the seeds {}..{}{}", swept.seeds.start, swept.seeds.end, swept.draw.words())
+            };
+            if (share.share.of, &share.seeds, &share.draw) != (of, &merged.seeds, &merged.draw) {
+                let (one, other) = (told(&merged, of), told(&share, share.share.of));
                 return Err(format!("{name} is {other}, but {first_name} is {one}"));
             }
             if let Some(other) = names.insert(share.share.index, name.clone()) {
@@ -117,6 +122,8 @@ impl Swept {
 
 #[cfg(test)]
 mod tests {
+    use keyway_core::vendor::Vendor;
+
     use super::*;
     use crate::verdict::{Finding, Verdict};
 
@@ -132,7 +139,7 @@ mod tests {
                 tally.add_group(Group::of(seed, Finding { verdict: Verdict::Safety, violations: vec![], fingerprint }));
             }
         }
-        Swept { seeds: 0..10, share, ended: Ended::Complete, tally }
+        Swept { seeds: 0..10, draw: Draw::default(), share, ended: Ended::Complete, tally }
     }
 
     fn named(swept: Swept) -> (String, Swept) {
@@ -156,10 +163,15 @@ mod tests {
     #[test]
     fn what_is_no_whole_is_refused() {
         let other = Swept { seeds: 0..11, ..swept(2, 2) };
+        let narrowed = Swept { draw: Draw { vendors: vec![Vendor::Wyze] }, ..swept(2, 2) };
         for (shares, wrong) in [
             (vec![swept(1, 2)], "share 2/2 is missing"),
             (vec![swept(1, 2), swept(1, 2)], "1.jsonl and 1.jsonl are both share 1/2"),
             (vec![swept(1, 2), other], "2.jsonl is one of 2 shares of the seeds 0..11, but 1.jsonl is one of 2 shares of the seeds 0..10"),
+            (
+                vec![swept(1, 2), narrowed],
+                "2.jsonl is one of 2 shares of the seeds 0..10 --vendor wyze, but 1.jsonl is one of 2 shares of the seeds 0..10",
+            ),
         ] {
             assert_eq!(Swept::merged(shares.into_iter().map(named).collect()), Err(wrong.to_owned()));
         }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::{Accepted, Ended, Group, Share, Swept};
+use crate::generate::Draw;
 use crate::marks::{REQUIRED_FROM, checkers, missing};
 use crate::verdict::Verdict;
 
@@ -18,6 +19,9 @@ const VACUOUS_FROM: u64 = 5_000;
 pub struct Summary {
     /// The seeds, the last one excluded.
     pub seeds: Range<u64>,
+    /// What their plans were drawn from.
+    #[serde(rename = "vendors", skip_serializing_if = "Draw::is_default")]
+    pub draw: Draw,
     /// Which of them.
     pub share: Share,
     /// Why it ended.
@@ -62,6 +66,7 @@ impl Summary {
         let (found, in_vain) = accepted.iter().map(str::to_owned).partition(|fingerprint| tally.groups.contains_key(fingerprint));
         let mut summary = Self {
             seeds: swept.seeds.clone(),
+            draw: swept.draw.clone(),
             share: swept.share,
             ended: swept.ended,
             ran: tally.ran,
@@ -108,7 +113,8 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Range { start, end }, Share { index, of }) = (&self.seeds, self.share);
         let share = if self.share == Share::ALL { String::new() } else { format!(", share {index}/{of}") };
-        writeln!(f, "seeds {start}..{end}{share}: {} ({} of {} failed)", self.verdict, self.failed(), self.ran)?;
+        let draw = self.draw.words();
+        writeln!(f, "seeds {start}..{end}{draw}{share}: {} ({} of {} failed)", self.verdict, self.failed(), self.ran)?;
         let why = match self.ended {
             Ended::Complete => None,
             Ended::Budget => Some("its time was over"),
