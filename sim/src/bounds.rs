@@ -2,6 +2,7 @@
 
 use keyway_core::config::PolicyConstants;
 use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use keyway_core::vendor::ReadBack;
 
 use crate::history::{CodeIx, Goal, History};
 use crate::occurrence::Lock;
@@ -74,6 +75,17 @@ impl History {
         let retry_ms = self.policy().refused_retry_ms;
         let told_until = state.work.told_twin_at.map_or(Timestamp::MIN, |told_at| told_at + retry_ms + retry_ms / 10);
         (!state.is_hindered && told_until <= self.now()).then(|| quiet.max(state.free_since).max(told_until))
+    }
+
+    /// The same for what shall be erased: where nothing can be read, the removal could also be proven.
+    #[must_use]
+    pub fn removal_quiet_since(&self, code: CodeIx) -> Option<Timestamp> {
+        let state = self.code(code);
+        let quiet = self.quiet_since(state.lock?)?;
+        if self.profile(code)?.read_back != ReadBack::None {
+            return Some(quiet);
+        }
+        (!state.is_hindered).then(|| quiet.max(state.free_since))
     }
 
     /// `B_CMD`, by the longest backlog since `since`.

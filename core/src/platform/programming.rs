@@ -4,11 +4,12 @@ use super::Platform;
 use super::likeness::Content;
 use super::obstacle::Obstacle;
 use super::pace::Urgency;
-use super::state::{Block, Code, Doubt, Goal, Held};
+use super::state::{Block, Code, Doubt, Goal, Held, Write};
 use super::step::{At, Who};
 use super::vendor::Symptom;
 use crate::access_code::Status;
-use crate::port::{Op, Place};
+use crate::pin::Pin;
+use crate::port::{Name, Op, Place};
 use crate::time::{Timestamp, Window};
 use crate::vendor::{Family, ReadBack};
 
@@ -148,8 +149,20 @@ impl Platform {
         if self.code(at).retry.not_before.is_none() {
             self.attempt_failed(at, closing.at, 0);
         }
+        if self.is_overtaken(at, &write) {
+            // A command for the same entry that is sent now runs after it, and settles it when it is done (P-02, P-05 b).
+            self.settle(at);
+            if let Some(held) = &mut self.code_mut(at).held {
+                held.pin = None;
+            }
+            self.again(at);
+            return None;
+        }
         let not_before = self.code(at).retry.not_before?;
-        if not_before > self.now || !self.is_writable(at.device) {
+        if !self.is_writable(at.device) {
+            return None;
+        }
+        if not_before > self.now {
             return Some(not_before);
         }
         if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
@@ -157,6 +170,16 @@ impl Platform {
             self.send_write(at, write.op);
         }
         None
+    }
+
+    /// Whether a write in doubt changes an entry of the code to what is not wanted any more.
+    fn is_overtaken(&self, at: At, write: &Write) -> bool {
+        let code = self.code(at);
+        let is_wanted = |(pin, window, name): (Pin, Option<Window>, Name)| {
+            self.wanted(code).is_some_and(|wanted| wanted.pin == pin && wanted.window == window && wanted.name == name)
+        };
+        let holds_it = code.held.as_ref().is_some_and(|held| write.place() == Some(held.place));
+        holds_it && write.content().is_some_and(|content| !is_wanted(content))
     }
 
     /// Stores what is wanted: in place where an entry of ours is, else anew.

@@ -103,7 +103,7 @@ impl History {
         let next = state.intents.get(at + 1)?;
         let quiet = match next.goal {
             Goal::Present { .. } => self.code_quiet_since(code)?,
-            Goal::Absent => self.quiet_since(state.lock?)?,
+            Goal::Absent => self.removal_quiet_since(code)?,
         };
         let since = quiet.max(next.asked_at);
         Some(since + self.b_set(code, since))

@@ -10,8 +10,8 @@ use keyway_core::problem::WarningCode;
 use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
-use super::commands::{Sent, is_fresh, target};
-use super::{CodeIx, Goal, History};
+use super::commands::{Closing, Sent, is_fresh, target};
+use super::{CodeIx, Goal, History, Intent};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -476,7 +476,7 @@ impl History {
     }
 
     pub(super) fn weigh_hindrance(&mut self, now: Timestamp, code: CodeIx) {
-        let is_hindered = self.is_refused(code) || !self.has_room(code);
+        let is_hindered = self.is_refused(code) || !self.has_room(code) || self.is_past_proof(code);
         let state = &mut self.codes[code.0 as usize];
         if state.is_hindered && !is_hindered {
             state.free_since = now;
@@ -505,6 +505,17 @@ impl History {
         let profile = &state.facts.profile;
         let breaks = !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
         breaks || self.has_twin(lock, code, pin)
+    }
+
+    /// Whether a removal can't be proven: nothing can be read, and the write in doubt has a PIN that the lock drops without a word, so that no confirmation
+    /// says where it is or that it is nowhere (vendors.md 4).
+    #[must_use]
+    pub fn is_past_proof(&self, code: CodeIx) -> bool {
+        let wants_absence = matches!(self.goal(code), Some(Intent { goal: Goal::Absent, .. }));
+        let (true, Some(lock), Some(last)) = (wants_absence, self.code(code).lock, &self.code(code).work.last) else { return false };
+        let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
+        let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
+        is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
     }
 
     /// Whether an entry that is not the code's own has its PIN, on a lock that minds or where reads show it: then the controller must not send it (`I-DEV-01`).

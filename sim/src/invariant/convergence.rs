@@ -49,6 +49,9 @@ impl Convergence {
             return None;
         }
         match intent.goal {
+            Goal::Absent if history.is_past_proof(code) => {
+                record.errors.is_empty().then(|| format!("nothing can prove its removal, and it is {} without an error", record.status))
+            }
             Goal::Absent => Self::fault_of_unwanted(history, code, intent, record),
             Goal::Present { .. } if now < intent.due_at => Self::fault_of_waiting(history, code, record),
             Goal::Present { .. } => Self::fault_of_wanted(history, code, record, now),
@@ -216,9 +219,11 @@ fn confirmed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mu
 /// `I-LIV-04`.
 fn removed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let state = history.code(code);
-    let (Some(Status::Removing), Some(lock)) = (state.status(), state.lock) else { return };
+    if state.status() != Some(Status::Removing) {
+        return;
+    }
+    let Some(quiet) = history.removal_quiet_since(code) else { return };
     found.armed("I-LIV-04");
-    let Some(quiet) = history.quiet_since(lock) else { return };
     let since = quiet.max(state.status_since);
     if now > since + history.b_set(code, since) {
         found.broken_by("I-LIV-04", history, code, format!("is removing since {}, on a path quiet since {quiet}", state.status_since));
