@@ -128,6 +128,8 @@ impl OfflineTerms {
         let starts_at = asked.starts_at.floor_to(HOUR_MS);
         let (kind, ends_at) = match (asked.is_one_time, self.one_time, asked.ends_at) {
             (true, OneTime::Never, _) | (true, OneTime::AsAsked, None) | (false, _, None) => return Err(Misfit::Duration),
+            // What is asked beyond that is no matter of rounding.
+            (true, OneTime::Hours(hours), Some(ends_at)) if ends_at > starts_at + hours * HOUR_MS => return Err(Misfit::Duration),
             (true, OneTime::Hours(hours), _) => (OfflineKind::OneTime, starts_at + hours * HOUR_MS),
             (true, OneTime::AsAsked, Some(ends_at)) => (OfflineKind::OneTime, ends_at.ceil_to(HOUR_MS)),
             (false, _, Some(ends_at)) => self.kind_of(starts_at, ends_at.ceil_to(HOUR_MS))?,
@@ -219,6 +221,8 @@ mod tests {
         let one_time = Asked { ends_at: None, is_one_time: true, ..asked(30, 0) };
         let (kind, window) = igloohome.fit(&one_time, None).unwrap();
         assert_eq!((kind, minutes(window)), (OfflineKind::OneTime, (0, DAY)));
+        let longer = Asked { is_one_time: true, rounding_ms: DAY_MS, ..asked(0, DAY + 1) };
+        assert_eq!(igloohome.fit(&longer, None), Err(Misfit::Duration), "nothing is cut off");
     }
 
     #[test]

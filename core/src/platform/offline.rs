@@ -109,7 +109,16 @@ impl Platform {
     fn turn_offline(&mut self, at: At) {
         let now = self.now;
         let code = self.code(at);
-        if code.is_gone || code.goal == Goal::Rest {
+        if code.is_gone {
+            return;
+        }
+        if code.goal == Goal::Rest {
+            // Over, and kept: nothing but the loss of its device hides that.
+            if code.record.status == Status::Unknown && self.is_askable(at.device) {
+                let code = self.code_mut(at);
+                code.before_outage = None;
+                code.record.status = Status::Unset;
+            }
             return;
         }
         if code.is_expired(now) {
@@ -117,6 +126,7 @@ impl Platform {
         }
         let is_started = code.record.starts_at.is_none_or(|starts_at| starts_at <= now);
         let is_registered = code.offline.as_ref().is_some_and(|offline| offline.handle.is_some());
+        let is_registered = is_registered || !self.policy.shows_set_when_registered_only();
         let status = match (is_registered, is_started) {
             _ if !self.is_askable(at.device) => Status::Unknown,
             (true, true) => Status::Set,
@@ -145,8 +155,11 @@ impl Platform {
     fn end_offline(&mut self, at: At) {
         let is_removed = self.device(at.device).is_removed;
         let code = self.code_mut(at);
-        let was_given_out = code.record.code.is_some() && !is_removed;
-        code.clear_set_problems(false);
+        // What nobody was ever told to be set is not said to be removed (EO-07).
+        let was_given_out = code.told.set && !is_removed;
+        code.clear_error(ErrorCode::FailedToSetOnDevice);
+        code.clear_error(ErrorCode::DormakabaOracodeNoValidUserLevel);
+        code.clear_warning(WarningCode::DelayInSettingOnDevice);
         code.episode = None;
         match self.config.expired_record_policy {
             ExpiredRecordPolicy::Delete => self.end_record(at, was_given_out),
@@ -299,6 +312,7 @@ impl Platform {
         }
         let is_for_first_day = self.profile(at.device).offline.as_ref().is_some_and(|terms| terms.first_use_until(window).is_some());
         self.show_window(at, window);
+        let is_told = self.policy.tells_of_first_day();
         let code = self.code_mut(at);
         if let Some(offline) = &mut code.offline {
             (offline.handle, offline.is_sent) = (Some(handle), false);
@@ -309,7 +323,7 @@ impl Platform {
         code.episode = None;
         code.block = None;
         code.retry = Retry::default();
-        if is_for_first_day {
+        if is_for_first_day && is_told {
             code.raise_warning(WarningCode::IglooAlgopinMustBeUsedWithin24Hours, now);
         }
         self.again(at);

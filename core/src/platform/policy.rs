@@ -255,6 +255,16 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether a code that must be used on its first day says so (`I-WIN-07`).
+    fn tells_of_first_day(&self) -> bool {
+        true
+    }
+
+    /// Whether the start of an offline code makes it `set` only once it is registered (`R-41`).
+    fn shows_set_when_registered_only(&self) -> bool {
+        true
+    }
+
     /// Whether an offline code that was given out is deleted when its owner says so, as if anybody could take it back (`R-40`).
     fn revokes_offline_codes(&self) -> bool {
         false

@@ -80,7 +80,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
     match quirk {
         Quirk::LinkLosesRequest | Quirk::LinkLosesAnswer | Quirk::LinkDelaysAnswer | Quirk::LinkDoublesAnswer => true,
         Quirk::LinkDoublesRequest | Quirk::LinkSlow | Quirk::NoticeLost | Quirk::NoticeDoubled | Quirk::NoticeLate => true,
-        Quirk::ListingEmpty | Quirk::ListingTruncated => is_cloud,
+        Quirk::ListingEmpty | Quirk::ListingTruncated => is_cloud && profile.family != Family::Offline,
         Quirk::WriteAckedNotStored | Quirk::ClearAckedNotDone => profile.ack == Ack::Nothing,
         // Where the acknowledgement means nothing, the cloud has nothing to say after storing.
         Quirk::CloudFailsAfterStoring => is_cloud && profile.ack != Ack::Nothing,

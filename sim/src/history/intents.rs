@@ -146,6 +146,9 @@ impl History {
 
     fn due_at(&self, code: CodeIx, goal: Goal, now: Timestamp) -> Timestamp {
         let Goal::Present { window: Some(window), .. } = goal else { return now };
+        if self.is_offline(code) {
+            return now;
+        }
         let state = self.code(code);
         let native = state.prefers_native && state.pulled_at.is_none() && self.profile(code).is_some_and(|profile| profile.schedules);
         let lead = if native { self.policy().native_preload_ms } else { self.policy().just_in_time_lead_ms };
@@ -166,6 +169,8 @@ impl History {
         let Some(call) = self.calls.get(&call_id).cloned() else { return };
         match (&call.request, response) {
             (Request::Create(create), Response::AccessCode(id)) => {
+                let ix = self.intern(*id);
+                self.codes[ix.0 as usize].offline = AskedOffline::of(create);
                 let window = window(create.starts_at, create.ends_at);
                 self.accept_create(
                     *id,
@@ -177,8 +182,6 @@ impl History {
                     now,
                 );
                 self.accept_flag(*id, create.is_external_modification_allowed);
-                let ix = self.intern(*id);
-                self.codes[ix.0 as usize].offline = AskedOffline::of(create);
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
                 let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);

@@ -64,7 +64,8 @@ impl Convergence {
             Some(window) if window.contains(now) => Status::Set,
             Some(_) | None => Status::Unset,
         };
-        let is_right = record.status == wanted && (record.code.is_some() || !record.errors.is_empty());
+        let is_over = record.ends_at.is_some_and(|ends_at| ends_at <= now);
+        let is_right = record.status == wanted && (is_over || record.code.is_some() || !record.errors.is_empty());
         let is_told = record.status == Status::Setting && wanted == Status::Set && !record.errors.is_empty();
         (!is_right && !is_told).then(|| format!("it is {} without an error, registered: {}", record.status, record.code.is_some()))
     }

@@ -504,7 +504,9 @@ fn set_episode(view: &View<'_>, record: &Record) -> Timestamp {
     } else {
         policy.just_in_time_lead_ms
     };
-    let due = record.starts_at.map_or(record.created_at, |start| record.created_at.max(start - lead));
+    // An offline code is due when it is made.
+    let start = record.starts_at.filter(|_| !record.is_offline_access_code);
+    let due = start.map_or(record.created_at, |start| record.created_at.max(start - lead));
     seen.and_then(|seen| seen.episode_since).map_or(due, |since| due.max(since))
 }
 

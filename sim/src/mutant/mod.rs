@@ -104,7 +104,7 @@ pub fn mutant(name: &str) -> Option<Mutant> {
     mutants().into_iter().find(|mutant| mutant.name == name)
 }
 
-fn naive() -> [Mutant; 6] {
+fn naive() -> [Mutant; 7] {
     [
         tampers::<tampering::BelievesServerErrors>(
             "believes-server-errors",
@@ -144,6 +144,13 @@ fn naive() -> [Mutant; 6] {
             "Calls an acknowledged erasure done.",
         )
         .naive("F-19"),
+        decides(
+            "counts-each-copy-of-a-use",
+            &decisions::CountsEachCopyOfAUse,
+            &["I-EVT-04", "I-EVT-03"],
+            "Counts each copy of the news that a code for one use was used.",
+        )
+        .naive("F-21"),
     ]
 }
 
@@ -248,6 +255,30 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::ForgetsTombstones,
             &["I-EVT-11", "I-DEV-06"],
             "Lists an old entry of its own that came back as a stranger's.",
+        ),
+        decides(
+            "revokes-offline-codes",
+            &decisions::RevokesOfflineCodes,
+            &["I-API-04"],
+            "Deletes an offline code that was given out, as if anybody could take it back.",
+        ),
+        decides(
+            "shows-asked-windows",
+            &decisions::ShowsAskedWindows,
+            &["I-WIN-08", "I-STA-13"],
+            "Shows the window that was asked for an offline code, and not the rounded one.",
+        ),
+        decides(
+            "hides-the-first-day",
+            &decisions::HidesTheFirstDay,
+            &["I-WIN-07"],
+            "Does not say that a code must be used on its first day.",
+        ),
+        decides(
+            "trusts-the-clock-alone",
+            &decisions::TrustsTheClockAlone,
+            &["I-STA-13", "I-STA-09"],
+            "Shows an offline code as set at its start, whether or not it was registered.",
         ),
         decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can."),
     ]
@@ -376,7 +407,7 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: Vec<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19"]);
+        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19", "F-21"]);
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
 
@@ -391,13 +422,14 @@ mod tests {
     /// A naive controller fails the case it is named after as the case says it does, and the reference does not.
     #[test]
     fn each_naive_controller_fails_its_case() {
-        let named: [(&str, &[&str]); 6] = [
+        let named: [(&str, &[&str]); 7] = [
             ("F-01", &["I-EVT-11", "I-DEV-02", "I-LIV-01"]),
             ("F-02", &["I-QUI-01", "I-ERR-13", "I-DEV-07"]),
             ("F-04", &["I-STA-01", "I-WIN-05", "I-DEV-07"]),
             ("F-06", &["I-DEV-06", "I-DUR-01", "I-DEV-03"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
+            ("F-21", &["I-EVT-04", "I-EVT-03", "I-WIN-06"]),
         ];
         let cases = stories("field");
         for (case, ids) in named {
