@@ -11,10 +11,10 @@ use keyway_core::port::{Answer, Command, Name, Notice, Place};
 use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::{Timestamp, Window};
 use keyway_core::vendor::Profile;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A lock, by its place in the plan's order of declaration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Lock(pub u32);
 
@@ -52,7 +52,7 @@ pub struct LockFacts {
 pub const PROLOGUE_CALLS: u64 = 1 << 32;
 
 /// One thing that happened. Those between [`Occurrence::StepBegan`] and [`Occurrence::StepEnded`] belong to one step of the controller.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Occurrence {
     /// The controller was started, afresh or again.
@@ -191,7 +191,7 @@ pub enum Occurrence {
 }
 
 /// What changed at a lock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// An entry lies at this place now, with this content; it may have replaced another.
@@ -245,7 +245,7 @@ pub enum Change {
 }
 
 /// An entry as it lies in a lock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrueEntry {
     /// The PIN.
     pub pin: Pin,
@@ -262,7 +262,7 @@ pub struct TrueEntry {
 }
 
 /// Who put an entry into a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The controller, on behalf of this code (`P-09`).
@@ -276,7 +276,7 @@ pub enum Origin {
 }
 
 /// Who changed something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A command of the controller.
@@ -288,7 +288,7 @@ pub enum Cause {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Before `+0`: owners' codes are created, undisturbed.

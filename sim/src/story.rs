@@ -111,7 +111,7 @@ impl Told<'_> {
     /// Everything that happened, as JSON lines; the last one is the hash.
     #[must_use]
     pub fn trace(&self) -> String {
-        trace::text(&self.outcome)
+        trace::text(self.plan, &self.outcome)
     }
 
     /// For tests: that it came out as the story expects.

@@ -28,7 +28,7 @@ impl Platform {
                 let is_stored = write.content().is_some() && write.place().is_some();
                 if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
                     // Done it was, and perhaps it is gone again: a read tells.
-                    self.close_write(at, Doubt::Lost);
+                    self.close_write(at, Doubt::Removed);
                 } else {
                     self.on_applied(at, *handle);
                 }
@@ -82,7 +82,7 @@ impl Platform {
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let code = self.code(at);
-        let Some(write) = code.passing.late.clone().filter(|_| code.write.is_none()) else { return };
+        let Some(write) = code.late.clone().filter(|_| code.write.is_none()) else { return };
         match answer {
             // Unless a read has shown that nothing is left of it.
             Answer::Done { handle } if !write.is_without_effect => {
@@ -107,8 +107,8 @@ impl Platform {
     pub(super) fn on_late_twin(&mut self, at: At) {
         let (now, code) = (self.now, self.code(at));
         let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
-        if code.write.is_none() && code.passing.late.as_ref().is_some_and(is_asked) {
-            self.code_quiet(at).passing.late = None;
+        if code.write.is_none() && code.late.as_ref().is_some_and(is_asked) {
+            self.code_mut(at).late = None;
             self.conclude_twin(at, now);
         }
     }
@@ -141,7 +141,7 @@ impl Platform {
         let place = write.place().or(handle.map(Place::Handle));
         if write.op.is_erasing() {
             self.settle(at);
-            self.code_quiet(at).passing.late = None;
+            self.code_mut(at).late = None;
             self.on_erased(at, write.place());
             return;
         }
@@ -152,7 +152,7 @@ impl Platform {
         };
         self.settle(at);
         let code = self.code_mut(at);
-        code.passing.late = None;
+        code.late = None;
         code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();

@@ -113,6 +113,7 @@ impl Platform {
         let code = self.code_mut(at);
         code.record.code = Some(pin);
         code.block = None;
+        code.begin_anew();
         self.renew_display(at);
         let floor = self.config.policy.retry_base_ms;
         self.attempt_failed(at, self.now, floor);
@@ -187,6 +188,7 @@ impl Platform {
         let backup = self.available(at.device).ok_or(Refusal::NoBackupAccessCodeAvailable)?;
         let code = self.code_mut(backup);
         code.is_pulled = true;
+        code.begin_anew();
         code.set_window(Some(Window { starts_at: now, ends_at: window.ends_at }));
         let id = code.record.access_code_id;
         self.code_mut(at).record.pulled_backup_access_code_id = Some(id);

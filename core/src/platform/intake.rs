@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::{free_pin, satisfies};
-use super::state::{Code, Episode, Goal, Retry, Told};
+use super::state::{Code, Episode, Goal, Told};
 use super::step::At;
 use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
@@ -289,11 +289,7 @@ impl Platform {
             self.renew_if_shown(at, is_pin_changed);
         }
         self.emit(at, EventType::Changed);
-        // Whatever the owner says ends the rest that others brought about (EO-13).
-        let was_at_rest = self.code(at).goal == Goal::Yield;
-        if is_window_changed || is_pin_changed || is_name_changed || was_at_rest {
-            self.start_change(at);
-        }
+        self.start_change(at);
         self.again(at);
         self.stir(at.device);
     }
@@ -343,27 +339,25 @@ impl Platform {
         }
     }
 
-    /// What a change of PIN, name or window means for the code where it stands.
+    /// What a change of the record means for the code where it stands. Whatever the owner says ends the rest that others brought about (EO-13), and what was refused
+    /// is tried again (`R-20`, `R-54`).
     fn start_change(&mut self, at: At) {
         let now = self.now;
         let code = self.code_mut(at);
         code.block = None;
-        // The owner's word is a cause of its own, whatever others did before.
-        code.retry = Retry::default();
-        code.reversals.clear();
-        code.is_in_fight = false;
+        code.begin_anew();
         if matches!(code.goal, Goal::Rest | Goal::Yield) {
             // A removal under way when the outage began is cancelled with it (T37).
             code.goal = Goal::Hold;
             code.episode = None;
             code.clear_removal_problems();
         }
-        let is_served = self.is_confirmed(self.code(at));
         let code = self.code(at);
+        let is_served = self.is_confirmed(code);
         let is_active = self.is_due(code, now) && !code.is_before_native_start(now);
         match code.record.status {
             Status::Unknown => {
-                if !is_served {
+                if !is_served || !self.is_due(code, now) {
                     let code = self.code_mut(at);
                     code.told = Told::default();
                     code.record.is_scheduled_on_device = false;
@@ -578,7 +572,8 @@ impl Platform {
         let is_twin = |code: &&Code| {
             let is_other = code.record.is_managed && Some(code.n) != except && code.record.code == Some(pin);
             let mut other = self.residency(code.window(), code.is_native);
-            if code.goal != Goal::Hold || code.is_expired(self.now) {
+            // What others switched off with leave stays where it is (T26); the rest is on its way out.
+            if matches!(code.goal, Goal::Rest | Goal::End) || code.is_expired(self.now) {
                 other.ends_at = self.now + 1;
                 other.starts_at = other.starts_at.min(self.now);
             }

@@ -240,16 +240,16 @@ impl Platform {
             self.device_mut(device).capacity_met = Some(seen);
         }
         let places: Vec<Place> = self.caches[device as usize].places.keys().copied().collect();
-        let mut matched: BTreeSet<u64> = BTreeSet::new();
+        let mut created: BTreeSet<u64> = BTreeSet::new();
         for place in &places {
             let Some(item) = self.caches[device as usize].places.get(place).cloned() else { continue };
             if let Some(n) = self.place_item(device, &item, evidence) {
-                matched.insert(n);
+                created.insert(n);
             }
         }
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
         for n in numbers {
-            self.compare_missing(At { device, n }, matched.contains(&n), evidence);
+            self.compare_missing(At { device, n }, created.contains(&n), evidence);
         }
         self.end_recovery(device, evidence);
         self.stir_if_waiting(device);
@@ -276,11 +276,11 @@ impl Platform {
         }
     }
 
-    /// Finds whose entry an item is, and what it tells. Returns the number of its code.
+    /// Finds whose entry an item is, and what it tells. Returns the number of the code whose unsettled creation it is, if it is one.
     pub(super) fn place_item(&mut self, device: u32, item: &Item, evidence: Evidence) -> Option<u64> {
         if let Some(n) = self.owner_of_place(device, item.place) {
             self.on_shown(At { device, n }, item.place, Some(item), evidence);
-            return Some(n);
+            return None;
         }
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
@@ -296,7 +296,7 @@ impl Platform {
                 self.caches[device as usize].is_clean = false;
                 self.want_listing(device, believable_from.max(self.now));
             }
-            return Some(n);
+            return None;
         }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
             self.caches[device as usize].is_clean = false;
@@ -381,7 +381,7 @@ impl Platform {
     }
 
     /// What a listing says by not showing something.
-    fn compare_missing(&mut self, at: At, is_matched: bool, evidence: Evidence) {
+    fn compare_missing(&mut self, at: At, is_created: bool, evidence: Evidence) {
         let spacing = self.policy.absence_spacing_ms();
         let shown = |place: &Place| self.caches[at.device as usize].places.contains_key(place);
         let code = self.code(at);
@@ -392,7 +392,7 @@ impl Platform {
             self.miss(at, &lost, evidence);
         }
         let code = self.code(at);
-        let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_matched) else { return };
+        let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_created) else { return };
         let runs_before = write.runs_before_reads_since();
         if !evidence.is_fresh || runs_before.is_none_or(|since| evidence.sent_at < since) {
             return;

@@ -181,8 +181,9 @@ impl Platform {
         if open.or(code.unanswered).is_some() {
             code.passing.restart_deadline = Some(deadline);
         }
-        let commands = [code.write.as_ref().map(|write| write.command), code.unanswered];
-        self.writes.extend(commands.into_iter().flatten().map(|command| (command, at)));
+        let written = code.write.iter().chain(&code.late).map(|write| write.command);
+        let commands: Vec<CommandId> = written.chain(code.unanswered).collect();
+        self.writes.extend(commands.into_iter().map(|command| (command, at)));
         if !is_gone {
             self.index.insert(id, at);
         }
@@ -224,7 +225,7 @@ impl Platform {
             self.on_write_answer(at, &answer);
             return;
         }
-        let is_late = code.passing.late.as_ref().is_some_and(|write| write.command == command_id);
+        let is_late = code.late.as_ref().is_some_and(|write| write.command == command_id);
         if code.unanswered == Some(command_id) {
             self.on_answered(at);
         }

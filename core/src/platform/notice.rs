@@ -109,11 +109,12 @@ impl Platform {
         let is_removal = matches!(news, News::EntryRemoved(_));
         let code = self.code(at);
         if !code.record.is_managed && !code.is_gone {
-            // Whatever changed there, a twin may have left.
-            self.unblock(device);
+            self.code_quiet(at).passing.is_told_changed = true;
+            self.want_verify(at, now);
+            return;
         }
-        let code = self.code(at);
         if code.write.is_some() {
+            self.note_seen(at);
             if self.profile(device).ack == Ack::Nothing {
                 self.want_verify(at, now);
             }
@@ -140,8 +141,10 @@ impl Platform {
         let aims = |write: &Write| write.place() == Some(Place::Slot(slot)) && write.content().is_some();
         let codes = || self.device(device).codes.iter();
         let Some(n) = codes().find(|code| code.write.as_ref().is_some_and(aims)).map(|code| code.n) else {
-            let late = codes().filter(|code| code.passing.late.as_ref().is_some_and(aims));
-            let late = late.max_by_key(|code| code.passing.late.as_ref().map(|write| write.command)).map(|code| code.n);
+            let late = codes().filter(|code| code.late.as_ref().is_some_and(aims));
+            // One that was turned away at once has hardly met anything.
+            let rank = |write: &Write| (write.accepted_at.is_some() || write.closed.is_some(), write.command);
+            let late = late.max_by_key(|code| code.late.as_ref().map(rank)).map(|code| code.n);
             if let Some(n) = late.filter(|_| is_duplicate) {
                 self.on_late_twin(At { device, n });
             }

@@ -211,6 +211,7 @@ impl Platform {
                 code.retry = Retry::default();
             }
             code.passing = Passing { wake: code.passing.wake, restart_deadline: deadline, ..Default::default() };
+            code.late = None;
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {
                 let confirmed_at = held.confirmed_at;

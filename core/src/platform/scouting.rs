@@ -10,9 +10,6 @@ use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
 impl Platform {
     /// The lowest slot that nothing is known to be in, once a fresh read has shown it free (`V-02`, `I-DEV-07`).
     pub(super) fn scouted_slot(&mut self, at: At) -> Option<Slot> {
-        if let Some(slot) = self.code(at).passing.kept_slot {
-            return Some(slot);
-        }
         let slot = self.free_slot(at)?;
         if !self.policy.lowest_free_slot_excludes_unknown() {
             return Some(slot);

@@ -27,22 +27,40 @@ impl Platform {
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
-        // What was switched off before the write is not what it stores.
+        let likeness = item.map_or(Likeness::Different, |item| like(item, &content, profile));
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
-        let likeness = item.filter(|_| !is_off).map_or(Likeness::Different, |item| like(item, &content, profile));
         let is_known = |past: &Held| past.pin == Some(pin) && past.name.as_ref() == Some(&content.name);
         let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
         let is_new_to_lock = !is_old_state && !code.entries().chain(&code.past).any(is_known);
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
+        if is_after_sending && likeness != Likeness::Different {
+            self.note_seen(at);
+        }
+        let was_done = write.closed.is_some_and(|closing| closing.doubt == Doubt::Removed);
         match (likeness, item) {
+            // What is switched off was so before the write, or is so since: either way it is the code's own, and of no use.
+            (Likeness::Same, Some(item)) if is_off && is_conclusive => {
+                self.hold_useless(at, item, Some(&content));
+                self.on_no_effect(at, &write, Some(item));
+            }
+            (Likeness::Same, _) if is_off => self.stop_looking(at, evidence),
             (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
+            // It was stored for certain, and what the read shows is no sign that it left.
+            (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
             (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// Something of the open write was there, if only for a while.
+    pub(super) fn note_seen(&mut self, at: At) {
+        if self.code(at).write.as_ref().is_some_and(|write| !write.was_seen) {
+            self.code_mut(at).write.iter_mut().for_each(|write| write.was_seen = true);
         }
     }
 
@@ -153,17 +171,32 @@ impl Platform {
             return;
         }
         let is_refused = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::PinTaken | Doubt::NameTaken));
-        if !is_refused && let Some(held) = self.code_mut(at).held.as_mut().filter(|held| write.place() == Some(held.place)) {
-            held.pin = None;
+        if let Some(item) = item.filter(|_| !is_refused) {
+            self.hold_useless(at, item, None);
         }
         self.on_no_effect(at, write, item);
-        let passing = &mut self.code_quiet(at).passing;
-        if let Some(late) = &mut passing.late {
+        if let Some(late) = &mut self.code_mut(at).late {
             late.is_without_effect = false;
         }
-        if let Some(Place::Slot(slot)) = write.place() {
-            passing.kept_slot = Some(slot);
+    }
+
+    /// What lies where the code was written is the code's, and does not serve: it is switched off, or nobody can tell what it holds.
+    fn hold_useless(&mut self, at: At, item: &Item, content: Option<&Content>) {
+        let now = self.now;
+        let code = self.code_mut(at);
+        if code.held.as_ref().is_some_and(|held| held.place != item.place) {
+            return;
         }
+        let name = item.name.clone().or(content.map(|content| content.name.clone()));
+        code.held = Some(Held {
+            place: item.place,
+            pin: content.map(|content| content.pin),
+            window: content.and_then(|content| content.window),
+            name,
+            is_enabled: item.enabled,
+            is_edited: false,
+            confirmed_at: now,
+        });
     }
 
     /// A conclusive read: the write changed nothing. An open one still waits for its closing answer (`I-DEV-09`).
@@ -195,30 +228,31 @@ impl Platform {
         let code = self.code(at);
         let write = code.write.as_ref();
         let was_accepted = write.is_some_and(|write| write.accepted_at.is_some() && write.content().is_some());
+        let was_seen = write.is_some_and(|write| write.was_seen);
         let is_hinted = write.is_some_and(|write| write.is_twin_hinted);
         let is_outdated = write.and_then(Write::content).is_some_and(|(pin, ..)| code.record.code != Some(pin));
         // It may have been on the lock for a while (EV-02); a late refusal would have told otherwise.
-        let left_a_trace =
-            write.is_some_and(|write| write.content().is_some() && write.closed.is_some_and(|closing| closing.doubt == Doubt::Lost));
+        let left_a_trace = write.is_some_and(|write| {
+            write.content().is_some() && write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::Lost | Doubt::Removed))
+        });
         let is_renaming = write.is_some_and(|write| write.content().is_some()) && code.goal == Goal::Hold && code.retry.failures > 0;
         self.remember_attempt(at);
         self.settle(at);
         self.code_mut(at).has_trace |= left_a_trace;
-        if let Some(late) = &mut self.code_quiet(at).passing.late {
+        if let Some(late) = &mut self.code_mut(at).late {
             late.is_without_effect = true;
         }
         match doubt {
             // It tells nothing of the PIN that is asked by now.
             Doubt::PinTaken if is_outdated && self.code(at).goal == Goal::Hold => {}
-            Doubt::Lost if is_hinted && !is_outdated => self.conclude_twin(at, closed_at),
+            Doubt::Lost | Doubt::Removed if is_hinted && !is_outdated => self.conclude_twin(at, closed_at),
             // The twin that the sign stands for may be the code's own entry.
             Doubt::Unclear if self.is_own_twin(at) => self.conclude_twin(at, closed_at),
             // An entry that differs in its name alone serves; it gets the new one with the next write.
-            Doubt::Lost | Doubt::Unclear if is_renaming && self.keep_stored_name(at) => {}
-            Doubt::Lost | Doubt::Unclear => {
-                if was_accepted || doubt == Doubt::Unclear {
-                    self.code_mut(at).retry.absences += 1;
-                }
+            Doubt::Lost | Doubt::Removed | Doubt::Unclear if is_renaming && self.keep_stored_name(at) => {}
+            Doubt::Lost | Doubt::Removed | Doubt::Unclear => {
+                let absences = &mut self.code_mut(at).retry.absences;
+                *absences = if was_seen { 0 } else { *absences + u32::from(was_accepted || doubt == Doubt::Unclear) };
                 self.attempt_failed(at, closed_at, 0);
                 self.show_failed_attempt(at);
                 if doubt == Doubt::Unclear {
@@ -326,7 +360,6 @@ impl Platform {
         code.passing.verify_at = None;
         code.passing.absent_since = None;
         code.passing.scouted = None;
-        code.passing.kept_slot = None;
         self.stir_waiting(at.device);
     }
 
@@ -341,7 +374,7 @@ impl Platform {
     pub(super) fn drop_write(&mut self, at: At) {
         let code = self.code_mut(at);
         if let Some(write) = code.write.take() {
-            self.code_quiet(at).passing.late = Some(write);
+            self.code_mut(at).late = Some(write);
         }
     }
 

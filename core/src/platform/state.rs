@@ -128,6 +128,8 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
+    /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
+    pub was_seen: bool,
 }
 
 impl Write {
@@ -189,6 +191,8 @@ pub(super) struct Closing {
 pub(super) enum Doubt {
     /// It had no effect, for a reason unknown.
     Lost,
+    /// It was done; a removal that was told meanwhile came before it or after.
+    Removed,
     /// The vendor said that the PIN is taken.
     PinTaken,
     /// The vendor said that the name is taken.
@@ -271,6 +275,8 @@ pub(super) struct Code {
     pub write: Option<Write>,
     /// A command that reads settled before anything answered it; nothing else is sent until something does (`I-DEV-09`).
     pub unanswered: Option<CommandId>,
+    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
+    pub late: Option<Write>,
     /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
     pub has_trace: bool,
     pub told: Told,
@@ -304,12 +310,10 @@ pub(super) struct Passing {
     pub scouted: Option<(Slot, Timestamp)>,
     /// Reads for it failed; not before this the next one.
     pub read_not_before: Option<Timestamp>,
-    /// The slot of a write that only `Done` can prove; the next one goes there too.
-    pub kept_slot: Option<Slot>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
-    /// The last write, settled without having been applied as far as anybody could tell; what comes late may still tell of it.
-    pub late: Option<Write>,
+    /// A notice told of a change of this entry of somebody else's, and no read was made since.
+    pub is_told_changed: bool,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }
@@ -337,6 +341,13 @@ impl Code {
     /// Whether the door shall open for it now, as far as its status tells (lifecycle 4.2: T02, T03).
     pub fn is_before_native_start(&self, now: Timestamp) -> bool {
         self.is_native && self.record.starts_at.is_some_and(|starts_at| now < starts_at)
+    }
+
+    /// Another content is a cause of its own, whatever failed and whatever others did before (`R-03`, `R-62`).
+    pub fn begin_anew(&mut self) {
+        self.retry = Retry::default();
+        self.reversals.clear();
+        self.is_in_fight = false;
     }
 
     pub fn is_owners(&self) -> bool {
@@ -446,6 +457,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         past: Vec::new(),
         write: None,
         unanswered: None,
+        late: None,
         has_trace: false,
         told: Told::default(),
         episode: None,

@@ -182,7 +182,7 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
-        let late = code.passing.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
+        let late = code.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
         code.write = Some(Write {
             command,
             key,
@@ -192,6 +192,7 @@ impl Platform {
             closed: None,
             is_without_effect: false,
             is_twin_hinted: false,
+            was_seen: false,
         });
         code.passing.told_removed_at = None;
         code.passing.restart_deadline = None;

@@ -49,14 +49,21 @@ impl Platform {
             }
             return;
         };
+        let mut is_told_changed = false;
         if evidence.is_fresh {
-            self.code_quiet(at).passing.verify_at = None;
+            let passing = &mut self.code_quiet(at).passing;
+            passing.verify_at = None;
+            is_told_changed = core::mem::take(&mut passing.is_told_changed);
         }
         let code = self.code(at);
         let is_same = code.held.as_ref().is_some_and(|held| {
             held.pin == shown_pin(item) && held.name == item.name && held.window == item.window && held.is_enabled == item.enabled
         });
         if is_same {
+            if is_told_changed {
+                // Whatever changed there unseen, a twin may have left.
+                self.unblock(at.device);
+            }
             return;
         }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
@@ -66,6 +73,9 @@ impl Platform {
             return;
         }
         describe(self.code_mut(at), item, now);
+        // This is what a notice told of, if any did.
+        let passing = &mut self.code_quiet(at).passing;
+        (passing.verify_at, passing.is_told_changed) = (None, false);
         self.unblock(at.device);
     }
 

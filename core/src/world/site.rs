@@ -856,7 +856,10 @@ impl Site {
         let log = core::mem::take(&mut self.locks[lock].own_log);
         let kept = |(snapshot_at, news)| Consequence::News { lock: Some(lock), news, snapshot_at, closes: None, not_before: now };
         out.extend(log.into_iter().map(kept));
-        self.start_head(now, lock, out);
+        // A job whose time has not come yet is under way as before; only one that found the path closed starts anew.
+        if self.locks[lock].queue.front().is_some_and(|job| job.ready_at < now) {
+            self.start_head(now, lock, out);
+        }
     }
 
     /// Somebody stores a PIN at the lock or by another app; whether it was stored.

@@ -13,6 +13,7 @@ use keyway_core::platform::{Honest, Reference};
 use keyway_core::vendor::Vendor;
 
 use crate::generate::Draw;
+use crate::mutant::{mutant, mutants as mutants_by_name};
 use crate::plan::Plan;
 use crate::plan_text::Span;
 use crate::process::{PATIENCE, Processes};
@@ -22,6 +23,7 @@ use crate::scenario::{self, BadInput};
 use crate::sweep::{Share, Shared};
 use crate::verdict::Verdict;
 
+mod ci;
 mod coverage;
 mod diff;
 mod explain;
@@ -29,6 +31,7 @@ mod interrupt;
 mod marks;
 mod mutants;
 mod progress;
+mod report;
 mod run;
 mod shrink;
 mod small;
@@ -36,6 +39,7 @@ mod sweep;
 mod target;
 mod vendors;
 
+pub use ci::ForCi;
 pub use progress::Progress;
 
 /// Runs one plan.
@@ -143,6 +147,10 @@ keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink
     /// Count what the stories raise and clear, or how often a sweep had something to judge, checker by checker
     #[command(after_help = "Examples:\n  keyway coverage scenarios\n  keyway coverage --seeds 0..20000")]
     Coverage(Coverage),
+    /// Draw a run or a sweep as a page for a browser: one file, which loads nothing
+    #[command(after_help = "Examples:\n  keyway report scenarios/guest/backup-on-a-bad-night.json -o report.html\n  \
+keyway report keyway-findings/seed-4711.json\n  keyway report sweep.jsonl -o sweep.html")]
+    Report(Report),
     /// Print the catalogue of vendors: what each can do, demands, and how it misbehaves
     Vendors {
         /// Such as schlage; none: all in short.
@@ -170,6 +178,9 @@ pub struct UnderTest {
     /// Test this command, which speaks JSON lines, instead of the reference controller
     #[arg(long, value_name = "COMMAND")]
     pub controller: Option<String>,
+    /// Test one of the deliberately broken controllers of `keyway mutants` instead of the reference controller
+    #[arg(long, value_name = "NAME", conflicts_with = "controller")]
+    pub mutant: Option<String>,
     /// Seconds of real time that the command may take to answer a line
     #[arg(long, value_name = "N", default_value_t = PATIENCE.as_secs(), requires = "controller")]
     pub patience: u64,
@@ -178,6 +189,14 @@ pub struct UnderTest {
 impl UnderTest {
     /// The engine with the command under test, if there is one.
     fn engine(&self, engine: Engine) -> Result<Engine, Refused> {
+        if let Some(name) = &self.mutant {
+            let mutant = mutant(name).ok_or_else(|| {
+                let names: Vec<&str> = mutants_by_name().iter().map(|mutant| mutant.name).collect();
+                let help = scenario::nearest(name, &names).map(|near| format!("did you mean `{near}`?"));
+                Refused::Word { message: format!("no broken controller is named `{name}`"), help }
+            })?;
+            return Ok(Engine::of(Box::leak(mutant.controllers())));
+        }
         let Some(command) = &self.controller else { return Ok(engine) };
         let processes = Processes::new(command, Duration::from_secs(self.patience)).map_err(|wrong| {
             let message = format!("`--controller {command}` can't be started: {wrong}");
@@ -188,7 +207,8 @@ impl UnderTest {
 
     /// What a command line says of it, with a space before.
     fn words(&self) -> String {
-        self.controller.as_ref().map_or(String::new(), |command| format!(" --controller '{command}'"))
+        let mutant = self.mutant.as_ref().map(|name| format!(" --mutant {name}"));
+        self.controller.as_ref().map(|command| format!(" --controller '{command}'")).or(mutant).unwrap_or_default()
     }
 }
 
@@ -229,6 +249,9 @@ pub struct Run {
     /// Draw each story, also one that passes
     #[arg(long)]
     pub timeline: bool,
+    /// What is written for machines that build
+    #[command(flatten)]
+    pub for_ci: ForCi,
     /// Which worlds seeds stand for
     #[command(flatten)]
     pub narrowed: Narrowed,
@@ -281,6 +304,9 @@ pub struct Told {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+    /// What is written for machines that build
+    #[command(flatten)]
+    pub for_ci: ForCi,
 }
 
 /// Arguments of `keyway merge`.
@@ -355,6 +381,26 @@ pub struct Mutants {
     pub json: bool,
 }
 
+/// Arguments of `keyway report`.
+#[derive(Args, Clone, Debug)]
+pub struct Report {
+    /// A scenario file, a seed such as seed:4711, what `run --trace` wrote, or what `sweep --out` wrote
+    #[arg(value_name = "PATH|seed:N")]
+    pub what: String,
+    /// Of several stories in the file, the one of this name
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Where the page is written
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
+    /// What a seed stands for
+    #[command(flatten)]
+    pub narrowed: Narrowed,
+    /// What is tested
+    #[command(flatten)]
+    pub under_test: UnderTest,
+}
+
 /// Arguments of `keyway coverage`.
 #[derive(Args, Clone, Debug)]
 pub struct Coverage {
@@ -425,6 +471,7 @@ pub fn main(engine: Engine) -> ExitCode {
             Some(seeds) => part(engine.marks, "coverage of seeds").map(|marks| marks(seeds, &arguments)),
             None => coverage::coverage(engine, &arguments),
         },
+        Command::Report(arguments) => arguments.under_test.engine(engine).and_then(|engine| report::report(engine, &arguments)),
         Command::Vendors { name } => vendors::vendors(name.as_deref()).map(|text| {
             say(&text);
             Verdict::Pass

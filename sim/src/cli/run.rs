@@ -9,6 +9,7 @@ use super::{Engine, Progress, Refused, Run, RunOne, counted, part, say};
 use crate::expect::settled;
 use crate::plan::Plan;
 use crate::report::Look;
+use crate::report::ci::Case;
 use crate::report::page::Failure;
 use crate::report::timeline::Timeline;
 use crate::run::{Figures, Options, Outcome};
@@ -19,11 +20,13 @@ use crate::verdict::{Finding, Verdict};
 pub const FINDINGS: &str = "keyway-findings";
 
 /// A story and where it comes from.
-struct Story {
-    plan: Plan,
+pub(super) struct Story {
+    pub(super) plan: Plan,
     /// The words by which the command line can name it again.
-    replay: String,
+    pub(super) replay: String,
     is_of_seed: bool,
+    /// The file that tells it.
+    file: Option<String>,
 }
 
 /// A story with what it came to.
@@ -48,23 +51,28 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
         let message = format!("`--trace` is for one story, but these are {}", stories.len());
         return Err(Refused::Word { message, help: Some("choose one with `--only NAME`".to_owned()) });
     }
+    arguments.for_ci.check()?;
     let run = part(engine.run, "run")?;
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut cases) = (Vec::new(), Vec::new());
     let mut progress = Progress::of(stories.len() as u64, "stories");
     for story in &stories {
-        let verdict = one(run, story, arguments, &progress)?;
-        verdicts.push(verdict);
+        let case = one(run, story, arguments, &progress)?;
+        verdicts.push(case.verdict);
+        cases.push(case);
         progress.done(verdicts.len() as u64);
     }
     progress.end();
     if !arguments.json {
         say(&summary(&verdicts));
     }
+    if arguments.for_ci.is_wanted() {
+        arguments.for_ci.write("stories", &cases)?;
+    }
     Ok(verdicts.into_iter().max().unwrap_or(Verdict::Pass))
 }
 
 /// All stories, read and checked before the first one runs.
-fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
+pub(super) fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
     let (mut stories, draw) = (Vec::new(), arguments.narrowed.draw());
     let targets = targets(&arguments.what)?;
     if !draw.is_default() && !targets.iter().any(|target| matches!(target, Target::Seed(_))) {
@@ -78,7 +86,12 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
                 let several = plans.len() > 1;
                 for plan in plans {
                     let only = if several { format!(" --only {}", plan.name) } else { String::new() };
-                    stories.push(Story { replay: format!("{}{only}", path.display()), plan, is_of_seed: false });
+                    stories.push(Story {
+                        replay: format!("{}{only}", path.display()),
+                        file: Some(path.display().to_string()),
+                        plan,
+                        is_of_seed: false,
+                    });
                 }
             }
             Target::Bytes(path) => {
@@ -88,11 +101,11 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
                 })?;
                 let plan =
                     Plan { name: format!("bytes-{:016x}", keyway_core::draw::digest(&bytes)), ..crate::bytes::plan_of_bytes(&bytes) };
-                stories.push(Story { plan, replay: format!("bytes:{}", path.display()), is_of_seed: true });
+                stories.push(Story { plan, replay: format!("bytes:{}", path.display()), is_of_seed: true, file: None });
             }
             Target::Seed(seed) => {
                 let plan = part(engine.generate, "seed")?(&draw, seed);
-                stories.push(Story { plan, replay: format!("seed:{seed}{}", draw.words()), is_of_seed: true });
+                stories.push(Story { plan, replay: format!("seed:{seed}{}", draw.words()), is_of_seed: true, file: None });
             }
         }
     }
@@ -118,7 +131,7 @@ fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
     Ok(stories)
 }
 
-fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Result<Verdict, Refused> {
+fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Result<Case, Refused> {
     let plan = &story.plan;
     let keep_log = arguments.trace.is_some() || arguments.timeline;
     let mut outcome = run(plan, Options { keep_log, ..Options::default() });
@@ -132,7 +145,7 @@ fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Res
         replay = format!("keyway run {}{}", path.display(), arguments.under_test.words());
         written.push(path);
     }
-    if verdict != Verdict::Pass && !keep_log && !arguments.json {
+    if verdict != Verdict::Pass && !keep_log && (!arguments.json || arguments.for_ci.is_wanted()) {
         let again = run(plan, Options { keep_log: true, ..Options::default() });
         if again.hash != outcome.hash {
             verdict = Verdict::NonDeterminism;
@@ -140,17 +153,30 @@ fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Res
         outcome = again;
     }
     if let Some(path) = &arguments.trace {
-        let text = crate::trace::text(&outcome);
+        let text = crate::trace::text(plan, &outcome);
         scenario::write(path, &text).map_err(|wrong| unwritten(path, &wrong))?;
         written.push(path.clone());
     }
+    let case = Case {
+        name: plan.name.clone(),
+        file: story.file.clone(),
+        verdict,
+        violations: outcome.finding.as_ref().filter(|_| verdict != Verdict::Pass).map_or(Vec::new(), |finding| finding.violations.clone()),
+        count: None,
+        replay: replay.clone(),
+        page: if verdict != Verdict::Pass && arguments.for_ci.is_wanted() {
+            failure_page(plan, verdict, &outcome, &replay, &written, Look::default())
+        } else {
+            String::new()
+        },
+    };
     let text = if arguments.json {
         json_line(plan, verdict, &outcome, written)
     } else {
         told(plan, verdict, &outcome, &replay, &written, arguments.timeline)
     };
     progress.aside(|| say(&text));
-    Ok(verdict)
+    Ok(case)
 }
 
 /// Writes a plan down, as a file that can be committed as it is.
@@ -190,9 +216,13 @@ fn told(plan: &Plan, verdict: Verdict, outcome: &Outcome, replay: &str, written:
         }
         return text;
     }
-    let shown = Outcome { verdict, ..outcome.clone() };
-    let page = Failure { plan, outcome: &shown, replay, files: written }.page(look);
+    let page = failure_page(plan, verdict, outcome, replay, written, look);
     format!("{}  {}\n\n{page}\n", look.bad("FAIL"), plan.name)
+}
+
+fn failure_page(plan: &Plan, verdict: Verdict, outcome: &Outcome, replay: &str, written: &[PathBuf], look: Look) -> String {
+    let shown = Outcome { verdict, ..outcome.clone() };
+    Failure { plan, outcome: &shown, replay, files: written }.page(look)
 }
 
 fn summary(verdicts: &[Verdict]) -> String {
@@ -279,7 +309,7 @@ mod tests {
     fn a_failed_seed_is_written_before_its_page_is_drawn() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FINDINGS).join("n.json");
-        let story = Story { plan: plan(""), replay: "seed:1".to_owned(), is_of_seed: true };
+        let story = Story { plan: plan(""), replay: "seed:1".to_owned(), is_of_seed: true, file: None };
         assert!(keep(&story.plan, &path).is_ok());
         assert_eq!(scenario::read(&path).unwrap(), [story.plan]);
     }

@@ -1,5 +1,6 @@
 //! `keyway sweep` runs the seeds, keeps what failed and prints the sum; `keyway merge` prints that of several shares.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt,
 use crate::generate::Draw;
 use crate::panics::finding;
 use crate::plan::Plan;
+use crate::report::ci::Case;
 use crate::run::{Options, run};
 use crate::scenario;
 use crate::shrink::{Budget, Shrunk};
@@ -26,6 +28,7 @@ pub fn sweep(arguments: &Sweep, controllers: &Shared) -> Verdict {
 
 fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
     let accepted = accepted(&arguments.told)?;
+    arguments.told.for_ci.check()?;
     if let Some(path) = &arguments.out {
         // Better told now than after hours.
         scenario::writable(path).map_err(|wrong| unwritten(path, &wrong))?;
@@ -138,7 +141,7 @@ fn accepted(told: &Told) -> Result<Accepted, Refused> {
     Accepted::from_lines(&text_of(path)?).map_err(|bad| refused(path, &bad))
 }
 
-fn refused(path: &Path, bad: &BadLine) -> Refused {
+pub(super) fn refused(path: &Path, bad: &BadLine) -> Refused {
     let BadLine { line, column, message } = bad;
     Refused::Word { message: format!("{}:{line}:{column}: {message}", path.display()), help: None }
 }
@@ -146,6 +149,9 @@ fn refused(path: &Path, bad: &BadLine) -> Refused {
 /// Prints the sum and writes it; the verdict.
 fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>) -> Result<Verdict, Refused> {
     let summary = Summary::of(swept, accepted);
+    if told.for_ci.is_wanted() {
+        told.for_ci.write("sweep", &cases(&summary))?;
+    }
     if told.json {
         say(&(serde_json::to_string(&summary).unwrap_or_default() + "\n"));
     } else {
@@ -158,6 +164,31 @@ fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>) -> 
         scenario::write(path, &swept.to_lines()).map_err(|wrong| unwritten(path, &wrong))?;
     }
     Ok(summary.verdict)
+}
+
+/// The sweep as a whole, and each kind of finding that is not accepted.
+fn cases(summary: &Summary) -> Vec<Case> {
+    let Range { start, end } = summary.seeds;
+    let whole = Case {
+        name: format!("seeds {start}..{end}"),
+        file: None,
+        // What was found fails by itself, below.
+        verdict: if summary.verdict == Verdict::Vacuous { Verdict::Vacuous } else { Verdict::Pass },
+        violations: Vec::new(),
+        count: None,
+        replay: format!("keyway sweep --seeds {start}..{end}{}", summary.draw.words()),
+        page: summary.to_string(),
+    };
+    let found = summary.findings.iter().filter(|group| !summary.accepted.contains(&group.fingerprint)).map(|group| Case {
+        name: group.fingerprint.clone(),
+        verdict: group.verdict,
+        violations: group.violations.clone(),
+        count: Some(group.count),
+        replay: format!("keyway run seed:{}{}", group.first_seed, summary.draw.words()),
+        page: String::new(),
+        ..whole.clone()
+    });
+    std::iter::once(whole.clone()).chain(found).collect()
 }
 
 #[cfg(test)]

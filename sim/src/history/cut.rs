@@ -70,7 +70,8 @@ impl History {
             return self.ask(code, Goal::Absent, Why::Deleted, at);
         }
         let (Some(request), Some(record)) = (self.unanswered().cloned(), self.code(code).record.clone()) else { return };
-        let is_changed = before != Some(&*record);
+        // Perhaps the change was read in the very step that was cut short; then the event tells of it.
+        let is_changed = before != Some(&*record) || self.has_emitted(id, EventType::Changed);
         match request {
             Request::Create(create) if self.code(code).intents.is_empty() => {
                 self.codes[code.0 as usize].prefers_native = create.prefer_native_scheduling != Some(false);

@@ -278,7 +278,8 @@ impl History {
 
     /// Whether an update leaves all as it is: then it is no new wish (`R-17`).
     fn says_nothing_new(&self, code: CodeIx, pin: Option<Pin>, window: Option<Window>, update: &Update) -> bool {
-        let Some(record) = self.code(code).record.as_deref() else { return false };
+        // What a restart shows to be in force has altered the record already.
+        let Some(record) = self.code(code).record.as_deref().filter(|_| self.is_real_step) else { return false };
         let is_same_goal = self.goal(code).is_none_or(|intent| match intent.goal {
             Goal::Present { .. } => intent.goal == Goal::Present { pin, window },
             Goal::Absent => true,

@@ -1,7 +1,10 @@
 //! What people read after a run: the failure page, the timeline, and compact text for snapshots.
 
+pub mod ci;
+pub mod html;
 pub mod page;
 pub mod snapshot;
+mod telling;
 pub mod timeline;
 mod words;
 

@@ -6,16 +6,15 @@
 
 use std::fmt::Write as _;
 
-use keyway_core::id::{CallId, CommandId};
 use keyway_core::port::Place;
 use keyway_core::time::Timestamp;
 use std::collections::BTreeMap;
 
+use super::telling::{Said, Side, Telling, problems, shown_device};
 use super::{Look, words};
-use crate::occurrence::{Change, Facts, Lock, Occurrence, PROLOGUE_CALLS, Phase};
+use crate::occurrence::{Facts, Occurrence};
 use crate::plan::Plan;
 use crate::view::View;
-use crate::words::event_name;
 
 /// What is to be drawn.
 #[derive(Clone, Copy, Debug)]
@@ -214,8 +213,7 @@ fn weightiest(mut moments: Vec<Moment>, count: usize) -> Vec<Moment> {
 struct Fold<'a> {
     timeline: &'a Timeline<'a>,
     view: View,
-    calls: BTreeMap<CallId, String>,
-    commands: BTreeMap<CommandId, String>,
+    telling: Telling<'a>,
     moments: Vec<Moment>,
     world: Vec<String>,
     controller: Vec<String>,
@@ -227,8 +225,7 @@ impl<'a> Fold<'a> {
         Self {
             timeline,
             view: View::naming(timeline.facts, timeline.log),
-            calls: BTreeMap::new(),
-            commands: BTreeMap::new(),
+            telling: Telling::of(timeline.plan),
             moments: Vec::new(),
             world: Vec::new(),
             controller: Vec::new(),
@@ -257,7 +254,7 @@ impl<'a> Fold<'a> {
             if has_started {
                 self.tell(occurrence);
             } else {
-                self.note(occurrence);
+                self.telling.note(&self.view, occurrence);
             }
             self.view.observe(occurrence);
         }
@@ -320,152 +317,13 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Remembers what later occurrences refer to.
-    fn note(&mut self, occurrence: &Occurrence) {
-        if let Occurrence::Commanded { command, lock } = occurrence
-            && let Some(what) = words::command(&self.view, &command.op, command.for_code)
-        {
-            self.commands.insert(command.command_id, on(&self.view, *lock, &what));
-        }
-    }
-
-    fn says(&mut self, weight: Weight, what: String) {
-        self.weight = self.weight.max(weight);
-        self.controller.push(what);
-    }
-
-    fn happens(&mut self, weight: Weight, what: String) {
-        self.weight = self.weight.max(weight);
-        self.world.push(what);
-    }
-
     fn tell(&mut self, occurrence: &Occurrence) {
-        self.note(occurrence);
-        match occurrence {
-            Occurrence::Started { restart } => self.says(Weight::Change, if *restart { "starts again" } else { "starts" }.to_owned()),
-            Occurrence::Crashed => self.says(Weight::Change, "crashes".to_owned()),
-            Occurrence::Called { call_id, .. } => self.called(*call_id),
-            Occurrence::CallLost { call_id } => {
-                let what = self.call_in_words(*call_id);
-                self.says(Weight::Change, format!("asked to {what}, but is down"));
-            }
-            Occurrence::Replied { call_id, result } => {
-                let what = self.calls.remove(call_id).unwrap_or_else(|| "a call".to_owned());
-                let answer = match result {
-                    Ok(_) => "ok".to_owned(),
-                    Err(refusal) => format!("refused, {refusal}"),
-                };
-                self.says(Weight::Change, format!("asked to {what}: {answer}"));
-            }
-            Occurrence::Commanded { command, lock } => {
-                if let Some(what) = words::command(&self.view, &command.op, command.for_code) {
-                    let what = on(&self.view, *lock, &what);
-                    self.says(Weight::Quiet, format!("sends {what}"));
-                }
-            }
-            Occurrence::Answered { command_id, answer, .. } => {
-                if let Some(what) = self.commands.get(command_id) {
-                    let what = format!("hears of {what}: {}", words::answer(answer));
-                    self.says(Weight::Quiet, what);
-                }
-            }
-            Occurrence::Noticed { notice, lock, .. } => {
-                let what = on(&self.view, *lock, &words::news(&notice.news));
-                self.says(Weight::Quiet, format!("notice {what}"));
-            }
-            Occurrence::Emitted(event) => {
-                let what = format!("event {} of {}", event_name(event.event_type), self.view.label(event.access_code_id));
-                self.says(Weight::Change, what);
-            }
-            Occurrence::Recorded { code, after } => self.recorded(*code, after.as_deref()),
-            Occurrence::DeviceRecorded { device, after } => self.device_recorded(*device, after.as_deref()),
-            Occurrence::Unannounced { what } => self.says(Weight::Change, format!("changed {what} without a word")),
-            Occurrence::Truth { lock, change, .. } => self.changed(*lock, change),
-            Occurrence::Faults { lock, active } => {
-                let name = self.view.lock(*lock).name.clone();
-                let what = if *active == 0 {
-                    "all faults over".to_owned()
-                } else {
-                    format!("{active} fault{} active", if *active == 1 { "" } else { "s" })
-                };
-                self.happens(Weight::Change, format!("{name}: {what}"));
-            }
-            Occurrence::Reach { lock, up } => {
-                let name = self.view.lock(*lock).name.clone();
-                self.happens(Weight::Change, format!("{name} {}", if *up { "can be reached" } else { "can't be reached" }));
-            }
-            Occurrence::Entered { lock, pin, opened } => {
-                let name = self.view.lock(*lock).name.clone();
-                let does = if *opened { "opens" } else { "stays shut" };
-                self.happens(Weight::Quiet, format!("somebody enters {pin} at {name}: it {does}"));
-            }
-            Occurrence::Phase(Phase::Heal) => self.happens(Weight::Change, "all faults are healed".to_owned()),
-            Occurrence::Phase(Phase::Prologue | Phase::Safety | Phase::End)
-            | Occurrence::StepBegan
-            | Occurrence::Woken
-            | Occurrence::Bound { .. }
-            | Occurrence::NoTarget { .. }
-            | Occurrence::Saved
-            | Occurrence::StepEnded
-            | Occurrence::Disturbed { .. } => {}
+        let Some(Said { side, is_change, what }) = self.telling.tell(&self.view, occurrence) else { return };
+        self.weight = self.weight.max(if is_change { Weight::Change } else { Weight::Quiet });
+        match side {
+            Side::World => self.world.push(what),
+            Side::Controller => self.controller.push(what),
         }
-    }
-
-    fn call_in_words(&self, call_id: CallId) -> String {
-        let step = self.timeline.plan.steps.get(call_id.0 as usize).filter(|_| call_id.0 < PROLOGUE_CALLS);
-        step.map_or_else(|| "do something".to_owned(), |step| words::action(&step.action))
-    }
-
-    fn called(&mut self, call_id: CallId) {
-        let what = self.call_in_words(call_id);
-        self.calls.insert(call_id, what);
-    }
-
-    fn recorded(&mut self, code: keyway_core::id::CodeId, after: Option<&keyway_core::access_code::Record>) {
-        let label = self.view.label(code).to_owned();
-        let before = self.view.records.get(&code).map(shown_record);
-        let after = after.map(shown_record);
-        match (before, after) {
-            (_, None) => self.says(Weight::Change, format!("{label} is gone")),
-            (Some(before), Some(after)) if before == after => {}
-            // Codes that the plan does not name get their word with this very record.
-            (None, Some(after)) if label == "a code" => self.says(Weight::Change, format!("a new code shows {after}")),
-            (_, Some(after)) => self.says(Weight::Change, format!("{label} shows {after}")),
-        }
-    }
-
-    fn device_recorded(&mut self, device: keyway_core::id::DeviceId, after: Option<&keyway_core::access_code::DeviceRecord>) {
-        let name = self.view.lock_of(device).map_or("a device", |lock| &lock.name).to_owned();
-        let before = self.view.devices.get(&device).map(shown_device).unwrap_or_default();
-        let after = after.map(shown_device).unwrap_or_default();
-        if before != after {
-            let after = if after.is_empty() { "no problem" } else { &after };
-            self.says(Weight::Change, format!("{name} shows {after}"));
-        }
-    }
-
-    fn changed(&mut self, lock: Lock, change: &Change) {
-        let name = self.view.lock(lock).name.clone();
-        let what = match change {
-            Change::Stored { place, entry } => {
-                let window = entry.window.map_or(String::new(), |window| format!(", {}", words::window(self.timeline.plan, window)));
-                let disabled = if entry.enabled { "" } else { ", disabled" };
-                let owner = words::owner(&self.view, entry);
-                format!("{name} {} holds {} of {owner}{window}{disabled}", words::place(*place), entry.pin)
-            }
-            Change::Erased { place } => format!("{name} {} is free", words::place(*place)),
-            Change::Clock { off_ms: 0 } => format!("the clock of {name} is right"),
-            Change::Clock { off_ms } => format!("the clock of {name} is off by {off_ms} ms"),
-            Change::Works(true) => format!("{name} works"),
-            Change::Works(false) => format!("{name} is dead"),
-            Change::Joined { epoch, .. } => format!("{name} joins anew, incarnation {}", epoch.0),
-            Change::Left => format!("{name} leaves its account"),
-            Change::Computed { pin, .. } => format!("{name} takes {pin}, computed by its vendor"),
-            Change::Used { pin } => format!("{name} was opened by {pin} for the first time"),
-            Change::SetBack => format!("{name} takes no computed PIN of before"),
-            Change::Lengths(lengths) => format!("{name} takes PINs of {:?} digits", lengths.iter().collect::<Vec<_>>()),
-        };
-        self.happens(Weight::Change, what);
     }
 
     /// All rows as they are at this instant.
@@ -508,27 +366,4 @@ impl<'a> Fold<'a> {
         }
         lanes
     }
-}
-
-fn on(view: &View, lock: Option<Lock>, what: &str) -> String {
-    lock.map_or_else(|| what.to_owned(), |lock| format!("{}: {what}", view.lock(lock).name))
-}
-
-fn problems(record: &keyway_core::access_code::Record) -> Vec<&'static str> {
-    let errors = record.errors.iter().map(|entry| entry.error_code.name());
-    errors.chain(record.warnings.iter().map(|entry| entry.warning_code.name())).collect()
-}
-
-/// A record in words: its status and its problems.
-fn shown_record(record: &keyway_core::access_code::Record) -> String {
-    let scheduled = if record.is_scheduled_on_device { ", scheduled" } else { "" };
-    let problems = problems(record);
-    let with = if problems.is_empty() { String::new() } else { format!(" with {}", problems.join(", ")) };
-    format!("{}{scheduled}{with}", record.status)
-}
-
-/// A device in words: its problems.
-fn shown_device(record: &keyway_core::access_code::DeviceRecord) -> String {
-    let errors = record.errors.iter().chain(&record.account_errors).map(|entry| entry.error_code.name());
-    errors.chain(record.warnings.iter().map(|entry| entry.warning_code.name())).collect::<Vec<_>>().join(", ")
 }

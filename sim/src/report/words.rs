@@ -1,7 +1,7 @@
 //! Occurrences in the words of the plan: names instead of ids, times after the start.
 
 use keyway_core::id::CodeId;
-use keyway_core::port::{Answer, News, Op, Place};
+use keyway_core::port::{Answer, News, Op, OpKind, Place};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
@@ -160,4 +160,9 @@ pub fn news(news: &News) -> String {
 /// A word of the boundary without its underscores.
 fn plain(word: &impl serde::Serialize) -> String {
     serde_json::to_value(word).ok().and_then(|value| value.as_str().map(|text| text.replace('_', " "))).unwrap_or_default()
+}
+
+/// A kind of command.
+pub fn kind(kind: OpKind) -> String {
+    plain(&kind)
 }
