@@ -112,6 +112,10 @@ number! {
     Slot(u16)
 }
 number! {
+    /// A user of a site, by the vendor's own id (`by_seat` families).
+    UserId(u32)
+}
+number! {
     /// The incarnation of a lock (`P-10`); it rises when the lock is reset or joined again.
     Epoch(u32)
 }

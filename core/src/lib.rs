@@ -7,8 +7,13 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+// What derives `Arbitrary` names it.
+#[cfg(feature = "arbitrary")]
+extern crate std;
 
 pub mod access_code;
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 pub mod config;
 pub mod controller;
 pub mod draw;

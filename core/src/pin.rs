@@ -166,6 +166,7 @@ impl<'de> Deserialize<'de> for Lengths {
 /// What a vendor demands of a PIN, a name or a window (lifecycle 5.1), by the API's `constraint_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[serde(rename_all = "snake_case")]
 pub enum Constraint {
     /// No digit 0.

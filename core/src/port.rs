@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, Slot, VendorDevice};
+use crate::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, Slot, UserId, VendorDevice};
 use crate::offline::{OfflineKind, UserLevel};
 use crate::pin::{Constraint, Lengths, Pin};
 use crate::time::{Timestamp, Window};
@@ -85,6 +85,37 @@ pub enum Op {
         /// The place.
         slot: Slot,
     },
+    /// by_seat: make a user of the site, without a seat or a PIN.
+    CreateUser {
+        /// The name that its entry will show.
+        name: Name,
+    },
+    /// by_seat: end a user; that frees its seat and erases its PIN.
+    DeleteUser {
+        /// Whom.
+        user: UserId,
+    },
+    /// by_seat: subscribe a user to one of the seats that the site's plan pays for.
+    TakeSeat {
+        /// Whom.
+        user: UserId,
+    },
+    /// by_seat: unsubscribe a user; its PIN stays and does not open.
+    ReleaseSeat {
+        /// Whom.
+        user: UserId,
+    },
+    /// by_seat: give a user with a seat a PIN for the lock.
+    AssignPin {
+        /// Whom.
+        user: UserId,
+        /// The schedule.
+        window: Option<Window>,
+        /// The PIN, where the site takes custom ones; else the vendor chooses.
+        pin: Option<Pin>,
+    },
+    /// by_seat: the seats of the site's plan, and how many are taken.
+    ReadSite,
     /// All entries of a lock, a page at a time.
     ListEntries {
         /// Which page, from 0.
@@ -137,14 +168,15 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether it may change a lock's memory.
+    /// Whether it may change a lock's memory, or who may use what lies in it.
     #[must_use]
     pub const fn is_mutating(&self) -> bool {
         match self {
             Self::CreateEntry { .. } | Self::ReplaceEntry { .. } | Self::SetSchedule { .. } | Self::DeleteEntry { .. } => true,
-            Self::SetSlot { .. } | Self::ClearSlot { .. } => true,
+            Self::SetSlot { .. } | Self::ClearSlot { .. } | Self::AssignPin { .. } => true,
+            Self::CreateUser { .. } | Self::DeleteUser { .. } | Self::TakeSeat { .. } | Self::ReleaseSeat { .. } => true,
             Self::ListEntries { .. } | Self::ReadEntry { .. } | Self::ReadSlot { .. } => false,
-            Self::ListDevices { .. } | Self::GetDevice | Self::ReadClock | Self::SetClock { .. } => false,
+            Self::ListDevices { .. } | Self::GetDevice | Self::ReadSite | Self::ReadClock | Self::SetClock { .. } => false,
             Self::RegisterOffline { .. } | Self::RevokeOffline { .. } | Self::ReadUserLevels => false,
         }
     }
@@ -158,7 +190,16 @@ impl Op {
     /// Whether it erases.
     #[must_use]
     pub const fn is_erasing(&self) -> bool {
-        matches!(self, Self::DeleteEntry { .. } | Self::ClearSlot { .. })
+        matches!(self, Self::DeleteEntry { .. } | Self::ClearSlot { .. } | Self::DeleteUser { .. })
+    }
+
+    /// Whether it names a user of the site, or makes one.
+    #[must_use]
+    pub const fn is_of_user(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateUser { .. } | Self::DeleteUser { .. } | Self::TakeSeat { .. } | Self::ReleaseSeat { .. } | Self::AssignPin { .. }
+        )
     }
 
     /// The kind of command, without its payload.
@@ -171,6 +212,12 @@ impl Op {
             Self::DeleteEntry { .. } => OpKind::DeleteEntry,
             Self::SetSlot { .. } => OpKind::SetSlot,
             Self::ClearSlot { .. } => OpKind::ClearSlot,
+            Self::CreateUser { .. } => OpKind::CreateUser,
+            Self::DeleteUser { .. } => OpKind::DeleteUser,
+            Self::TakeSeat { .. } => OpKind::TakeSeat,
+            Self::ReleaseSeat { .. } => OpKind::ReleaseSeat,
+            Self::AssignPin { .. } => OpKind::AssignPin,
+            Self::ReadSite => OpKind::ReadSite,
             Self::ListEntries { .. } => OpKind::ListEntries,
             Self::ReadEntry { .. } => OpKind::ReadEntry,
             Self::ReadSlot { .. } => OpKind::ReadSlot,
@@ -204,6 +251,12 @@ pub enum OpKind {
     GetDevice,
     ReadClock,
     SetClock,
+    CreateUser,
+    DeleteUser,
+    TakeSeat,
+    ReleaseSeat,
+    AssignPin,
+    ReadSite,
     RegisterOffline,
     RevokeOffline,
     ReadUserLevels,
@@ -275,6 +328,25 @@ pub enum Answer {
     Clock {
         /// Its time.
         lock_time: Timestamp,
+    },
+    /// by_seat: a user was made.
+    User {
+        /// Whom.
+        user: UserId,
+    },
+    /// by_seat: the user's PIN is in lock memory.
+    Assigned {
+        /// The PIN.
+        pin: Pin,
+        /// The vendor's id of the entry.
+        handle: Handle,
+    },
+    /// by_seat: the seats of the site.
+    Site {
+        /// Of the plan.
+        seats: u32,
+        /// Taken by anybody.
+        used: u32,
     },
     /// The vendor has computed a PIN: its lock takes it.
     Registered {
@@ -355,6 +427,8 @@ pub enum Reason {
     NoCredentials,
     /// The clock can't be set.
     ClockNotWritable,
+    /// by_seat: the user has no seat, and the site none left for it.
+    NoSeat,
     /// offline: no time slot of the door is near the window.
     NoUserLevel,
     /// offline: no PIN is left for this start.
@@ -367,9 +441,9 @@ impl Reason {
     /// Whether sending the same again is pointless until record, device or capacity change (`R-20`).
     #[must_use]
     pub const fn is_permanent(self) -> bool {
+        let is_of_capacity = matches!(self, Self::Full | Self::SlotOutOfRange | Self::NoSeat);
         let is_offline = matches!(self, Self::NoUserLevel | Self::NoVariance | Self::BadWindow);
-        is_offline
-            || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported | Self::Full | Self::SlotOutOfRange)
+        is_of_capacity || is_offline || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported)
     }
 }
 

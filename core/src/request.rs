@@ -1,4 +1,4 @@
-//! The API calls of the seed's eight endpoints, their answers and their typed refusals.
+//! The API calls of the seed's eight endpoints and of those about unmanaged codes, their answers and their typed refusals.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::id::{CodeId, DeviceId};
 use crate::pin::Pin;
 use crate::time::Timestamp;
+
+pub mod unmanaged;
+
+use unmanaged::UnmanagedRequest;
 
 /// One call. Absent fields are `None`: default on create, unchanged on update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,10 @@ pub enum Request {
     List(List),
     /// `/access_codes/pull_backup_access_code`
     PullBackupAccessCode(PullBackupAccessCode),
+    /// `/access_codes/generate_code`
+    GenerateCode(GenerateCode),
+    /// Those below `/access_codes/unmanaged`.
+    Unmanaged(UnmanagedRequest),
 }
 
 /// The `code` of a request as it came in: text, or (wrongly, `F-24`) a number, which is refused and never converted.
@@ -163,6 +171,15 @@ pub struct PullBackupAccessCode {
     pub access_code_id: CodeId,
 }
 
+/// Parameters of `/access_codes/generate_code` (api.md 10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)] // The names are the API's.
+pub struct GenerateCode {
+    pub device_id: DeviceId,
+}
+
 /// How far an offline code's window may be moved to a grid point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -195,6 +212,8 @@ pub enum Response {
     AccessCode(CodeId),
     /// The codes that were created or listed, in the order the API gives them.
     AccessCodes(Vec<CodeId>),
+    /// A PIN that no code has, and that no code is made with.
+    GeneratedCode(Pin),
     /// Done, with nothing to show.
     Done,
 }

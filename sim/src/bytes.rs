@@ -31,33 +31,93 @@ static EMPTY: LazyLock<Plan> = LazyLock::new(|| {
     serde_json::from_str(text).expect("a plan")
 });
 
-/// One record: a tag, a target, a minute, a PIN and something more.
-struct Record {
-    tag: u8,
-    target: usize,
-    minute: u16,
-    pin: u16,
-    more: u8,
+/// What kind of thing a record stands for; its place in [`Kind::ALL`] is its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum Kind {
+    /// An ongoing code is created.
+    Create,
+    /// A time-bound code is created.
+    CreateTimeBound,
+    /// A code gets another PIN.
+    Update,
+    /// A code is deleted.
+    Delete,
+    /// The codes of a lock are listed.
+    List,
+    /// Somebody enters a PIN.
+    Enter,
+    /// A person adds an entry at the lock.
+    PersonAdds,
+    /// A person removes an entry at the lock.
+    PersonRemoves,
+    /// Every second answer of the lock is lost for a while.
+    LinkLosesAnswer,
+    /// The cloud stores and says that it failed, for a while.
+    CloudFailsAfterStoring,
+    /// The cloud is down for a while.
+    CloudDown,
+    /// The controller dies, and is started again later.
+    Crash,
 }
 
-impl Record {
-    fn of(bytes: &[u8]) -> Self {
+impl Kind {
+    /// All kinds. Only ever added to, at the end.
+    pub const ALL: [Self; 12] = [
+        Self::Create,
+        Self::CreateTimeBound,
+        Self::Update,
+        Self::Delete,
+        Self::List,
+        Self::Enter,
+        Self::PersonAdds,
+        Self::PersonRemoves,
+        Self::LinkLosesAnswer,
+        Self::CloudFailsAfterStoring,
+        Self::CloudDown,
+        Self::Crash,
+    ];
+}
+
+/// One thing that happens. Every value of every field stands for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct Operation {
+    /// What happens.
+    pub kind: Kind,
+    /// To which lock or code, modulo how many there are.
+    pub target: u8,
+    /// In which minute of the day, modulo a day's.
+    pub minute: u16,
+    /// With which PIN of four digits, modulo 10,000.
+    pub pin: u16,
+    /// For how long: minutes that a controller is down, tens of minutes of all else.
+    pub more: u8,
+}
+
+impl Operation {
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
         let number = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-        Self { tag: bytes[0], target: usize::from(bytes[1]), minute: number(2) % MINUTES, pin: number(4) % 10_000, more: bytes[6] }
+        let kind = *Kind::ALL.get(usize::from(bytes[0]))?;
+        Some(Self { kind, target: bytes[1], minute: number(2), pin: number(4), more: bytes[6] })
+    }
+
+    fn minute(&self) -> i64 {
+        i64::from(self.minute % MINUTES)
     }
 
     fn at(&self) -> Offset {
-        Offset::After(i64::from(self.minute) * MINUTE_MS)
+        Offset::After(self.minute() * MINUTE_MS)
     }
 
     /// Later than its minute by `more` times ten minutes, at least once, and before the horizon.
     fn until(&self) -> Offset {
-        let minute = i64::from(self.minute) + 10 * i64::from(self.more.max(1));
+        let minute = self.minute() + 10 * i64::from(self.more.max(1));
         Offset::After(minute.min(i64::from(MINUTES) + 90) * MINUTE_MS)
     }
 
     fn pin(&self) -> Pin {
-        Pin::new(4, u64::from(self.pin)).expect("four digits")
+        Pin::new(4, u64::from(self.pin % 10_000)).expect("four digits")
     }
 }
 
@@ -67,6 +127,12 @@ pub fn plan_of_bytes(bytes: &[u8]) -> Plan {
     let mut header = [0; WIDTH];
     let given = bytes.len().min(WIDTH);
     header[..given].copy_from_slice(&bytes[..given]);
+    plan_of(header, bytes[given..].chunks_exact(WIDTH).take(RECORDS_MAX).filter_map(Operation::of_bytes))
+}
+
+/// The plan of the world that the header stands for, in which all this happens.
+#[must_use]
+pub fn plan_of(header: [u8; WIDTH], operations: impl IntoIterator<Item = Operation>) -> Plan {
     let mut plan = Plan { faults: Vec::new(), devices: Vec::new(), ..EMPTY.clone() };
     for n in 0..=usize::from(header[0] % 3) {
         let vendor = Vendor::ALL[usize::from(header[1 + n]) % 4];
@@ -75,47 +141,57 @@ pub fn plan_of_bytes(bytes: &[u8]) -> Plan {
     plan.noise_seed = u64::from(u16::from_le_bytes([header[4], header[5]]));
     plan.tie_order = u64::from(header[6]);
     plan.entropy = u64::from(header[7]);
-    let records = bytes[given..].chunks_exact(WIDTH).take(RECORDS_MAX).map(Record::of);
     let mut codes = Vec::new();
-    for (n, record) in records.enumerate() {
-        take(&mut plan, &mut codes, n, &record);
+    for (n, operation) in operations.into_iter().enumerate() {
+        take(&mut plan, &mut codes, n, &operation);
     }
     plan
 }
 
-fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, record: &Record) {
-    let on = plan.devices[record.target % plan.devices.len()].name.clone();
-    let code = (!codes.is_empty()).then(|| codes[record.target % codes.len()].clone());
-    let mut act = |action: Option<Action>| plan.steps.extend(action.map(|action| Step { at: record.at(), action }));
-    let pin = PinText(record.pin());
-    let requested = Some(RequestedPin::Text(record.pin().to_string()));
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for Plan {
+    /// One of those that [`plan_of_bytes`] makes.
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        let header = bytes.arbitrary()?;
+        let operations = bytes.arbitrary_iter()?.take(RECORDS_MAX).collect::<arbitrary::Result<Vec<_>>>()?;
+        Ok(plan_of(header, operations))
+    }
+}
+
+fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: &Operation) {
+    let target = usize::from(operation.target);
+    let on = plan.devices[target % plan.devices.len()].name.clone();
+    let code = (!codes.is_empty()).then(|| codes[target % codes.len()].clone());
+    let mut act = |action: Option<Action>| plan.steps.extend(action.map(|action| Step { at: operation.at(), action }));
+    let pin = PinText(operation.pin());
+    let requested = Some(RequestedPin::Text(operation.pin().to_string()));
     let fault = |what| Fault {
         quirk: quirk::Quirk(what),
         on: Some(on.clone()),
-        from: record.at(),
-        until: Some(record.until()),
+        from: operation.at(),
+        until: Some(operation.until()),
         ..EMPTY.faults[0].clone()
     };
-    match record.tag {
-        tag @ (0 | 1) => {
+    match operation.kind {
+        kind @ (Kind::Create | Kind::CreateTimeBound) => {
             let name = format!("c{n}");
-            let window = (tag == 1).then(|| (Offset::After(i64::from(record.minute) * MINUTE_MS + HOUR_MS), record.until()));
+            let window =
+                (kind == Kind::CreateTimeBound).then(|| (Offset::After(operation.minute() * MINUTE_MS + HOUR_MS), operation.until()));
             let create = CreateCode { code: name.clone(), on, pin: requested, ..CreateCode::default() };
             let (starts, ends) = (window.map(|(starts, _)| starts), window.map(|(starts, until)| later(starts, until)));
             act(Some(Action::Create(CreateCode { starts, ends, ..create })));
             codes.push(name);
         }
-        2 => act(code.map(|code| Action::Update(UpdateCode { code, pin: requested, ..UpdateCode::default() }))),
-        3 => act(code.map(Action::Delete)),
-        4 => act(Some(Action::List(on))),
-        5 => act(Some(Action::Enter(Enter { on, pin: Some(pin), ..Enter::default() }))),
-        6 => act(Some(Action::PersonAdds(PersonAdds { on, pin, slot: None, name: None, hidden: false }))),
-        7 => act(Some(Action::PersonRemoves(AtEntry { on, pin: Some(pin), ..AtEntry::default() }))),
-        8 => plan.faults.push(Fault { one_in: Some(2), ..fault(Quirk::LinkLosesAnswer) }),
-        9 => plan.faults.push(fault(Quirk::CloudFailsAfterStoring)),
-        10 => plan.faults.push(fault(Quirk::CloudDown)),
-        11 => plan.crashes.push(Crash { when: CrashPoint::At(record.at()), down: Span(i64::from(record.more) * MINUTE_MS) }),
-        _ => {}
+        Kind::Update => act(code.map(|code| Action::Update(UpdateCode { code, pin: requested, ..UpdateCode::default() }))),
+        Kind::Delete => act(code.map(Action::Delete)),
+        Kind::List => act(Some(Action::List(on))),
+        Kind::Enter => act(Some(Action::Enter(Enter { on, pin: Some(pin), ..Enter::default() }))),
+        Kind::PersonAdds => act(Some(Action::PersonAdds(PersonAdds { on, pin, slot: None, name: None, hidden: false }))),
+        Kind::PersonRemoves => act(Some(Action::PersonRemoves(AtEntry { on, pin: Some(pin), ..AtEntry::default() }))),
+        Kind::LinkLosesAnswer => plan.faults.push(Fault { one_in: Some(2), ..fault(Quirk::LinkLosesAnswer) }),
+        Kind::CloudFailsAfterStoring => plan.faults.push(fault(Quirk::CloudFailsAfterStoring)),
+        Kind::CloudDown => plan.faults.push(fault(Quirk::CloudDown)),
+        Kind::Crash => plan.crashes.push(Crash { when: CrashPoint::At(operation.at()), down: Span(i64::from(operation.more) * MINUTE_MS) }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a set of stories has shown: for each problem, event, status, transition between statuses and quirk, how often it was raised,
+//! What a set of stories has shown: for each problem, event, status, row of the transition table, change of status and quirk, how often it was raised,
 //! how often it ended, and which story was the first. It reads the stream of occurrences and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,12 @@ use std::fmt;
 use keyway_core::access_code::Status;
 use keyway_core::event::EventType;
 use keyway_core::problem::{ErrorCode, WarningCode};
-use keyway_core::world::quirk::Quirk;
+use keyway_core::world::quirk::{Quirk, QuirkSort};
 use serde::Serialize;
+
+mod transition;
+
+use transition::Transitions;
 
 use crate::occurrence::Occurrence;
 use crate::plan::Plan;
@@ -27,9 +31,11 @@ pub enum Kind {
     Event,
     /// A status of a code.
     Status,
+    /// A row of the transition table.
+    Transition,
     /// A change of status.
     Change,
-    /// A quirk that a plan uses.
+    /// A quirk that struck; one of the device, where a plan has it.
     Quirk,
 }
 
@@ -72,6 +78,9 @@ impl Default for Coverage {
         for status in Status::ALL {
             coverage.add(Kind::Status, status.name());
         }
+        for row in transition::ROWS {
+            coverage.add(Kind::Transition, row);
+        }
         for quirk in Quirk::ALL {
             coverage.add(Kind::Quirk, quirk.name());
         }
@@ -81,7 +90,7 @@ impl Default for Coverage {
 
 impl Coverage {
     fn add(&mut self, kind: Kind, name: &str) {
-        let has_end = !matches!(kind, Kind::Event | Kind::Change | Kind::Quirk);
+        let has_end = !matches!(kind, Kind::Event | Kind::Transition | Kind::Change | Kind::Quirk);
         self.places.insert((kind, name.to_owned()), self.rows.len());
         self.rows.push(Row { kind, name: name.to_owned(), raised: 0, cleared: has_end.then_some(0), first: None });
     }
@@ -111,13 +120,21 @@ impl Coverage {
     /// Takes what a story showed; the outcome must have kept its log.
     pub fn take(&mut self, plan: &Plan, outcome: &Outcome) {
         let story = plan.name.as_str();
-        let standing = plan.devices.iter().flat_map(|device| &device.quirks);
-        for quirk in plan.faults.iter().map(|fault| &fault.quirk).chain(standing) {
+        for quirk in plan.devices.iter().flat_map(|device| &device.quirks) {
             self.raise(Kind::Quirk, quirk.name(), story);
         }
+        for quirk in Quirk::ALL.iter().filter(|quirk| quirk.sort() != QuirkSort::Standing) {
+            for _ in 0..outcome.marks.get(quirk.name()).copied().unwrap_or(0) {
+                self.raise(Kind::Quirk, quirk.name(), story);
+            }
+        }
+        let mut transitions = Transitions::default();
         let mut problems: BTreeMap<String, BTreeSet<(Kind, &'static str)>> = BTreeMap::new();
         let mut statuses: BTreeMap<String, Status> = BTreeMap::new();
-        for (_, occurrence) in &outcome.log {
+        for (at, occurrence) in &outcome.log {
+            for row in transitions.observe(*at, occurrence) {
+                self.raise(Kind::Transition, row, story);
+            }
             match occurrence {
                 Occurrence::Emitted(event) => self.raise(Kind::Event, event_name(event.event_type), story),
                 Occurrence::Recorded { code, after } => {
@@ -219,6 +236,9 @@ mod tests {
         assert_eq!(figures(Kind::Error, "subscription_required"), (1, Some(1), first.clone()));
         assert_eq!(figures(Kind::Quirk, "plan_lapsed"), (1, None, first.clone()));
         assert_eq!(figures(Kind::Change, "setting to set"), (1, None, first.clone()));
+        for (row, times) in [("T01", 1), ("T02", 1), ("T07", 1), ("T09", 1), ("T14", 0), ("T11", 0)] {
+            assert_eq!(figures(Kind::Transition, row).0, times, "{row}");
+        }
         assert_eq!(figures(Kind::Error, "device_removed"), (0, Some(0), None));
         assert_eq!(figures(Kind::Status, "setting"), (1, Some(1), first));
     }

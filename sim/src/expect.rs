@@ -261,6 +261,12 @@ impl Expect {
                 self.miss(at, "free slots", format!("{when} {name} must have {expected} free slots, but has {seen}"));
             }
         }
+        for (name, expected) in &state.site_users {
+            let Some(seen) = self.view.lock_named(name).map(|lock| lock.site_users) else { continue };
+            if seen != *expected {
+                self.miss(at, "site users", format!("{when} the site of {name} must have {expected} users of ours, but has {seen}"));
+            }
+        }
         for (name, expected) in &state.clock_error_at_most {
             let Some(off_ms) = self.view.lock_named(name).map(|lock| lock.clock_off_ms) else { continue };
             if off_ms.abs() > expected.0 {
@@ -449,13 +455,18 @@ fn codes_of(action: &Action) -> Vec<String> {
         Action::Create(create) => vec![create.code.clone()],
         Action::CreateMultiple(create) => create.codes.keys().cloned().collect(),
         Action::Update(update) => vec![update.code.clone()],
+        Action::UpdateMultiple(update) => vec![update.group_of.clone()],
         Action::Delete(code) | Action::Get(code) => vec![code.clone()],
         Action::PullBackup(pull) => vec![pull.of.clone(), pull.named.clone()],
+        Action::Unmanaged(action) => action.code().into_iter().collect(),
         Action::List(_)
+        | Action::GenerateCode(_)
+        | Action::SimulateUnmanaged(_)
         | Action::PersonAdds(_)
         | Action::PersonRemoves(_)
         | Action::PersonEdits(_)
         | Action::PersonDisables(_)
+        | Action::PersonSetsLength(_)
         | Action::Enter(_)
         | Action::EnterRepeatedly(_) => Vec::new(),
     }

@@ -13,10 +13,12 @@ use crate::plan_text::{Span, Start};
 
 mod chance;
 mod locks;
+mod shape;
 mod story;
 mod trouble;
 
 use chance::Chance;
+pub use shape::Shape;
 pub use trouble::of_other_vendors;
 
 /// The plan of a seed. The same seed gives the same plan on every machine.
@@ -27,10 +29,14 @@ pub fn plan_of_seed(seed: u64) -> Plan {
 
 /// What the plans of seeds are drawn from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(default, deny_unknown_fields)]
 pub struct Draw {
     /// Worlds have locks of these vendors alone; none: of those that plans have always been drawn from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vendors: Vec<Vendor>,
+    /// The kind of bad night that each world has, besides what chance brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
 }
 
 impl Draw {
@@ -46,19 +52,26 @@ impl Draw {
     #[must_use]
     pub fn name(&self, seed: u64) -> String {
         let vendors: String = self.vendors.iter().map(|vendor| format!("-{vendor}")).collect();
-        format!("seed-{seed}{vendors}")
+        let shape = self.shape.map_or(String::new(), |shape| format!("-{}", shape.name()));
+        format!("seed-{seed}{vendors}{shape}")
     }
 
     /// How a command line says it, with a space before.
     #[must_use]
     pub fn words(&self) -> String {
-        self.vendors.iter().map(|vendor| format!(" --vendor {vendor}")).collect()
+        let vendors: String = self.vendors.iter().map(|vendor| format!(" --vendor {vendor}")).collect();
+        let shape = self.shape.map_or(String::new(), |shape| format!(" --shape {}", shape.name()));
+        vendors + &shape
     }
 
     /// Whether it is the one that everybody means who names a seed and nothing else.
     #[must_use]
     pub fn is_default(&self) -> bool {
-        self.vendors.is_empty()
+        *self == Self::default()
+    }
+
+    fn known_vendors(&self) -> &[Vendor] {
+        if self.vendors.is_empty() { self.shape.map_or(&DRAWN, Shape::vendors) } else { &self.vendors }
     }
 }
 
@@ -77,11 +90,12 @@ struct Swarm {
     odd_percent: u64,
     habits: story::Habits,
     troubles: trouble::Kinds,
+    shape: Option<Shape>,
 }
 
 impl Swarm {
     fn draw(draw: &Draw, chance: &mut Chance) -> Self {
-        let vendors = chance.some_of(if draw.is_default() { &DRAWN } else { &draw.vendors }, 40);
+        let vendors = chance.some_of(draw.known_vendors(), 40);
         let horizon_ms = horizon(chance);
         Self {
             start: start(chance),
@@ -91,6 +105,7 @@ impl Swarm {
             habits: story::Habits::draw(chance),
             troubles: trouble::Kinds::draw(draw, chance),
             vendors,
+            shape: draw.shape,
         }
     }
 
@@ -113,8 +128,14 @@ impl Swarm {
             crashes: Vec::new(),
             expect: crate::plan::Expectations::default(),
         };
-        let locks = locks::add(self, chance, &mut plan);
+        let mut locks = locks::add(self, chance, &mut plan);
+        if let Some(shape) = self.shape {
+            shape.prepare(self, &mut locks, &mut plan);
+        }
         story::add(self, &locks, chance, &mut plan);
+        if let Some(shape) = self.shape {
+            shape.arrange(self, &locks, chance, &mut plan);
+        }
         trouble::add(self, &locks, chance, &mut plan);
         plan.about = self.about(&plan);
         plan
@@ -127,7 +148,8 @@ impl Swarm {
         quirks.sort_unstable();
         quirks.dedup();
         let crashes = if plan.crashes.is_empty() { "" } else { "; crashes" };
-        format!("Drawn at random: {}; {} times of trouble; {}{crashes}.", vendors.join(", "), self.spells.len(), quirks.join(", "))
+        let shape = self.shape.map_or(String::new(), |shape| format!(" {}", shape.about()));
+        format!("Drawn at random: {}; {} times of trouble; {}{crashes}.{shape}", vendors.join(", "), self.spells.len(), quirks.join(", "))
     }
 
     /// An instant of the story, often near the beginning or end of a time of trouble.
@@ -214,7 +236,7 @@ mod tests {
     #[test]
     fn plans_can_be_narrowed_to_any_vendors() {
         for vendor in Vendor::ALL {
-            let draw = Draw { vendors: vec![*vendor] };
+            let draw = Draw { vendors: vec![*vendor], shape: None };
             for seed in 0..30 {
                 let plan = draw.plan(seed);
                 assert!(plan.devices.iter().all(|device| device.vendor.is_none_or(|own| own == *vendor)), "seed {seed}");
@@ -224,8 +246,23 @@ mod tests {
                 assert_eq!(again, [plan]);
             }
         }
-        let two = Draw { vendors: vec![Vendor::Kwikset, Vendor::Wyze] };
+        let two = Draw { vendors: vec![Vendor::Kwikset, Vendor::Wyze], shape: None };
         assert_eq!((two.name(7).as_str(), two.words().as_str()), ("seed-7-kwikset-wyze", " --vendor kwikset --vendor wyze"));
+    }
+
+    #[test]
+    fn every_shape_gives_lawful_plans_in_which_it_happens() {
+        for shape in Shape::ALL {
+            let draw = Draw { shape: Some(*shape), ..Draw::default() };
+            for seed in 0..40 {
+                let (plan, plain) = (draw.plan(seed), plan_of_seed(seed));
+                let text = scenario::to_text(&plan);
+                let again = scenario::parse("generated", &text).unwrap_or_else(|wrong| panic!("{}: {wrong:?}\n{text}", plan.name));
+                assert_eq!(again, [plan.clone()]);
+                assert!(plan.steps.len() > plain.steps.len() || plan.devices.len() != plain.devices.len(), "{}", plan.name);
+                assert!(plan.about.ends_with(shape.about()), "{}", plan.about);
+            }
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub mod setup;
 pub mod shrink;
 pub mod simulation;
 pub mod story;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 pub mod sweep;
 pub mod trace;
 pub mod verdict;

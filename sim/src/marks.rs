@@ -12,8 +12,9 @@ use crate::sweep::Hits;
 pub const REQUIRED_FROM: u64 = 20_000;
 /// The invariant that a sweep checks itself, by comparison.
 pub const DETERMINISM: &str = "I-DET-01";
-/// Checkers that no seed arms, since no seed draws the vendors they speak of; the stories must.
-pub const OF_STORIES: &[&str] = &["I-WIN-06", "I-WIN-07", "I-WIN-08", "I-STA-13", "I-API-04"];
+/// Checkers whose premise no drawn plan makes true, for want of the vendors or the operations that they speak of; the stories must.
+pub const OF_STORIES: &[&str] =
+    &["I-WIN-06", "I-WIN-07", "I-WIN-08", "I-STA-13", "I-API-04", "I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09"];
 /// The controller died.
 const CRASH: &str = "crash";
 

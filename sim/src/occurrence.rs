@@ -158,6 +158,15 @@ pub enum Occurrence {
         /// Who did it.
         cause: Cause,
     },
+    /// A conversion made the controller the owner of the entry at this place, which is this code's from now on (`P-09`).
+    Claimed {
+        /// The lock.
+        lock: Lock,
+        /// Where.
+        place: Place,
+        /// Whose it is now.
+        code: CodeId,
+    },
     /// Something else than the plain course happened to this lock or on its path, now; it stamps `last_disturbed`.
     Disturbed {
         /// The lock.
@@ -222,6 +231,15 @@ pub enum Change {
     },
     /// The lock left its account.
     Left,
+    /// The seats of the lock's site.
+    Seats {
+        /// Seats that its plan pays for.
+        limit: u32,
+        /// Seats that are taken.
+        used: u32,
+        /// The codes whose users the controller made, and whether they have a seat.
+        users: Vec<(CodeId, bool)>,
+    },
     /// The lock takes these PIN lengths from now on (a bit for each length).
     Lengths(keyway_core::pin::Lengths),
     /// The vendor's server computed a PIN that the lock takes from now on.

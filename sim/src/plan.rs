@@ -20,6 +20,12 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+pub mod linked;
+pub mod unmanaged;
+
+use linked::{UpdateCodes, WhenNotShared};
+use unmanaged::{SimulateUnmanaged, UnmanagedAction};
+
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +97,15 @@ pub struct Account {
     /// Calls per minute, instead of the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<u32>,
+    /// Devices in one page of the account's list, instead of the profile's page size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// Seats that its plan pays for, where the vendor sells access by the seat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<u32>,
+    /// Seats of these that others have taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats_of_others: Option<u32>,
 }
 
 /// What lies between a cloud and several locks.
@@ -120,6 +135,9 @@ pub struct Device {
     /// Places for codes, 1 to 65,535.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
+    /// Places that it really has, where `fewer_slots_than_told`; absent: two fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_slots: Option<u32>,
     /// PIN lengths it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin_lengths: Option<Vec<u8>>,
@@ -153,6 +171,12 @@ pub struct Device {
     /// How old a plain read may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_lag: Option<Span>,
+    /// Whether an entry can be changed without deleting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_in_place: Option<bool>,
+    /// The fewest and the most characters of a displayed name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_length: Option<(u8, u8)>,
     /// How far ahead a start must lie (`start_must_lie_ahead`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_margin: Option<Span>,
@@ -218,12 +242,16 @@ pub enum Action {
     CreateMultiple(CreateCodes),
     /// `/access_codes/update`
     Update(UpdateCode),
+    /// `/access_codes/update_multiple`
+    UpdateMultiple(UpdateCodes),
     /// `/access_codes/delete`, of the code with this name.
     Delete(String),
     /// `/access_codes/get`, of the code with this name.
     Get(String),
     /// `/access_codes/list`, of this device.
     List(String),
+    /// `/access_codes/generate_code`, for this device.
+    GenerateCode(String),
     /// `/access_codes/pull_backup_access_code`
     PullBackup(PullBackup),
     /// Somebody stores a PIN at the lock itself or by another app.
@@ -234,6 +262,12 @@ pub enum Action {
     PersonEdits(PersonEdits),
     /// Somebody switches an entry off in the vendor's app.
     PersonDisables(AtEntry),
+    /// Somebody sets another PIN length at the lock.
+    PersonSetsLength(SetLength),
+    /// A call about codes that nobody manages.
+    Unmanaged(UnmanagedAction),
+    /// `/access_codes/simulate/create_unmanaged_access_code`. It acts on the lock alone; the record comes with the next read.
+    SimulateUnmanaged(SimulateUnmanaged),
     /// Somebody enters a PIN at the keypad.
     Enter(Enter),
     /// Somebody enters the PIN again and again until `until`, which must always have the same result.
@@ -315,6 +349,12 @@ pub struct CreateCodes {
     /// End of the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Offset>,
+    /// `behavior_when_code_cannot_be_shared`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_not_shared: Option<WhenNotShared>,
+    /// `is_external_modification_allowed`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_external_modification_allowed: Option<bool>,
 }
 
 /// Arguments of an update call. Absent fields stay.
@@ -342,6 +382,12 @@ pub struct UpdateCode {
     /// `is_external_modification_allowed`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_external_modification_allowed: Option<bool>,
+    /// `prefer_native_scheduling`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer_native_scheduling: Option<bool>,
+    /// `is_managed`: false gives the code up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_managed: Option<bool>,
 }
 
 /// Arguments of a pull.
@@ -389,6 +435,16 @@ pub struct AtEntry {
     /// Its PIN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinText>,
+}
+
+/// Somebody sets another PIN length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetLength {
+    /// The lock.
+    pub on: String,
+    /// The only length that it takes from now on.
+    pub length: u8,
 }
 
 /// Somebody changes an entry.
@@ -465,7 +521,7 @@ pub struct Fault {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<words::Commands>")]
     pub commands: Vec<OpKind>,
-    /// Noise: only commands on behalf of this code.
+    /// Noise: only commands on behalf of this code. `seat_taken_away`: the user of this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Noise: only the first so many that match.
@@ -615,6 +671,9 @@ pub struct State {
     /// Free slots of each lock named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub free_slots: BTreeMap<String, u32>,
+    /// Users that the controller made at the site of each lock named, with a seat or without.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub site_users: BTreeMap<String, u32>,
     /// How far the clock of each lock named is off, at most.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub clock_error_at_most: BTreeMap<String, Span>,

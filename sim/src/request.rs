@@ -2,33 +2,47 @@
 
 use std::collections::BTreeMap;
 
+use keyway_core::access_code::Record;
 use keyway_core::id::{CodeId, Slot};
 use keyway_core::port::Place;
-use keyway_core::request::{Create, CreateMultiple, Delete, Get, List, PullBackupAccessCode, Request, RequestedCode, Update};
+use keyway_core::request::{Create, Delete, GenerateCode, Get, List, PullBackupAccessCode, Request, RequestedCode, Update};
 use keyway_core::world::lock::Entry;
 
 use crate::occurrence::Origin;
-use crate::plan::{Action, AtEntry, CreateCode, CreateCodes, RequestedPin, UpdateCode};
+use crate::plan::{Action, AtEntry, CreateCode, RequestedPin, UpdateCode};
 use crate::setup::Setup;
+
+mod linked;
+mod unmanaged;
 
 /// The call that a step makes now, and the names that its answer will give to codes; none if a name stands for nothing.
 #[must_use]
-pub fn call(action: &Action, setup: &Setup, names: &BTreeMap<String, CodeId>) -> Option<(Request, Vec<String>)> {
+pub fn call(
+    action: &Action,
+    setup: &Setup,
+    names: &BTreeMap<String, CodeId>,
+    records: &BTreeMap<CodeId, Record>,
+) -> Option<(Request, Vec<String>)> {
     let code = |name: &str| names.get(name).copied();
     match action {
         Action::Create(create) => Some((Request::Create(creation(create, setup)?), vec![create.code.clone()])),
         Action::CreateMultiple(create) => {
-            Some((Request::CreateMultiple(creations(create, setup)?), create.codes.keys().cloned().collect()))
+            Some((Request::CreateMultiple(linked::creations(create, setup)?), create.codes.keys().cloned().collect()))
         }
         Action::Update(update) => Some((Request::Update(change(update, setup, code(&update.code)?)), Vec::new())),
+        Action::UpdateMultiple(update) => linked::updates(update, setup, names, records).map(|request| (request, Vec::new())),
         Action::Delete(name) => Some((Request::Delete(Delete { access_code_id: code(name)?, device_id: None }), Vec::new())),
         Action::Get(name) => Some((Request::Get(Get { access_code_id: Some(code(name)?), ..Get::default() }), Vec::new())),
         Action::List(device) => Some((Request::List(List { device_id: Some(setup.device(device)?), access_code_ids: None }), Vec::new())),
+        Action::GenerateCode(device) => Some((Request::GenerateCode(GenerateCode { device_id: setup.device(device)? }), Vec::new())),
         Action::PullBackup(pull) => {
             let request = Request::PullBackupAccessCode(PullBackupAccessCode { access_code_id: code(&pull.of)? });
             Some((request, vec![pull.named.clone()]))
         }
+        Action::Unmanaged(action) => unmanaged::call(action, setup, names, records),
+        Action::SimulateUnmanaged(_) => None,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => None,
+        Action::PersonSetsLength(_) => None,
         Action::Enter(_) | Action::EnterRepeatedly(_) => None,
     }
 }
@@ -52,16 +66,6 @@ fn creation(create: &CreateCode, setup: &Setup) -> Option<Create> {
     })
 }
 
-fn creations(create: &CreateCodes, setup: &Setup) -> Option<CreateMultiple> {
-    Some(CreateMultiple {
-        device_ids: create.codes.values().map(|name| setup.device(name)).collect::<Option<_>>()?,
-        code: create.pin.as_ref().map(requested),
-        starts_at: create.starts.map(|starts| setup.instant(starts)),
-        ends_at: create.ends.map(|ends| setup.instant(ends)),
-        ..CreateMultiple::default()
-    })
-}
-
 fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Update {
     Update {
         access_code_id,
@@ -71,6 +75,8 @@ fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Update 
         ends_at: update.ends.map(|ends| setup.instant(ends)),
         kind: update.kind,
         is_external_modification_allowed: update.is_external_modification_allowed,
+        is_managed: update.is_managed,
+        prefer_native_scheduling: update.prefer_native_scheduling,
         ..Update::default()
     }
 }

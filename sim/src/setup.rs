@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use keyway_core::config::{AccountConfig, Config};
 use keyway_core::id::{AccountId, DeviceId, WorkspaceId};
+use keyway_core::pin::Constraint;
 use keyway_core::port::{Name, PathPart};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
+use keyway_core::world::quirk::Quirk;
 use keyway_core::world::site::Site;
 
 use crate::occurrence::{Facts, Lock, LockFacts};
@@ -193,7 +195,13 @@ impl<'a> Builder<'a> {
             hub_numbers: BTreeMap::new(),
         };
         for account in &plan.accounts {
-            builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            let site = builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
+            if let Some(page_size) = account.page_size {
+                builder.sites[site].page_size = page_size;
+            }
+            let seats = &mut builder.sites[site].seats;
+            seats.limit = account.seats.unwrap_or(seats.limit);
+            seats.others = account.seats_of_others.unwrap_or(seats.others);
         }
         builder
     }
@@ -218,6 +226,9 @@ impl<'a> Builder<'a> {
         let hub = self.hub(site, device, profile.hub);
         let quirks: QuirkSet = device.quirks.iter().map(|quirk| quirk.0).collect();
         let mut lock = TrueLock::new(Arc::new(profile.clone()), quirks);
+        if let Some(slots) = device.true_slots.filter(|_| quirks.has(Quirk::FewerSlotsThanTold)) {
+            lock.missing_places = profile.slots.saturating_sub(slots.max(profile.reserved_slots + 1));
+        }
         lock.clock_off_ms = match device.clock_off {
             Some(Offset::After(ms)) => ms,
             _ => 0,
@@ -286,6 +297,13 @@ pub(crate) fn overridden(mut profile: Profile, device: &Device) -> Profile {
     put(&mut profile.lat_max_ms, device.lat_max.map(|span| span.0));
     put(&mut profile.command_timeout_ms, device.command_timeout.map(|span| span.0));
     put(&mut profile.read_lag_ms, device.read_lag.map(|span| span.0));
+    put(&mut profile.update_in_place, device.update_in_place);
+    if let Some((min_length, max_length)) = device.name_length {
+        profile.constraints.push(Constraint::NameLength { min_length, max_length });
+    }
+    if device.quirks.iter().any(|quirk| quirk.0 == Quirk::NameUnique) && !profile.constraints.contains(&Constraint::NameMustBeUnique) {
+        profile.constraints.push(Constraint::NameMustBeUnique);
+    }
     put(&mut profile.start_margin_ms, device.start_margin.map(|span| span.0));
     put(&mut profile.page_size, device.page_size);
     if let Some(latency) = device.latency {

@@ -42,6 +42,8 @@ pub struct LockView {
     pub clock_off_ms: i64,
     /// Power, keypad, no lockout.
     pub works: bool,
+    /// Users that the controller made at its site.
+    pub site_users: u32,
     /// Whether commands can reach it.
     pub is_reachable: bool,
     /// Faults active on its path.
@@ -74,6 +76,7 @@ impl View {
             memory: BTreeMap::new(),
             clock_off_ms: 0,
             works: true,
+            site_users: 0,
             is_reachable: true,
             faults: 0,
             usable_slots: lock.usable_slots,
@@ -123,6 +126,11 @@ impl View {
                 }
             },
             Occurrence::Truth { lock, change, .. } => self.change(*lock, change),
+            Occurrence::Claimed { lock, place, code } => {
+                if let Some(entry) = self.lock_mut(*lock).memory.get_mut(place) {
+                    entry.origin = Origin::Code(*code);
+                }
+            }
             Occurrence::Faults { lock, active } => self.lock_mut(*lock).faults = *active,
             Occurrence::Reach { lock, up } => self.lock_mut(*lock).is_reachable = *up,
             Occurrence::Phase(phase) => self.phase = Some(*phase),
@@ -154,6 +162,7 @@ impl View {
             }
             Change::Clock { off_ms } => lock.clock_off_ms = *off_ms,
             Change::Works(works) => lock.works = *works,
+            Change::Seats { users, .. } => lock.site_users = users.len() as u32,
             Change::Joined { .. } | Change::Left | Change::Lengths(_) => {}
             Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }

@@ -9,12 +9,14 @@ use keyway_core::access_code::{AccessCodeView, DeviceView};
 use keyway_core::config;
 use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
 use keyway_core::id::{CodeId, DeviceId, Slot};
-use keyway_core::pin::Pin;
+use keyway_core::pin::{Lengths, Pin, PinEquality, PinRules, PinSpace, UsedPins};
 use keyway_core::platform::Reference;
 use keyway_core::slot::SlotAllocator;
-use keyway_core::time::Timestamp;
+use keyway_core::time::{Timestamp, Window};
 use keyway_sim::agenda::{Agenda, Class};
-use keyway_sim::bytes::{WIDTH, plan_of_bytes};
+use keyway_sim::bytes::Kind::{self, Crash, Create, CreateTimeBound, Delete, Enter, List, Update};
+use keyway_sim::plan::Plan;
+use keyway_sim::strategy::{constraints, pins, plans};
 use keyway_sim::{Story, differential, scenario};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,36 +30,25 @@ fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> Result
     }
 }
 
-/// A world of one vendor or several, and up to `records` things that happen in it, of these kinds.
-fn gentle(tags: &'static [u8], records: usize) -> impl Strategy<Value = Vec<u8>> {
-    let record = (prop::sample::select(tags), any::<[u8; WIDTH - 1]>()).prop_map(|(tag, rest)| {
-        let mut record = [tag; WIDTH];
-        record[1..].copy_from_slice(&rest);
-        record
-    });
-    (any::<[u8; WIDTH]>(), vec(record, 1..records)).prop_map(|(header, records)| [header.as_slice(), records.concat().as_slice()].concat())
-}
-
 #[test]
 fn on_a_day_without_trouble_nothing_is_broken() {
-    check(150, gentle(&[0, 0, 1, 1, 2, 3, 4, 5], 10), |bytes| {
-        Story { plan: plan_of_bytes(&bytes) }.tell(&Reference::new()).assert_passed();
+    check(150, plans(&[Create, Create, CreateTimeBound, CreateTimeBound, Update, Delete, List, Enter], 10), |plan| {
+        Story { plan }.tell(&Reference::new()).assert_passed();
         Ok(())
     });
 }
 
 #[test]
 fn after_a_restart_at_any_instant_nothing_is_broken() {
-    check(100, gentle(&[0, 1, 2, 3, 4, 11], 8), |bytes| {
-        Story { plan: plan_of_bytes(&bytes) }.tell(&Reference::new()).assert_passed();
+    check(100, plans(&[Create, CreateTimeBound, Update, Delete, List, Crash], 8), |plan| {
+        Story { plan }.tell(&Reference::new()).assert_passed();
         Ok(())
     });
 }
 
 #[test]
 fn a_plan_survives_being_written_down() {
-    check(200, gentle(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], 20), |bytes| {
-        let plan = plan_of_bytes(&bytes);
+    check(200, plans(&Kind::ALL, 20), |plan| {
         let again = scenario::parse("again.json", &scenario::to_text(&plan));
         prop_assert_eq!(again.unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))), [plan]);
         Ok(())
@@ -70,6 +61,30 @@ fn a_pin_is_text_and_back() {
         let pin: Pin = text.parse().expect("digits");
         prop_assert_eq!(pin.to_string(), text.clone());
         prop_assert_eq!(serde_json::from_str::<Pin>(&format!("\"{text}\"")).expect("a PIN"), pin);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_arbitrary_makes_of_any_bytes_keeps_the_rules_of_its_kind() {
+    check(200, vec(any::<u8>(), 0..300), |bytes| {
+        let mut unstructured = arbitrary::Unstructured::new(&bytes);
+        let (pin, window): (Pin, Window) = unstructured.arbitrary().expect("zeros where bytes are missing");
+        prop_assert!(pin.to_string().parse() == Ok(pin) && window.starts_at < window.ends_at);
+        let plan: Plan = unstructured.arbitrary().expect("zeros where bytes are missing");
+        let again = scenario::parse("again.json", &scenario::to_text(&plan));
+        prop_assert_eq!(again.unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))), [plan]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pin_that_breaks_no_constraint_is_counted_among_those_that_can_be_chosen() {
+    check(60, (constraints(), pins(3..=5)), |(constraints, pin)| {
+        let rules = PinRules { lengths: Lengths::range(1, 9), constraints: &constraints };
+        let space = PinSpace::new(pin.length(), &constraints);
+        let mut used = UsedPins::new();
+        prop_assert_eq!(used.insert(&space, PinEquality::Exact, pin), rules.admits(pin));
         Ok(())
     });
 }
@@ -190,8 +205,8 @@ impl Controller for Again {
 
 #[test]
 fn the_durable_state_survives_being_written_down() {
-    check(10, gentle(&[0, 1, 2, 3], 6), |bytes| {
-        Story { plan: plan_of_bytes(&bytes) }.tell(&Restarting).assert_passed();
+    check(10, plans(&[Create, CreateTimeBound, Update, Delete], 6), |plan| {
+        Story { plan }.tell(&Restarting).assert_passed();
         Ok(())
     });
 }

@@ -42,14 +42,14 @@ fn every_story_ends_as_it_must_and_as_it_did() {
 #[test]
 fn what_no_seed_arms_the_stories_do() {
     let mut armed = BTreeMap::<&str, u64>::new();
-    insta::glob!("../../scenarios", "vendors/*.json", |file| {
+    insta::glob!("../../scenarios", "{linked,unmanaged,vendors}/*.json", |file| {
         let plans = read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)));
         for (mark, times) in plans.iter().flat_map(|plan| outcome(plan).marks) {
             *armed.entry(mark).or_default() += times;
         }
     });
     for id in OF_STORIES {
-        assert!(armed.get(id).is_some_and(|times| *times > 0), "no story of a vendor arms {id}");
+        assert!(armed.get(id).is_some_and(|times| *times > 0), "no story arms {id}");
     }
 }
 

@@ -8,7 +8,7 @@ use super::condition::earliest;
 use super::listing::Memory;
 use super::pace::{Pace, Urgency};
 use super::reading::{Read, ReadKind};
-use super::state::{Device, raise};
+use super::state::{Device, is_path_error, raise};
 use super::step::Who;
 use crate::id::DeviceId;
 use crate::port::{Answer, DeviceInfo, Op};
@@ -26,6 +26,9 @@ pub(super) struct Watch {
     pub again_at: Option<Timestamp>,
     /// Begin of the latest list that was answered.
     works_since: Timestamp,
+    /// The seats of the account's site are to be read; they are being read.
+    pub is_site_wanted: bool,
+    pub is_site_read: bool,
     /// A notice told that the login was withdrawn.
     pub was_told_revoked: bool,
 }
@@ -38,13 +41,22 @@ struct DeviceListing {
 
 impl Watch {
     pub fn new(now: Timestamp) -> Self {
-        Self { list_at: now, listing: None, failures: 0, again_at: None, works_since: Timestamp::MIN, was_told_revoked: false }
+        Self {
+            list_at: now,
+            listing: None,
+            failures: 0,
+            again_at: None,
+            works_since: Timestamp::MIN,
+            is_site_wanted: false,
+            is_site_read: false,
+            was_told_revoked: false,
+        }
     }
 }
 
 impl Platform {
     pub(super) fn is_account_down(&self, account: u32) -> bool {
-        !self.state.accounts[account as usize].errors.is_empty()
+        self.state.accounts[account as usize].errors.iter().any(|entry| is_path_error(entry.error_code))
     }
 
     /// Lists the devices of an account when it is time to.
@@ -57,6 +69,7 @@ impl Platform {
             watch.list_at = Timestamp::MAX;
             self.ask_for_devices(account, 0);
         }
+        self.tend_site(account);
         self.schedule_account(account);
     }
 
@@ -98,6 +111,7 @@ impl Platform {
         watch.works_since = listing.started_at;
         self.on_account_works(account);
         self.compare_devices(account, &listing.items);
+        self.want_site(account);
         self.schedule_account(account);
     }
 
@@ -156,13 +170,13 @@ impl Platform {
     fn on_account_works(&mut self, account: u32) {
         self.watches[account as usize].was_told_revoked = false;
         let state = &self.state.accounts[account as usize];
-        if state.refusals == 0 && state.errors.is_empty() {
+        let was_down = self.is_account_down(account);
+        if state.refusals == 0 && !was_down {
             return;
         }
-        let was_down = self.is_account_down(account);
         let state = self.account_mut(account);
         state.refusals = 0;
-        state.errors.clear();
+        state.errors.retain(|entry| !is_path_error(entry.error_code));
         if was_down {
             for device in self.devices_of(account) {
                 self.begin_recovery(device);

@@ -23,6 +23,10 @@ impl Platform {
         let closed_at = write.closed.map_or(now, |closing| closing.at);
         match answer {
             Answer::Accepted => self.on_accepted(at, &write),
+            Answer::Done { .. } if write.op.is_of_user() => {
+                self.on_contact(device, write.sent_at);
+                self.on_user_done(at, &write);
+            }
             Answer::Done { handle } => {
                 self.on_contact(device, write.sent_at);
                 let is_stored = write.content().is_some() && write.place().is_some();
@@ -33,6 +37,12 @@ impl Platform {
                     self.on_applied(at, *handle);
                 }
             }
+            Answer::User { user } => self.on_user_made(at, *user),
+            Answer::Assigned { pin, handle } => {
+                self.on_contact(device, write.sent_at);
+                self.on_assigned(at, *pin, *handle);
+            }
+            Answer::NotFound if write.op.is_of_user() => self.on_user_missing(at),
             Answer::NotFound => self.on_nothing_there(at, &write),
             Answer::Refused(reason) => self.on_refused(at, *reason, closed_at),
             Answer::Busy => self.on_not_applied(at, closed_at, 0),
@@ -42,6 +52,7 @@ impl Platform {
             }
             Answer::RateLimited { retry_after_ms } => {
                 let floor = self.policy.retry_after_floor_ms(*retry_after_ms);
+                self.remember_attempt(at);
                 self.settle(at);
                 self.attempt_failed(at, closed_at, floor);
             }
@@ -72,6 +83,7 @@ impl Platform {
             | Answer::Slot(_)
             | Answer::Devices { .. }
             | Answer::Device(_)
+            | Answer::Site { .. }
             | Answer::Clock { .. }
             | Answer::Registered { .. }
             | Answer::UserLevels(_) => self.close_write(at, Doubt::Lost),
@@ -82,7 +94,7 @@ impl Platform {
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let code = self.code(at);
-        let Some(write) = code.late.clone().filter(|_| code.write.is_none()) else { return };
+        let Some(write) = code.late.clone().filter(|late| code.write.is_none() && !late.op.is_of_user()) else { return };
         match answer {
             // Unless a read has shown that nothing is left of it.
             Answer::Done { handle } if !write.is_without_effect => {
@@ -171,6 +183,9 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        if self.policy.looks_after_write() {
+            self.sync_now(at.device);
+        }
         self.again(at);
     }
 
@@ -207,6 +222,8 @@ impl Platform {
     }
 
     fn on_not_applied(&mut self, at: At, closed_at: Timestamp, floor_ms: i64) {
+        // A copy of it may have been taken all the same: what has its name then is no stranger's (P-14).
+        self.remember_attempt(at);
         self.settle(at);
         self.attempt_failed(at, closed_at, floor_ms);
         self.show_failed_attempt(at);
@@ -223,6 +240,11 @@ impl Platform {
                 self.device_mut(at.device).capacity_met = Some(known);
                 self.back_off_unless_new(at, closed_at);
             }
+            Reason::SlotOutOfRange if self.policy.missing_place_is_offline() => {
+                let sent_at = write.map_or(self.now, |write| write.sent_at);
+                self.on_not_applied(at, closed_at, 0);
+                self.on_unreachable(at.device, PathPart::Lock, sent_at);
+            }
             Reason::SlotOutOfRange => {
                 self.settle(at);
                 if let Some(Place::Slot(slot)) = write.and_then(|write| write.place()) {
@@ -237,6 +259,7 @@ impl Platform {
                 }
                 self.attempt_failed(at, closed_at, 0);
             }
+            Reason::NoSeat => self.on_seat_refused(at, closed_at),
             Reason::BadLength | Reason::BadPin | Reason::BadName | Reason::NotSupported => self.on_permanent_refusal(at, reason, closed_at),
             // Of offline codes alone, which are no writes.
             Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => self.on_permanent_refusal(at, reason, closed_at),

@@ -133,6 +133,11 @@ impl Platform {
             state.codes.iter().rev().filter(|code| is_pooled(code)).take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();
         let is_enough = leaving + victims.len() >= waiting;
         for n in victims {
+            if self.turned_in_step(At { device, n }) {
+                // What it has just come to is to be seen first (`I-EVT-05`): it gives way after another look.
+                self.want_listing(device, now);
+                continue;
+            }
             // T15, T16.
             self.device_mut(device).is_refill_blocked = true;
             self.begin_removal(At { device, n }, Goal::End);

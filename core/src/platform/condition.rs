@@ -66,6 +66,9 @@ impl Platform {
             | Answer::Slot(_)
             | Answer::Devices { .. }
             | Answer::Device(_)
+            | Answer::User { .. }
+            | Answer::Assigned { .. }
+            | Answer::Site { .. }
             | Answer::Clock { .. }
             | Answer::Registered { .. }
             | Answer::UserLevels(_) => {}
@@ -148,7 +151,7 @@ impl Platform {
         self.want_devices(account);
     }
 
-    fn on_unreachable(&mut self, device: u32, part: PathPart, sent_at: Timestamp) {
+    pub(super) fn on_unreachable(&mut self, device: u32, part: PathPart, sent_at: Timestamp) {
         let now = self.now;
         let memory = &mut self.caches[device as usize];
         if memory.contact_at.is_some_and(|contact_at| sent_at < contact_at) {

@@ -121,7 +121,7 @@ impl Platform {
         let code = self.code(at);
         let held = code.held.clone();
         let has_other_pin = held.as_ref().is_some_and(|held| held.pin != code.record.code);
-        if code.record.common_code_key.is_some() && has_other_pin {
+        if code.record.common_code_key.is_some() && has_other_pin && !self.policy.adopts_pin_of_linked_code() {
             return false;
         }
         let is_same_window = held.as_ref().is_some_and(|held| rounds_to(held.window, code.stored_window(), self.profile(at.device)));

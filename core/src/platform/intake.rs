@@ -30,7 +30,8 @@ const DEVICES_MAX: usize = 50;
 /// A code that passed all checks and is not made yet.
 struct Draft {
     device: u32,
-    pin: Pin,
+    /// None where the vendor chooses it.
+    pin: Option<Pin>,
     window: Option<Window>,
     name: Option<String>,
     key: Option<String>,
@@ -59,6 +60,8 @@ impl Platform {
             Request::Get(get) => self.get(workspace, &get),
             Request::List(list) => self.list(workspace, &list),
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
+            Request::GenerateCode(generate) => self.generate_code(workspace, generate.device_id),
+            Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
         }
     }
 
@@ -85,15 +88,21 @@ impl Platform {
             (Some(pin), Some(linked)) if pin != linked => return Err(Refusal::CommonCodeKeyConflict),
             (_, Some(linked)) => {
                 self.check_pin(device, linked).map_err(|_| Refusal::CodeCannotBeShared)?;
-                linked
+                Some(linked)
             }
             (Some(pin), None) => {
                 self.check_pin(device, pin)?;
-                pin
+                Some(pin)
             }
-            (None, None) => self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?,
+            (None, None) if self.vendor_chooses_pins(device) && create.common_code_key.is_some() => {
+                return Err(Refusal::CodeCannotBeShared);
+            }
+            (None, None) if self.vendor_chooses_pins(device) => None,
+            (None, None) => Some(self.generated_pin(&[device], create.preferred_code_length).ok_or(Refusal::CodeConstraintViolated)?),
         };
-        self.check_twin(device, None, pin, window, prefers_native)?;
+        if let Some(pin) = pin {
+            self.check_twin(device, None, pin, window, prefers_native)?;
+        }
         let at = self.make(Draft {
             device,
             pin,
@@ -112,7 +121,8 @@ impl Platform {
         let device = draft.device;
         let workspace = self.config.accounts[self.device(device).account as usize].workspace;
         let mut code = self.born(device, workspace, draft.name);
-        code.record.code = Some(draft.pin);
+        code.record.code = draft.pin;
+        code.record.is_waiting_for_code_assignment = draft.pin.is_none();
         code.record.common_code_key = draft.key;
         code.record.is_external_modification_allowed = draft.is_external_modification_allowed;
         code.set_window(draft.window);
@@ -172,7 +182,7 @@ impl Platform {
         requested: Option<Pin>,
         window: Option<Window>,
         prefers_native: bool,
-    ) -> Result<Vec<(Pin, bool)>, Refusal> {
+    ) -> Result<Vec<(Option<Pin>, bool)>, Refusal> {
         let can_take =
             |device: u32, pin: Pin| self.check_pin(device, pin).and_then(|()| self.check_twin(device, None, pin, window, prefers_native));
         let throws = create.behavior_when_code_cannot_be_shared != Some(BehaviorWhenCodeCannotBeShared::CreateRandomCode);
@@ -182,23 +192,36 @@ impl Platform {
                 Some(pin)
             }
             Some(pin) => Some(pin),
-            None => self.generated_pin(devices, create.preferred_code_length),
+            None if throws => self.generated_pin(devices, create.preferred_code_length),
+            None => self.generated_pin(&self.sharers(devices, create.preferred_code_length), create.preferred_code_length),
         };
         let pin_of = |device: &u32| match shared.filter(|pin| can_take(*device, *pin).is_ok()) {
-            Some(pin) => Ok((pin, true)),
+            Some(pin) => Ok((Some(pin), true)),
             None if throws => Err(Refusal::CodeCannotBeShared),
+            None if self.vendor_chooses_pins(*device) => Ok((None, false)),
             None => {
                 let pin = self.generated_pin(&[*device], create.preferred_code_length);
-                pin.map(|pin| (pin, false)).ok_or(Refusal::CodeCannotBeShared)
+                pin.map(|pin| (Some(pin), false)).ok_or(Refusal::CodeCannotBeShared)
             }
         };
         devices.iter().map(pin_of).collect()
+    }
+
+    /// The devices that can have one PIN together, in their order: one outsider does not keep the others apart (`R-48`).
+    fn sharers(&self, devices: &[u32], preferred_length: Option<u8>) -> Vec<u32> {
+        devices.iter().fold(Vec::new(), |sharers, device| {
+            let with = [sharers.as_slice(), &[*device]].concat();
+            if self.generated_pin(&with, preferred_length).is_some() { with } else { sharers }
+        })
     }
 
     fn update(&mut self, workspace: WorkspaceId, update: &Update) -> Result<Response, Refusal> {
         let at = self.managed_in(workspace, update.access_code_id, update.device_id)?;
         let change = self.checked_change(at, update)?;
         self.apply(at, change);
+        if update.is_managed == Some(false) {
+            self.release(at);
+        }
         Ok(Response::AccessCode(update.access_code_id))
     }
 
@@ -215,9 +238,6 @@ impl Platform {
         //
         if record.status == Status::Removing || code.goal == Goal::End {
             return Err(Refusal::AccessCodeIsBeingRemoved);
-        }
-        if update.is_managed == Some(false) {
-            return Err(Refusal::InvalidInput);
         }
         if update.attempt_for_offline_device == Some(false) && self.device(at.device).has_path_error() {
             return Err(Refusal::DeviceOffline);
@@ -474,12 +494,21 @@ impl Platform {
         Ok(Response::AccessCodes(found.into_iter().map(|(_, id)| id).collect()))
     }
 
+    /// A PIN that the device takes and that nothing on it has, for a code that may be made later.
+    fn generate_code(&self, workspace: WorkspaceId, device: DeviceId) -> Result<Response, Refusal> {
+        let device = self.device_in(workspace, device)?;
+        if self.device(device).info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
+            return Err(Refusal::CannotSpecifyCode);
+        }
+        self.generated_pin(&[device], None).map(Response::GeneratedCode).ok_or(Refusal::CodeConstraintViolated)
+    }
+
     fn pull_backup(&mut self, workspace: WorkspaceId, pull: &PullBackupAccessCode) -> Result<Response, Refusal> {
         let at = self.managed_in(workspace, pull.access_code_id, None)?;
         self.pull(at).map(Response::AccessCode)
     }
 
-    fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
+    pub(super) fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
         let is_meant = |device: &u32| {
             let state = self.device(*device);
             state.id == id && self.config.accounts[state.account as usize].workspace == workspace
@@ -623,7 +652,7 @@ impl Platform {
 }
 
 /// A requested PIN: digits of a legal length; a JSON number is refused, never converted (`I-BYTES-01`).
-fn requested_pin(code: Option<&RequestedCode>) -> Result<Option<Pin>, Refusal> {
+pub(super) fn requested_pin(code: Option<&RequestedCode>) -> Result<Option<Pin>, Refusal> {
     match code {
         None => Ok(None),
         Some(RequestedCode::Number(_)) => Err(Refusal::InvalidInput),

@@ -22,6 +22,8 @@ impl Platform {
         }
         if code.record.is_managed && !code.is_gone {
             self.turn(at);
+        } else if self.conversion_deadline(code).is_some_and(|deadline| deadline <= self.now) {
+            self.fail_conversion(at);
         }
         let work_at = self.work(at);
         let turn_at = self.next_turn(at);
@@ -187,8 +189,11 @@ impl Platform {
     /// The next instant at which the clock changes anything for the code.
     fn next_turn(&self, at: At) -> Option<Timestamp> {
         let code = self.find(at)?;
-        if code.is_gone || !code.record.is_managed {
+        if code.is_gone {
             return None;
+        }
+        if !code.record.is_managed {
+            return self.conversion_deadline(code);
         }
         let now = self.now;
         let ends_at = code.record.ends_at.filter(|ends_at| *ends_at > now && code.goal != Goal::End);
@@ -353,7 +358,12 @@ impl Platform {
     pub(super) fn prune(&mut self, device: u32) {
         const KEPT: usize = 64;
         let is_spent = |code: &Code| {
-            code.is_gone && !code.may_be_on_lock() && code.write.is_none() && code.unanswered.is_none() && code.passing.read.is_none()
+            code.is_gone
+                && !code.may_be_on_lock()
+                && code.user.is_none()
+                && code.write.is_none()
+                && code.unanswered.is_none()
+                && code.passing.read.is_none()
         };
         let codes = &self.device(device).codes;
         let spent = codes.iter().filter(|code| is_spent(code)).count();

@@ -1,5 +1,7 @@
 //! Whether an entry that a read shows is one that was stored (`P-09`, `P-14`).
 
+use serde::{Deserialize, Serialize};
+
 use super::state::Held;
 use crate::pin::Pin;
 use crate::port::{Item, Name, ShownPin};
@@ -7,7 +9,7 @@ use crate::time::Window;
 use crate::vendor::{Family, Profile, ReadBack};
 
 /// What an entry shall hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Content {
     pub pin: Pin,
     pub window: Option<Window>,

@@ -165,6 +165,12 @@ impl Platform {
         self.again_device(device);
     }
 
+    /// The periodic listing comes now.
+    pub(super) fn sync_now(&mut self, device: u32) {
+        self.caches[device as usize].next_sync = self.now;
+        self.again_device(device);
+    }
+
     /// A write in doubt that only listings can settle.
     pub(super) fn want_proof_listing(&mut self, at: At) {
         let spacing = self.policy.absence_spacing_ms();
@@ -187,12 +193,14 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, policy, account) = (self.now, self.policy, self.device(device).account);
+        let period = self.config.policy.sync_period_ms;
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures);
+            // However long it fails, each period has its listing.
+            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures).min(period);
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
@@ -207,7 +215,6 @@ impl Platform {
             return;
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
-        let period = self.config.policy.sync_period_ms;
         let memory = &mut self.caches[device as usize];
         memory.next_sync = now + period;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
@@ -282,19 +289,26 @@ impl Platform {
             self.on_shown(At { device, n }, item.place, Some(item), evidence);
             return None;
         }
+        if let Some(n) = self.take_assigned(device, item) {
+            return Some(n);
+        }
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
             self.judge_write(at, Some(item), evidence);
             return Some(n);
         }
+        if let Some(n) = self.awaited_by(device, item) {
+            self.take_awaited(At { device, n }, item);
+            return Some(n);
+        }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
-            let believable_from = left_at + self.profile(device).read_lag_ms;
-            if self.policy.read_may_overturn(evidence.sent_at, left_at, believable_from - left_at, evidence.is_fresh) {
+            let lag = self.lag_of(device, evidence);
+            if evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag) {
                 self.take_back(At { device, n }, item);
             } else {
                 // An old listing shows what has left since; only a look that began late enough shows a return.
                 self.caches[device as usize].is_clean = false;
-                self.want_listing(device, believable_from.max(self.now));
+                self.want_listing(device, self.now);
             }
             return None;
         }
@@ -336,7 +350,7 @@ impl Platform {
 
     /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
     /// With it, when it last held or left it.
-    fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
+    pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
         codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past.confirmed_at)))
     }
@@ -391,8 +405,10 @@ impl Platform {
             self.caches[at.device as usize].is_clean = false;
             self.miss(at, &lost, evidence);
         }
+        self.miss_awaited(at, evidence);
         let code = self.code(at);
-        let Some(write) = code.write.as_ref().filter(|write| write.place().is_none() && !is_created) else { return };
+        let is_sought = |write: &&Write| write.place().is_none() && write.content().is_some() && !is_created;
+        let Some(write) = code.write.as_ref().filter(is_sought) else { return };
         let runs_before = write.runs_before_reads_since();
         if !evidence.is_fresh || runs_before.is_none_or(|since| evidence.sent_at < since) {
             return;
@@ -410,7 +426,7 @@ impl Platform {
         }
     }
 
-    /// A listing lacks entries of the code: a direct read must say so too (`P-12`).
+    /// A listing lacks entries of the code: a direct read must say so too, or another listing past every cache, later (`P-12`).
     fn miss(&mut self, at: At, lost: &[Place], evidence: Evidence) {
         let code = self.code(at);
         let held = code.held.as_ref().filter(|held| lost.contains(&held.place));
@@ -419,7 +435,6 @@ impl Platform {
             return;
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
-        let lag = self.profile(at.device).read_lag_ms;
         let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
         if told_at.is_some() && code.write.is_none() && (code.record.is_managed || code.is_gone) {
             // A notice and a fresh listing since are proof, however young the entry was (P-12).
@@ -428,7 +443,19 @@ impl Platform {
         } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {
-            self.want_verify(at, confirmed_at + lag);
+            let is_listed_without = evidence.is_fresh && evidence.sent_at >= confirmed_at;
+            match code.passing.absent_since.filter(|_| is_listed_without) {
+                // Two such listings are proof, whatever became of the direct read (P-12).
+                Some(first) if evidence.sent_at >= first + self.policy.absence_spacing_ms() => {
+                    self.code_quiet(at).passing.absent_since = None;
+                    self.on_shown(at, place, None, evidence);
+                    return;
+                }
+                Some(_) => {}
+                None if is_listed_without => self.code_quiet(at).passing.absent_since = Some(evidence.sent_at),
+                None => {}
+            }
+            self.want_verify(at, self.now);
         }
     }
 }

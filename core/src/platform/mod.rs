@@ -35,12 +35,14 @@ mod policy;
 mod programming;
 mod reading;
 mod scouting;
+mod seat;
 mod settling;
 mod state;
 mod step;
 mod stranger;
 #[cfg(test)]
 mod tests;
+mod unmanaged;
 mod vendor;
 
 pub use policy::{Honest, Policy};

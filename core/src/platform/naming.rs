@@ -8,6 +8,7 @@ use super::likeness::hides_pin;
 use super::step::At;
 use crate::pin::Constraint;
 use crate::port::Name;
+use crate::vendor::Family;
 
 /// Characters a lock shows, where it tells no limit.
 const NAME_MAX: usize = 60;
@@ -15,14 +16,19 @@ const NAME_MAX: usize = 60;
 impl Platform {
     /// Derives the displayed name anew, for another content of the code.
     pub(super) fn renew_display(&mut self, at: At) {
+        if self.code(at).user.is_some() {
+            // A user keeps the name it was made with; that alone is no modification.
+            return;
+        }
         let version = {
             let code = self.code_mut(at);
             code.version += 1;
             code.version
         };
         let profile = self.profile(at.device);
-        // A hidden PIN is proven by its name, which then must never have stood for another PIN (P-14).
-        let tag = if hides_pin(profile) && profile.shows_names { format!(" #{}.{version}", at.n) } else { String::new() };
+        // A PIN that is hidden, or that the vendor chooses, is proven by its name, which then must never have stood for another PIN (P-14).
+        let is_tag_proof = hides_pin(profile) || profile.family == Family::BySeat;
+        let tag = if is_tag_proof && profile.shows_names { format!(" #{}.{version}", at.n) } else { String::new() };
         self.display_with(at, &tag);
     }
 

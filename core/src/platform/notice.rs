@@ -126,9 +126,7 @@ impl Platform {
             self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
         }
         if is_removal || !is_echo {
-            let lag = self.profile(device).read_lag_ms;
-            let confirmed_at = self.code(at).held.as_ref().map_or(now, |held| held.confirmed_at);
-            self.want_verify(at, now.max(confirmed_at + lag));
+            self.want_verify(at, now);
         }
     }
 

@@ -7,7 +7,7 @@ use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
 use crate::pin::Pin;
-use crate::port::{Place, Reason};
+use crate::port::{OnLock, Place, Reason};
 use crate::problem::ErrorCode;
 
 /// Why a write is not sent, though it is due.
@@ -64,7 +64,9 @@ impl Platform {
             code.entries().count() + usize::from(is_adding)
         });
         let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
-        let strangers = self.caches[device as usize].places.keys().filter(|place| !owned(place) && !self.is_being_written(device, **place));
+        // What only the vendor has takes no place in the lock.
+        let in_lock = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);
+        let strangers = in_lock.filter(|place| !owned(place) && !self.is_being_written(device, **place));
         ours.sum::<usize>() as u32 + strangers.count() as u32
     }
 

@@ -117,6 +117,8 @@ impl Platform {
             code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);
+        } else if self.is_without_seat(at) {
+            self.begin_without_seat(at);
         } else if self.code(at).told.set || self.code(at).told.scheduled {
             // T23 to T27: an old state of it is there, or something of it was changed.
             let is_changed = self.code(at).held.is_some();
@@ -248,13 +250,18 @@ impl Platform {
         let numbers: Vec<u64> = self.device(device).live().filter(|code| !code.record.is_managed).map(|code| code.n).collect();
         for n in numbers {
             let at = At { device, n };
-            if is_told { self.end_unmanaged_code(at) } else { self.code_mut(at).held = None }
+            if is_told {
+                self.end_unmanaged_code(at);
+            } else {
+                let code = self.code_mut(at);
+                (code.held, code.awaited) = (None, None);
+            }
         }
     }
 
     /// Says of the unmanaged records what could not be said while the account was lost.
     fn end_lost_unmanaged(&mut self, device: u32) {
-        let is_lost = |code: &&Code| !code.record.is_managed && code.held.is_none();
+        let is_lost = |code: &&Code| !code.record.is_managed && code.held.is_none() && code.awaited.is_none();
         let numbers: Vec<u64> = self.device(device).live().filter(is_lost).map(|code| code.n).collect();
         for n in numbers {
             self.end_unmanaged_code(At { device, n });

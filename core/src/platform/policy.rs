@@ -56,9 +56,15 @@ pub trait Policy: Sync {
         true
     }
 
-    /// Whether a read begun at `read_started_at` may overturn what was confirmed at `confirmed_at` (`F-03`).
-    fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
-        is_fresh && read_started_at >= confirmed_at + read_lag_ms
+    /// Whether a read begun at `read_started_at` may overturn what was confirmed at `confirmed_at` (`F-03`). `read_lag_ms`: how old what
+    /// it shows may be (`P-06`).
+    fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64) -> bool {
+        read_started_at >= confirmed_at + read_lag_ms
+    }
+
+    /// Whether a confirmed write is looked up in the vendor's cache at once, where nothing new can be learnt of it (`F-03`).
+    fn looks_after_write(&self) -> bool {
+        false
     }
 
     /// Whether one listing without an entry proves that it is gone (`P-12`).
@@ -103,6 +109,11 @@ pub trait Policy: Sync {
 
     /// Whether throttling says something about a lock. It does not (`P-11`, `F-09`).
     fn rate_limit_is_offline(&self) -> bool {
+        false
+    }
+
+    /// Whether a place that the lock has not is taken for a lock that cannot be reached (`F-16`).
+    fn missing_place_is_offline(&self) -> bool {
         false
     }
 
@@ -211,6 +222,21 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether an entry that lost its seat still counts as lost to its code (`R-63`).
+    fn minds_lost_seats(&self) -> bool {
+        true
+    }
+
+    /// Whether a user whose seat is refused is kept for the next attempt (`R-63`).
+    fn keeps_user_without_seat(&self) -> bool {
+        true
+    }
+
+    /// Whether a seat is asked for although the site has none left for the code (`R-63`, `R-20`).
+    fn asks_for_missing_seats(&self) -> bool {
+        false
+    }
+
     /// Whether recovery from `unknown` waits for a read of the lock (`R-21`).
     fn recovers_by_read_only(&self) -> bool {
         true
@@ -218,6 +244,11 @@ pub trait Policy: Sync {
 
     /// Whether an external loss is repaired although the owner allows external changes (T26).
     fn repairs_allowed_changes(&self) -> bool {
+        false
+    }
+
+    /// Whether a PIN that others stored is taken over on a code that shares its PIN with others (`IN-01`).
+    fn adopts_pin_of_linked_code(&self) -> bool {
         false
     }
 

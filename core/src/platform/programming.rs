@@ -46,7 +46,7 @@ impl Platform {
             return None;
         }
         if !code.record.is_managed && !code.is_gone {
-            return None;
+            return self.run_errand(at);
         }
         if let Some(extra) = code.surplus.first() {
             let place = extra.place;
@@ -56,6 +56,9 @@ impl Platform {
             // What others left switched off stays; what came back since they removed it goes (T26, `I-WIN-04`).
             let returned = code.held.as_ref().filter(|held| held.is_enabled).map(|held| held.place);
             return returned.and_then(|place| self.erase(at, place));
+        }
+        if self.profile(at.device).family == Family::BySeat {
+            return self.work_by_seat(at);
         }
         match (self.wanted(code), &code.held) {
             (Some(_), Some(held)) if self.fits(code, held) => {
@@ -85,7 +88,7 @@ impl Platform {
         !self.policy.erases_at_end_on_native() && code.is_native && code.is_expired(self.now)
     }
 
-    fn confirm_if_new(&mut self, at: At) {
+    pub(super) fn confirm_if_new(&mut self, at: At) {
         let code = self.code(at);
         let is_new = match code.record.status {
             Status::Setting => true,
@@ -97,7 +100,7 @@ impl Platform {
         }
     }
 
-    fn finish_if_absent(&mut self, at: At) {
+    pub(super) fn finish_if_absent(&mut self, at: At) {
         let code = self.code(at);
         if code.record.status == Status::Removing && !code.is_gone {
             self.finish_removal(at);
@@ -127,7 +130,7 @@ impl Platform {
         if waits {
             return code.passing.restart_deadline;
         }
-        if self.profile(at.device).read_back == ReadBack::None {
+        if self.profile(at.device).read_back == ReadBack::None || write.op.is_of_user() {
             return self.repeat_unread(at);
         }
         if write.place().is_some() {
@@ -137,7 +140,7 @@ impl Platform {
         None
     }
 
-    /// Without reads the same step is repeated under its own key until it is answered for certain (`P-04`).
+    /// Where no read tells, the same step is repeated under its own key until it is answered for certain (`P-04`).
     fn repeat_unread(&mut self, at: At) -> Option<Timestamp> {
         let write = self.code(at).write.clone()?;
         let closing = write.closed?;
@@ -202,6 +205,7 @@ impl Platform {
         let (family, in_place) = (self.profile(at.device).family, self.profile(at.device).update_in_place);
         let held = self.code(at).held.clone();
         let op = match (family, held) {
+            (Family::BySeat, _) => return None, // These go their own way.
             (Family::ById, Some(held)) if !in_place => return self.erase(at, held.place),
             (Family::ById, Some(held)) => self.replace_op(at, wanted, &held)?,
             (Family::ById, None) => self.create_op(at, wanted),
@@ -254,7 +258,7 @@ impl Platform {
     }
 
     /// Erases one place that is ours.
-    fn erase(&mut self, at: At, place: Place) -> Option<Timestamp> {
+    pub(super) fn erase(&mut self, at: At, place: Place) -> Option<Timestamp> {
         if let Err(wait) = self.may_write(at) {
             return wait;
         }
@@ -265,7 +269,7 @@ impl Platform {
         self.send_when_called(at, op)
     }
 
-    fn send_when_called(&mut self, at: At, op: Op) -> Option<Timestamp> {
+    pub(super) fn send_when_called(&mut self, at: At, op: Op) -> Option<Timestamp> {
         let account = self.device(at.device).account;
         if self.may_call(account, self.urgency(at), Who::Lock(at)) {
             self.send_write(at, op);
@@ -280,7 +284,7 @@ impl Platform {
     }
 
     /// Whether a write may go out now. If not: when to look again, where the clock can tell.
-    fn may_write(&mut self, at: At) -> Result<(), Option<Timestamp>> {
+    pub(super) fn may_write(&mut self, at: At) -> Result<(), Option<Timestamp>> {
         let code = self.code(at);
         if !self.is_writable(at.device) || !self.caches[at.device as usize].has_inventory {
             return Err(None);
@@ -310,7 +314,7 @@ impl Platform {
     /// A hub takes one write for a lock at a time (`hub_radio_collides`); a lost one does not hold up the others for long.
     fn lock_busy_until(&self, at: At) -> Option<Timestamp> {
         let profile = self.profile(at.device);
-        if profile.family == Family::ById {
+        if profile.family != Family::BySlot {
             return None;
         }
         let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);

@@ -22,6 +22,8 @@ pub(super) struct Read {
 pub(super) enum ReadKind {
     /// The devices of an account.
     Devices { account: u32 },
+    /// The seats of an account's site.
+    Site { account: u32 },
     /// The description of one device.
     Device { device: u32, epoch: Epoch },
     /// All entries of a lock.
@@ -46,6 +48,7 @@ impl Platform {
     pub(super) fn on_read_answer(&mut self, read: Read, answer: Answer) {
         match read.kind {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),
+            ReadKind::Site { account } => self.on_site(account, &read, &answer),
             ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
             ReadKind::Levels { device, epoch } if self.device(device).epoch() == epoch => self.on_levels(device, &read, &answer),
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
@@ -166,6 +169,9 @@ impl Platform {
             likeness = Likeness::Different;
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
+        if self.shows_lost_seat(at.device, item) && likeness != Likeness::Different && held.is_enabled && self.policy.minds_lost_seats() {
+            return self.on_seat_lost(at, evidence);
+        }
         let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
         let is_disabled = held.is_enabled && (is_off || is_unloaded);
         let is_renamed = item
@@ -175,23 +181,30 @@ impl Platform {
             return;
         }
         let confirmed_at = held.confirmed_at;
-        let lag = self.profile(at.device).read_lag_ms;
         // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
-        if self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag, is_shown_or_fresh) {
+        let lag = self.lag_of(at.device, evidence);
+        if is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
             self.code_quiet(at).passing.verify_at = None;
             self.overturn(at, item, evidence);
         } else {
             self.caches[at.device as usize].is_clean = false;
-            self.want_verify(at, confirmed_at + lag);
+            self.want_verify(at, self.now);
         }
+    }
+
+    /// How old what a read shows may be: a fresh one is never older than its emission (`P-06`).
+    pub(super) fn lag_of(&self, device: u32, evidence: Evidence) -> i64 {
+        if evidence.is_fresh { 0 } else { self.profile(device).read_lag_ms }
     }
 
     fn on_still_there(&mut self, at: At, evidence: Evidence) {
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
+            passing.absent_since = None;
             passing.verify_at = None;
             passing.told_removed_at = None;
+            passing.absent_since = None;
         }
         if self.ends_outage(at, evidence) {
             self.resolve(at);
@@ -231,6 +244,9 @@ pub(super) fn look(answer: &Answer) -> Option<Look<'_>> {
         | Answer::Entries { .. }
         | Answer::Devices { .. }
         | Answer::Device(_)
+        | Answer::User { .. }
+        | Answer::Assigned { .. }
+        | Answer::Site { .. }
         | Answer::Clock { .. }
         | Answer::Registered { .. }
         | Answer::UserLevels(_) => None,

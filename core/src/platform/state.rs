@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, WorkspaceId};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
 use crate::offline::UserLevel;
 use crate::pin::Pin;
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
 use crate::time::{Timestamp, Window};
+
+use super::likeness::Content;
 
 /// All durable state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -33,6 +35,23 @@ pub(super) struct Account {
     pub errors: Vec<ErrorEntry>,
     /// Calls refused in a row (`V-17`).
     pub refusals: u32,
+    /// The seats of its site, as last read.
+    #[serde(default)]
+    pub site: Option<Site>,
+}
+
+/// The seats of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Site {
+    pub seats: u32,
+    pub used: u32,
+}
+
+/// The site's user behind a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SiteUser {
+    pub id: UserId,
+    pub has_seat: bool,
 }
 
 /// One lock (`R-57`).
@@ -144,6 +163,12 @@ impl Write {
             Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle } => Some(Place::Handle(*handle)),
             Op::SetSlot { slot, .. } | Op::ClearSlot { slot } => Some(Place::Slot(*slot)),
             Op::CreateEntry { .. }
+            | Op::CreateUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::TakeSeat { .. }
+            | Op::ReleaseSeat { .. }
+            | Op::AssignPin { .. }
+            | Op::ReadSite
             | Op::ListEntries { .. }
             | Op::ReadEntry { .. }
             | Op::ReadSlot { .. }
@@ -157,7 +182,12 @@ impl Write {
         }
     }
 
-    /// What it stores, if it stores: PIN, window and name.
+    /// Whether it may put something into the lock.
+    pub fn is_storing(&self) -> bool {
+        self.content().is_some() || matches!(self.op, Op::AssignPin { .. })
+    }
+
+    /// What it stores, if it stores and says what: PIN, window and name.
     pub fn content(&self) -> Option<(Pin, Option<Window>, Name)> {
         match &self.op {
             Op::CreateEntry { pin, name, window } | Op::ReplaceEntry { pin, name, window, .. } => Some((*pin, *window, name.clone())),
@@ -165,6 +195,12 @@ impl Write {
             Op::SetSchedule { .. }
             | Op::DeleteEntry { .. }
             | Op::ClearSlot { .. }
+            | Op::CreateUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::TakeSeat { .. }
+            | Op::ReleaseSeat { .. }
+            | Op::AssignPin { .. }
+            | Op::ReadSite
             | Op::ListEntries { .. }
             | Op::ReadEntry { .. }
             | Op::ReadSlot { .. }
@@ -238,6 +274,22 @@ pub(super) struct Retry {
     pub absences: u32,
 }
 
+/// What was asked of an unmanaged code and is not decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Errand {
+    /// To manage it (T31, T32).
+    Convert { asked_at: Timestamp, is_external_modification_allowed: bool },
+    /// To erase it (T34).
+    Delete,
+}
+
+/// A released code of which nothing is known to be on the lock: what may still come there, and until when (T30).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Awaited {
+    pub content: Option<Content>,
+    pub until: Timestamp,
+}
+
 /// Which events this content of the code has had already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
@@ -268,6 +320,9 @@ pub(super) struct Code {
     /// The window as it was sent, where the vendor's margin moved it (`F-22`).
     pub moved_window: Option<Window>,
     pub held: Option<Held>,
+    /// Its user, where access is sold by the seat.
+    #[serde(default)]
+    pub user: Option<SiteUser>,
     /// Further entries of its own: twins the world made, old states that came back.
     pub surplus: Vec<Held>,
     /// What its entries held before.
@@ -290,6 +345,10 @@ pub(super) struct Code {
     pub is_pulled: bool,
     pub reversals: Vec<Timestamp>,
     pub is_in_fight: bool,
+    /// Of an unmanaged code only.
+    pub errand: Option<Errand>,
+    /// Of an unmanaged code only.
+    pub awaited: Option<Awaited>,
     #[serde(skip)]
     pub passing: Passing,
 }
@@ -321,7 +380,7 @@ pub(super) struct Passing {
 impl Code {
     /// Whether something of it is or may be in the lock's memory.
     pub fn may_be_on_lock(&self) -> bool {
-        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(|write| write.content().is_some())
+        self.held.is_some() || !self.surplus.is_empty() || self.write.as_ref().is_some_and(Write::is_storing)
     }
 
     pub fn window(&self) -> Option<Window> {
@@ -453,6 +512,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         display,
         moved_window: None,
         held: None,
+        user: None,
         surplus: Vec::new(),
         past: Vec::new(),
         write: None,
@@ -469,6 +529,8 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         is_pulled: false,
         reversals: Vec::new(),
         is_in_fight: false,
+        errand: None,
+        awaited: None,
         passing: Passing::default(),
     }
 }

@@ -94,6 +94,12 @@ impl Platform {
         self.code_quiet(at)
     }
 
+    /// Whether the status of a code has changed in this step.
+    pub(super) fn turned_in_step(&self, at: At) -> bool {
+        let before = self.step.codes_before.get(&at).and_then(Option::as_ref);
+        before.is_some_and(|before| before.status != self.code(at).record.status)
+    }
+
     /// For what a crash may lose and no API shows.
     pub(super) fn code_quiet(&mut self, at: At) -> &mut Code {
         let codes = &mut self.state.devices[at.device as usize].codes;

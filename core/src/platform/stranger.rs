@@ -6,6 +6,7 @@ use super::Platform;
 use super::reading::Evidence;
 use super::state::{Code, Goal, Held, blank_record, new_code};
 use super::step::At;
+use crate::access_code::Status;
 use crate::draw::{Purpose, draw_uuid};
 use crate::event::EventType;
 use crate::id::CodeId;
@@ -52,7 +53,7 @@ impl Platform {
         let mut is_told_changed = false;
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
-            passing.verify_at = None;
+            (passing.verify_at, passing.told_removed_at) = (None, None);
             is_told_changed = core::mem::take(&mut passing.is_told_changed);
         }
         let code = self.code(at);
@@ -64,10 +65,15 @@ impl Platform {
                 // Whatever changed there unseen, a twin may have left.
                 self.unblock(at.device);
             }
+            if evidence.is_fresh {
+                self.on_stranger_proven(at, item, evidence);
+            }
             return;
         }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
-        if is_other_entry {
+        // What the stranger had overwritten may be back (F-06).
+        let is_renamed = code.held.as_ref().is_some_and(|held| held.name != item.name);
+        if is_other_entry || (is_renamed && self.former_owner_of(at.device, item).is_some()) {
             self.end_unmanaged_code(at);
             self.place_item(at.device, item, evidence);
             return;
@@ -76,22 +82,27 @@ impl Platform {
         // This is what a notice told of, if any did.
         let passing = &mut self.code_quiet(at).passing;
         (passing.verify_at, passing.is_told_changed) = (None, false);
+        self.again(at);
         self.unblock(at.device);
     }
 
     pub(super) fn end_unmanaged_code(&mut self, at: At) {
+        self.fail_conversion(at);
         self.emit(at, EventType::UnmanagedRemoved);
         let code = self.code_mut(at);
         code.is_gone = true;
         code.held = None;
         code.goal = Goal::End;
+        (code.errand, code.awaited) = (None, None);
+        code.past.clear();
         let id = code.record.access_code_id;
         self.index.remove(&id);
     }
 }
 
 /// Takes an unmanaged record's values from what a read shows.
-fn describe(code: &mut Code, item: &Item, now: Timestamp) {
+pub(super) fn describe(code: &mut Code, item: &Item, now: Timestamp) {
+    code.record.status = Status::Set;
     code.record.code = shown_pin(item);
     code.record.name = item.name.as_ref().map(ToString::to_string);
     code.set_window(item.window);

@@ -24,6 +24,7 @@ pub fn profile() -> Profile {
         update_in_place: true,
         schedules: false,
         round_ms: MINUTE_MS,
+        converts_unmanaged: true,
         backup_pool: true,
         clock_readable: false,
         clock_settable: false,

@@ -24,6 +24,7 @@ pub fn profile() -> Profile {
         command_timeout_ms: 10 * MINUTE_MS,
         command_ttl_ms: 240 * MINUTE_MS,
         queue_limit: Some(20),
+        converts_unmanaged: false,
         ..super::generic_cloud::profile()
     }
 }

@@ -29,6 +29,7 @@ pub fn profile() -> Profile {
         command_timeout_ms: 15 * MINUTE_MS,
         command_ttl_ms: 30 * MINUTE_MS,
         read_lag_ms: 0,
+        converts_unmanaged: false,
         ..super::generic_cloud::profile()
     }
 }

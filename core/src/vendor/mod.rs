@@ -63,6 +63,7 @@ vendors! {
     Ultraloq = "ultraloq", ultraloq, "Wi-Fi locks that keep local time.";
     Kwikset = "kwikset", kwikset, "Wi-Fi locks whose codes nobody can list.";
     Igloohome = "igloohome", igloohome, "Locks behind an igloohome bridge with its queue of jobs.";
+    SaltoKs = "salto_ks", salto_ks, "Locks of a site whose plan pays for a number of users.";
     Oracode = "oracode", oracode, "dormakaba Oracode locks, which are never online.";
     IgloohomeOffline = "igloohome_offline", igloohome_offline, "igloohome's algoPINs.";
     LocklyOffline = "lockly_offline", lockly_offline, "Lockly's offline codes.";
@@ -119,6 +120,8 @@ pub struct Profile {
     pub schedules: bool,
     /// Granularity of stored schedules, rounded outward.
     pub round_ms: i64,
+    /// Whether an unmanaged code can be converted to a managed one, where its PIN can be read (`R-44`).
+    pub converts_unmanaged: bool,
     /// Whether a pool of backups is possible.
     pub backup_pool: bool,
     /// Whether `ReadClock` works.
@@ -213,6 +216,8 @@ pub enum Family {
     ById,
     /// The controller picks a numbered slot.
     BySlot,
+    /// Each code has a user of the site, who needs a seat; the vendor gives it a PIN.
+    BySeat,
     /// The vendor computes PINs that the lock understands by itself.
     Offline,
 }

@@ -114,6 +114,8 @@ pub struct Lock {
     pub clock_off_ms: i64,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
+    /// Places that it tells and has not (`fewer_slots_than_told`).
+    pub missing_places: u32,
     /// How it understands PINs that lie in no memory, where it can.
     pub algorithm: Option<Algorithm>,
     next_handle: u32,
@@ -127,13 +129,15 @@ impl Lock {
         let mut entries: Vec<_> = reserved.collect();
         entries.reverse();
         let lengths = profile.lengths;
-        Self { profile, quirks, entries, powered: true, keypad: true, clock_off_ms: 0, lengths, algorithm: None, next_handle: 1 }
+        let missing_places = if quirks.has(Quirk::FewerSlotsThanTold) { 2.min(profile.slots - 1) } else { 0 };
+        let (powered, keypad, clock_off_ms) = (true, true, 0);
+        Self { profile, quirks, entries, powered, keypad, clock_off_ms, lengths, missing_places, algorithm: None, next_handle: 1 }
     }
 
     /// Places that can hold a code, the lock's own included.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.profile.slots - if self.quirks.has(Quirk::FewerSlotsThanTold) { 2.min(self.profile.slots - 1) } else { 0 }
+        self.profile.slots - self.missing_places
     }
 
     /// Whether entering `pin` now unlocks.
@@ -168,7 +172,7 @@ impl Lock {
             return None;
         }
         match self.profile.family {
-            Family::ById => Some(Place::Handle(self.new_handle())),
+            Family::ById | Family::BySeat => Some(Place::Handle(self.new_handle())),
             Family::Offline => None,
             Family::BySlot => (1..=self.capacity() as u16).map(|n| Place::Slot(Slot(n))).find(|place| self.entry(*place).is_none()),
         }
@@ -243,12 +247,19 @@ impl Lock {
 
     /// Whether an entry with an equal PIN stands in the way of a write.
     fn has_twin(&self, write: &Write) -> bool {
-        if self.duplicate_policy() == DuplicatePolicy::Accept {
-            return false;
-        }
-        let own_place_counts = self.quirks.has(Quirk::OwnSlotIsTwin);
-        let equality = if self.quirks.has(Quirk::FirstFourCompared) { PinEquality::FirstFour } else { PinEquality::Exact };
-        self.entries.iter().any(|entry| equality.same(entry.pin, write.pin) && (own_place_counts || entry.place != write.place))
+        let is_in_own_place = |entry: &Entry| entry.place == write.place && self.equality().same(entry.pin, write.pin);
+        let own_place_counts = self.quirks.has(Quirk::OwnSlotIsTwin) && self.duplicate_policy() != DuplicatePolicy::Accept;
+        self.has_pin_elsewhere(write.pin, write.place) || (own_place_counts && self.entries.iter().any(is_in_own_place))
+    }
+
+    /// Whether another place holds an equal PIN, and the lock minds.
+    pub fn has_pin_elsewhere(&self, pin: Pin, place: Place) -> bool {
+        let is_twin = |entry: &Entry| entry.place != place && self.equality().same(entry.pin, pin);
+        self.duplicate_policy() != DuplicatePolicy::Accept && self.entries.iter().any(is_twin)
+    }
+
+    fn equality(&self) -> PinEquality {
+        if self.quirks.has(Quirk::FirstFourCompared) { PinEquality::FirstFour } else { PinEquality::Exact }
     }
 
     fn is_other_length(&self, write: &Write) -> bool {

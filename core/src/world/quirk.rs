@@ -71,6 +71,7 @@ quirks! {
     CreatePathDown = "create_path_down", Fault, "The cloud fails at creations only.";
     DeletePathDown = "delete_path_down", Fault, "The cloud fails at deletions only.";
     RateBudgetSmall = "rate_budget_small", Fault, "The cloud allows few calls a minute.";
+    RatePenaltyGrows = "rate_penalty_grows", Fault, "Too many calls earn a pause of a minute, and each call meanwhile makes it ten seconds longer.";
     LoginRevoked = "login_revoked", Fault, "The account's login is withdrawn.";
     CredentialChanged = "credential_changed", Fault, "The stored credentials no longer fit.";
     TunnelProgramStopped = "tunnel_program_stopped", Fault, "The on-premises tunnel of the account is down.";
@@ -97,7 +98,8 @@ quirks! {
     MemoryRolledBack = "memory_rolled_back", Fault, "An older state of the memory returns.";
     VendorDropsEntry = "vendor_drops_entry", Fault, "The vendor loses one entry.";
     SlotOccupiedRefuses = "slot_occupied_refuses", Standing, "A write to an occupied slot is refused instead of replacing what is there.";
-    FewerSlotsThanTold = "fewer_slots_than_told", Standing, "The lock has two places fewer than it tells.";
+    FewerSlotsThanTold = "fewer_slots_than_told", Standing, "The lock has fewer places than it tells.";
+    LengthChangeWipes = "length_change_wipes", Standing, "A new PIN length set at the keypad drops all entries.";
     FirstFourCompared = "first_four_compared", Standing, "PINs with the same first four digits are twins.";
     OneLengthPerLock = "one_length_per_lock", Standing, "While there are entries, PINs of other lengths are refused.";
     NameUnique = "name_unique", Standing, "A displayed name must differ from all others on the lock.";
@@ -113,7 +115,10 @@ quirks! {
     ClockOff = "clock_off", Fault, "The lock's clock jumps by a fixed amount; the end sets it right.";
     NameCutShort = "name_cut_short", Standing, "The displayed name is cut to 14 characters.";
     RivalManager = "rival_manager", Actor, "Another manager clears the slots it holds for its own.";
-    PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes two minutes to choose a PIN.";
+    SeatsUsedUp = "seats_used_up", Fault, "Others have taken every seat of the site.";
+    SeatTakenAway = "seat_taken_away", Actor, "The plan pays for one seat less, and the vendor unsubscribes a user; at the end the seat is free again.";
+    OfficeMode = "office_mode", Fault, "A mode of the lock in which stored PINs do not open.";
+    PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes about two minutes to choose a PIN.";
     VariantsUsedUp = "variants_used_up", Fault, "The vendor has no PIN left for any start.";
     LevelMissing = "level_missing", Fault, "The time slots of the door are taken away.";
     LevelsSyncLate = "levels_sync_late", Fault, "The table of the door's time slots is shown as it was half an hour ago.";

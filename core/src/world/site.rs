@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use crate::draw::digest;
 use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
 use crate::offline::OfflineKind;
-use crate::pin::Pin;
+use crate::pin::{Lengths, Pin};
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
@@ -21,15 +21,22 @@ use super::offline::Algorithm;
 use super::quirk::Quirk;
 
 mod desk;
+mod seats;
 
 use desk::Desk;
+pub use seats::{Seats, SiteUser};
 
 /// The vendor notices a lost lock or hub this long after the fact; until then it takes commands for it.
 pub const LOSS_NOTICED_AFTER_MS: i64 = 5 * SECOND_MS;
 /// A sleeping lock does its work at multiples of this.
 pub const SLEEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
+/// The vendor takes this long to choose a PIN under `pin_assigned_late`.
+const PIN_CHOSEN_AFTER_MS: i64 = 2 * MINUTE_MS - 10 * SECOND_MS;
 /// Calls a minute under `rate_budget_small`.
 pub const SMALL_RATE_PER_MINUTE: u32 = 4;
+
+/// Each call during a pause makes it longer by this, under `rate_penalty_grows`.
+pub const PENALTY_GROWTH_MS: i64 = 10 * SECOND_MS;
 
 /// A command as the vendor sees it: without the record it is for.
 #[derive(Clone, Debug)]
@@ -65,6 +72,8 @@ pub struct Fate {
     pub listing_empty: bool,
     /// A plain listing stops after its first page.
     pub listing_truncated: bool,
+    /// What the vendor's own choice of a PIN begins with.
+    pub chance: u64,
 }
 
 /// What follows from something that happened at a site.
@@ -164,6 +173,11 @@ pub enum Consequence {
         /// The lock.
         lock: usize,
     },
+    /// The seats of the site are not what they were, or whose they are.
+    SeatsChanged {
+        /// By which command, if by one.
+        by: Option<CommandId>,
+    },
 }
 
 /// A condition of the account.
@@ -177,12 +191,16 @@ pub enum CloudCondition {
     DeleteDown,
     /// Few calls a minute.
     RateSmall,
+    /// Too many calls earn a pause that grows.
+    PenaltyGrows,
     /// Login withdrawn.
     LoginRevoked,
     /// Credentials refused.
     CredentialChanged,
     /// Tunnel down.
     TunnelDown,
+    /// Others have taken every seat of the site.
+    SeatsUsedUp,
 }
 
 /// A condition of a lock.
@@ -214,6 +232,8 @@ pub enum LockCondition {
     GatewayGone,
     /// Its bridge takes no more jobs.
     QueueFull,
+    /// A mode in which stored PINs do not open.
+    OfficeMode,
     /// The server has no PIN left for it.
     VariantsUsedUp,
     /// The time slots of its door were taken away.
@@ -300,11 +320,15 @@ pub struct Site {
     pub rate_per_minute: Option<u32>,
     /// The locks.
     pub locks: Vec<LockSite>,
+    /// The users of the site and the seats of its plan.
+    pub seats: Seats,
     hubs: Vec<HubState>,
     conditions: BTreeMap<CloudCondition, Held>,
     calls: (i64, u32),
+    penalty_until: Timestamp,
     next_device: u32,
-    page_size: u32,
+    /// Devices in one page of the list.
+    pub page_size: u32,
 }
 
 impl Site {
@@ -312,7 +336,9 @@ impl Site {
     #[must_use]
     pub fn new(account: AccountId, rate_per_minute: Option<u32>, page_size: u32) -> Self {
         let conditions = BTreeMap::new();
-        Self { account, rate_per_minute, locks: Vec::new(), hubs: Vec::new(), conditions, calls: (0, 0), next_device: 100, page_size }
+        let (locks, hubs, seats) = (Vec::new(), Vec::new(), Seats::default());
+        let (calls, penalty_until) = ((0, 0), Timestamp::MIN);
+        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, page_size }
     }
 
     /// Adds a hub; its number.
@@ -378,7 +404,10 @@ impl Site {
     /// Whether commands can reach this lock and programming is allowed: `reach(L)`.
     #[must_use]
     pub fn reaches(&self, lock: usize) -> bool {
-        let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || *condition == CloudCondition::RateSmall);
+        let bars = |condition: &CloudCondition| {
+            !matches!(condition, CloudCondition::RateSmall | CloudCondition::PenaltyGrows | CloudCondition::SeatsUsedUp)
+        };
+        let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || !bars(condition));
         let site = &self.locks[lock];
         let own = |condition| !site.holds(condition);
         let barred = [
@@ -429,7 +458,11 @@ impl Site {
             return;
         }
         if let Op::ListDevices { page } = order.op {
-            out.push(Consequence::Answer { command_id, answer: self.devices(now, page), snapshot_at: Some(now) });
+            out.push(Consequence::Answer { command_id, answer: self.devices(now, page, fate), snapshot_at: Some(now) });
+            return;
+        }
+        if order.op == Op::ReadSite {
+            out.push(Consequence::Answer { command_id, answer: self.read_site(), snapshot_at: Some(now) });
             return;
         }
         let lock = order.device.and_then(|device| self.lock_of(device));
@@ -439,6 +472,10 @@ impl Site {
         };
         if desk::is_for_desk(&order.op) {
             return self.ask_desk(now, lock, &order, fate, out);
+        }
+        let is_of_site = matches!(order.op, Op::CreateUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. });
+        if is_of_site && is_in_family(&order.op, &self.locks[lock]) {
+            return self.receive_of_site(now, lock, &order, fate, out);
         }
         match self.lock_answer(now, lock, &order, fate) {
             Some((answer, snapshot_at)) => out.push(Consequence::Answer { command_id, answer, snapshot_at }),
@@ -454,6 +491,11 @@ impl Site {
         if self.holds(CloudCondition::LoginRevoked) || self.holds(CloudCondition::CredentialChanged) {
             return Some(Answer::Unauthorized);
         }
+        let grows = self.holds(CloudCondition::PenaltyGrows);
+        if grows && now < self.penalty_until {
+            self.penalty_until = self.penalty_until + PENALTY_GROWTH_MS;
+            return Some(Answer::RateLimited { retry_after_ms: self.penalty_until - now });
+        }
         let small = self.holds(CloudCondition::RateSmall).then_some(SMALL_RATE_PER_MINUTE);
         let limit = small.or(self.rate_per_minute)?;
         let minute = now.0.div_euclid(MINUTE_MS);
@@ -462,6 +504,10 @@ impl Site {
         }
         self.calls.1 += 1;
         let over = self.calls.1 > limit;
+        if over && grows {
+            self.penalty_until = now + MINUTE_MS;
+            return Some(Answer::RateLimited { retry_after_ms: MINUTE_MS });
+        }
         over.then(|| Answer::RateLimited { retry_after_ms: (minute + 1) * MINUTE_MS - now.0 })
     }
 
@@ -471,7 +517,8 @@ impl Site {
         let server_error = |status, text: &str| Some((Answer::ServerError { status, text: text.to_string() }, None));
         let site = &self.locks[lock];
         let profile = &site.lock.profile;
-        if !is_in_family(&order.op, site) {
+        let is_custom = matches!(order.op, Op::AssignPin { pin: Some(_), .. });
+        if !is_in_family(&order.op, site) || is_custom && !self.takes_custom_pins(lock) {
             return refused(Reason::NotSupported);
         }
         match &order.op {
@@ -555,9 +602,11 @@ impl Site {
         let site = &mut self.locks[lock];
         let by_hub = site.lock.profile.serial_path == SerialPath::Hub;
         let hub = site.hub.filter(|_| by_hub);
+        let is_slow_to_choose = site.lock.quirks.has(Quirk::PinAssignedLate);
         let Some(job) = site.queue.front_mut() else { return };
         let from = hub.map_or(now, |hub| self.hubs[hub].busy_until.max(now));
-        job.ready_at = from + job.fate.apply_ms;
+        let is_chosen_late = is_slow_to_choose && matches!(job.order.op, Op::AssignPin { pin: None, .. });
+        job.ready_at = from + job.fate.apply_ms + if is_chosen_late { PIN_CHOSEN_AFTER_MS } else { 0 };
         if let Some(hub) = hub {
             self.hubs[hub].busy_until = job.ready_at;
         }
@@ -603,20 +652,26 @@ impl Site {
             return;
         }
         site.past = Some(site.lock.entries.clone());
-        let (effect, place) = site.write(now, job);
-        let mut closes = None;
-        if site.lock.profile.ack == Ack::Nothing {
-            closes = Some(command_id);
+        let closes = (site.lock.profile.ack == Ack::Nothing).then_some(command_id);
+        let (effect, place, answer) = if job.order.op.is_of_user() {
+            let (effect, place, answer) = self.write_for_user(now, lock, job);
+            out.push(Consequence::SeatsChanged { by: Some(command_id) });
+            (effect, place, Some(answer))
+        } else {
+            let (effect, place) = site.write(now, job);
+            (effect, Some(place), closing_answer(effect, place, site))
+        };
+        if let Some(place) = place {
+            match effect {
+                Effect::Added | Effect::Changed => out.push(Consequence::Stored { lock, place, by: Some(command_id) }),
+                Effect::Removed => out.push(Consequence::Erased { lock, place, by: Some(command_id) }),
+                Effect::NotFound | Effect::Refused(_) | Effect::Twin => {}
+            }
+            self.remember(now, lock);
+            self.report(now, lock, effect, place, closes, out);
         }
-        match effect {
-            Effect::Added | Effect::Changed => out.push(Consequence::Stored { lock, place, by: Some(command_id) }),
-            Effect::Removed => out.push(Consequence::Erased { lock, place, by: Some(command_id) }),
-            Effect::NotFound | Effect::Refused(_) | Effect::Twin => {}
-        }
-        self.remember(now, lock);
-        self.report(now, lock, effect, place, closes, out);
         let site = &mut self.locks[lock];
-        let Some(answer) = closing_answer(effect, place, site) else {
+        let Some(answer) = answer else {
             site.keys.remove(&job.order.key);
             return;
         };
@@ -737,11 +792,14 @@ impl Site {
         own.chain(hub).filter(|held| held.times > 0).map(|held| held.since).min()
     }
 
-    fn devices(&self, now: Timestamp, page: u32) -> Answer {
+    fn devices(&self, now: Timestamp, page: u32, fate: Fate) -> Answer {
+        if fate.listing_empty {
+            return Answer::Devices { items: Arc::from([]), next_page: None };
+        }
         let present = self.locks.iter().enumerate().filter(|(_, site)| site.present);
         let all: Vec<_> = present.map(|(lock, _)| self.device_info(now, lock)).collect();
         let (items, next_page) = page_of(&all.into(), page, self.page_size);
-        Answer::Devices { items, next_page }
+        Answer::Devices { items, next_page: next_page.filter(|_| !fate.listing_truncated) }
     }
 
     fn device_info(&self, now: Timestamp, lock: usize) -> DeviceInfo {
@@ -783,6 +841,10 @@ impl Site {
     /// A condition of the account begins (`true`) or ends once.
     pub fn set_cloud(&mut self, now: Timestamp, condition: CloudCondition, begins: bool, out: &mut Vec<Consequence>) {
         let changed = self.conditions.entry(condition).or_default().shift(now, begins);
+        if condition == CloudCondition::SeatsUsedUp {
+            out.push(Consequence::SeatsChanged { by: None });
+            self.tell(now, None, News::PlanChanged, None, out);
+        }
         let told = self.locks.first().is_some_and(|site| site.lock.profile.notices.account);
         if changed && condition == CloudCondition::LoginRevoked && told {
             self.tell(now, None, if begins { News::AccountRevoked } else { News::AccountRestored }, None, out);
@@ -901,7 +963,7 @@ impl Site {
         true
     }
 
-    /// Somebody changes an entry by `edit`; whether it was there.
+    /// Somebody changes an entry by `edit`; whether it was there, and the lock took the change.
     pub fn person_edits(
         &mut self,
         now: Timestamp,
@@ -911,11 +973,14 @@ impl Site {
         out: &mut Vec<Consequence>,
     ) -> bool {
         let site = &mut self.locks[lock];
-        site.past = Some(site.lock.entries.clone());
-        let Some(entry) = site.lock.entries.iter_mut().find(|entry| entry.place == place && entry.source != Source::Reserved) else {
+        let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
+        let mut edited = before.clone();
+        edit(&mut edited);
+        if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
             return false;
-        };
-        edit(entry);
+        }
+        site.past = Some(site.lock.entries.clone());
+        site.lock.entries.iter_mut().filter(|entry| entry.place == place).for_each(|entry| *entry = edited.clone());
         out.push(Consequence::Stored { lock, place, by: None });
         self.remember(now, lock);
         self.report(now, lock, Effect::Changed, place, None, out);
@@ -933,11 +998,30 @@ impl Site {
         }
     }
 
+    /// Somebody sets another PIN length at the lock; some firmware drops every entry then (`length_change_wipes`).
+    pub fn sets_length(&mut self, now: Timestamp, lock: usize, length: u8, out: &mut Vec<Consequence>) -> bool {
+        let site = &mut self.locks[lock];
+        let lengths = Lengths::range(length, length);
+        if site.lock.lengths == lengths {
+            return false;
+        }
+        site.lock.lengths = lengths;
+        if site.lock.quirks.has(Quirk::LengthChangeWipes) {
+            self.loses_memory(now, lock, out);
+        }
+        true
+    }
+
     /// The state of memory before its last change returns.
     pub fn rolls_back(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
         let site = &mut self.locks[lock];
         let Some(past) = site.past.take() else { return };
         let present = core::mem::replace(&mut site.lock.entries, past);
+        if site.lock.profile.family == Family::BySeat {
+            // The site sends no lock the PIN of a user that is gone.
+            let seats = &self.seats;
+            site.lock.entries.retain(|entry| entry.source == Source::External || seats.is_of_user(lock, entry.place));
+        }
         for entry in present.iter().filter(|entry| site.lock.entry(entry.place).is_none()) {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });
         }
@@ -1000,13 +1084,16 @@ impl Site {
     /// A vendor's ids are void after a join: what is still there gets new ones.
     fn rename_handles(&mut self, lock: usize, out: &mut Vec<Consequence>) {
         let site = &mut self.locks[lock];
-        if site.lock.profile.family != Family::ById {
+        if site.lock.profile.family == Family::BySlot {
             return;
         }
         let entries = core::mem::take(&mut site.lock.entries);
         for mut entry in entries {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });
+            let old = entry.place;
             entry.place = Place::Handle(site.lock.new_handle());
+            let of_it = self.seats.users.values_mut().filter(|user| user.entry == Some((lock, old)));
+            of_it.for_each(|user| user.entry = Some((lock, entry.place)));
             out.push(Consequence::Stored { lock, place: entry.place, by: None });
             site.lock.entries.push(entry);
         }
@@ -1044,10 +1131,10 @@ impl LockSite {
         self.conditions.get(&condition).copied()
     }
 
-    /// Whether the lock itself works: power and keypad.
+    /// Whether the lock itself works: power, keypad, and no mode that bars PINs.
     #[must_use]
     pub fn works(&self) -> bool {
-        !self.holds(LockCondition::Dead) && !self.holds(LockCondition::KeypadGone)
+        ![LockCondition::Dead, LockCondition::KeypadGone, LockCondition::OfficeMode].iter().any(|condition| self.holds(*condition))
     }
 
     fn own_places(&self) -> Vec<Place> {
@@ -1197,11 +1284,17 @@ fn is_in_family(op: &Op, site: &LockSite) -> bool {
     match op {
         Op::CreateEntry { .. } | Op::DeleteEntry { .. } => profile.family == Family::ById,
         Op::ReplaceEntry { .. } => profile.family == Family::ById && profile.update_in_place,
-        Op::SetSchedule { .. } => profile.family == Family::ById && profile.update_in_place && profile.schedules,
+        Op::SetSchedule { .. } => {
+            profile.schedules && (profile.family == Family::BySeat || profile.family == Family::ById && profile.update_in_place)
+        }
         Op::SetSlot { .. } | Op::ClearSlot { .. } => profile.family == Family::BySlot,
         Op::ListEntries { .. } => reads,
-        Op::ReadEntry { .. } => profile.family == Family::ById && reads,
+        Op::ReadEntry { .. } => profile.family != Family::BySlot && reads,
         Op::ReadSlot { .. } => profile.family == Family::BySlot && reads,
+        Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => {
+            profile.family == Family::BySeat
+        }
+        Op::ReadSite => profile.family == Family::BySeat,
         Op::ListDevices { .. } | Op::GetDevice => true,
         Op::ReadClock => profile.clock_readable,
         Op::SetClock { .. } => profile.clock_readable || profile.clock_settable,

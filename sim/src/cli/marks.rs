@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::{Coverage, Progress, counted, interrupt, say};
-use crate::generate::Draw;
 use crate::marks::{REQUIRED_FROM, missing, required};
 use crate::sweep::{Hits, Order, Shared, sweep};
 use crate::verdict::Verdict;
@@ -11,7 +10,7 @@ use crate::verdict::Verdict;
 /// Runs the seeds and prints the marks; a required one that a big sweep missed has a verdict of its own.
 pub fn marks(seeds: &Range<u64>, arguments: &Coverage, controllers: Shared) -> Verdict {
     let order = Order {
-        draw: Draw { vendors: arguments.vendors.clone() },
+        draw: arguments.narrowed.draw(),
         threads: arguments.threads,
         budget: arguments.budget,
         stop: interrupt::flag(),

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use keyway_core::controller::Controllers;
 use keyway_core::platform::{Honest, Reference};
 use keyway_core::vendor::Vendor;
 
-use crate::generate::Draw;
+use crate::generate::{Draw, Shape};
 use crate::mutant::{mutant, mutants as mutants_by_name};
 use crate::plan::Plan;
 use crate::plan_text::Span;
@@ -30,6 +31,7 @@ mod explain;
 mod interrupt;
 mod marks;
 mod mutants;
+mod new;
 mod progress;
 mod report;
 mod run;
@@ -97,12 +99,15 @@ impl Engine {
     }
 }
 
-/// A deterministic simulation of smart locks, their clouds and the people at them: does the platform still tell the
-/// truth, and does the right PIN still open the right door, when everything misbehaves?
+/// Keyway runs a controller of smart-lock access codes in virtual time, against simulated clouds and locks that lose,
+/// delay and misreport things, and judges whether the right PIN opens the right door.
 #[derive(Debug, Parser)]
 #[command(name = "keyway", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 as expected, 2 bad input, 10 safety, 11 liveness, 12 contract, 13 expectation not met, \
-14 panic, 15 stuck, 16 non-determinism, 17 vacuous, 18 a broken controller survived.")]
+#[command(help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}{after-help}")]
+#[command(after_help = "Begin with:\n  keyway new first.json && keyway run first.json --timeline\n  keyway sweep --seeds 0..2000\n\n\
+`keyway COMMAND --help` has examples. Exit codes: 0 as expected, 2 bad input, 10 safety,\n\
+11 liveness, 12 contract, 13 expectation not met, 14 panic, 15 stuck, 16 non-determinism,\n\
+17 vacuous, 18 a broken controller survived.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -110,56 +115,86 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first scenario to start from
+    #[command(after_help = "Example:\n  keyway new first.json\n  keyway run first.json --timeline")]
+    New {
+        /// A file that is not there yet
+        file: PathBuf,
+    },
     /// Run stories and judge them
     #[command(after_help = "Examples:\n  keyway run scenarios\n  keyway run seed:4711 --timeline\n  \
-keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl\n  keyway run seed:4711 --vendor schlage")]
+keyway run scenarios/guest/backup-on-a-bad-night.json --trace trace.jsonl\n  keyway run seed:4711 --vendor schlage\n  \
+keyway run scenarios --junit junit.xml --markdown summary.md")]
     Run(Run),
     /// Check scenario files without running them
+    #[command(after_help = "Example:\n  keyway check scenarios first.json")]
     Check {
-        /// Files and folders.
+        /// Files and folders
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Print the JSON Schema of a scenario file, for editors, or of the messages of a controller that is a process
-    Schema {
-        /// Which schema.
-        #[arg(value_enum, default_value_t = Schema::Scenario)]
-        of: Schema,
-    },
-    /// Run the plans of many seeds
+    /// Draw a run or a sweep as a page for a browser
+    #[command(after_help = "Examples:\n  keyway report scenarios/guest/backup-on-a-bad-night.json -o report.html\n  \
+keyway report keyway-findings/seed-4711.json\n  keyway report trace.jsonl\n  keyway report sweep.jsonl -o sweep.html\n\n\
+The page is one file with everything in it; it loads nothing, and masks PINs until you say otherwise.")]
+    Report(Report),
+    /// Run the plans of many seeds, and make what fails small
     #[command(after_help = "Examples:\n  keyway sweep --seeds 0..20000\n  \
 keyway sweep --seeds 0..100000 --budget 60s --out sweep.jsonl\n  \
 keyway sweep --seeds 0..2000 --vendor kwikset --vendor wyze")]
     Sweep(Sweep),
+    /// Make a failing story small: leave out what its finding does not need
+    #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
+keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711")]
+    Shrink(Shrink),
     /// Join the files of all shares of a sweep
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
 keyway sweep --seeds 0..100000 --shard 2/2 --out 2.jsonl\n  keyway merge 1.jsonl 2.jsonl")]
     Merge(Merge),
     /// Say where two traces of `run --trace` part
+    #[command(after_help = "Example:\n  keyway run seed:1 --trace one.jsonl\n  \
+keyway run seed:1 --noise-seed 5 --trace other.jsonl\n  keyway diff one.jsonl other.jsonl")]
     Diff(Diff),
-    /// Make a failing story small: leave out and round off what its finding does not need
-    #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
-keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711")]
-    Shrink(Shrink),
-    /// Run deliberately broken controllers, and print what catches them
-    #[command(after_help = "Example:\n  keyway mutants scenarios")]
-    Mutants(Mutants),
-    /// Count what the stories raise and clear, or how often a sweep had something to judge, checker by checker
+    /// Count what stories raise and clear, or how often a sweep had something to judge
     #[command(after_help = "Examples:\n  keyway coverage scenarios\n  keyway coverage --seeds 0..20000")]
     Coverage(Coverage),
-    /// Draw a run or a sweep as a page for a browser: one file, which loads nothing
-    #[command(after_help = "Examples:\n  keyway report scenarios/guest/backup-on-a-bad-night.json -o report.html\n  \
-keyway report keyway-findings/seed-4711.json\n  keyway report sweep.jsonl -o sweep.html")]
-    Report(Report),
-    /// Print the catalogue of vendors: what each can do, demands, and how it misbehaves
+    /// Run deliberately broken controllers, and print what catches them
+    #[command(after_help = "Examples:\n  keyway mutants scenarios\n  \
+keyway run scenarios/field --mutant occupied-is-set     one of them, as if it were yours")]
+    Mutants(Mutants),
+    /// Say what a word means: an invariant, rule, problem, event, quirk or vendor
+    #[command(after_help = "Examples:\n  keyway explain I-WIN-03\n  keyway explain device_offline\n  \
+keyway explain cloud_fails_after_storing\n  keyway explain T07")]
+    Explain {
+        /// Such as I-STA-01, R-20, T07, EO-04, F-04, hub_power_lost, device_offline, set_on_device, schlage
+        word: String,
+    },
+    /// Print what each vendor's locks can do, demand, and how they misbehave
+    #[command(after_help = "Examples:\n  keyway vendors\n  keyway vendors schlage")]
     Vendors {
-        /// Such as schlage; none: all in short.
+        /// Such as schlage; none: all in short
         name: Option<String>,
     },
-    /// Say what an id or a word means: an invariant, a rule, a quirk, a problem
-    Explain {
-        /// Such as I-STA-01, R-20, T07, hub_power_lost, device_offline.
-        word: String,
+    /// Print the JSON Schema of scenario files, or of a process's messages
+    #[command(after_help = "Examples:\n  keyway schema > scenario.schema.json\n  keyway schema messages")]
+    Schema {
+        /// Which schema
+        #[arg(value_enum, default_value_t = Schema::Scenario)]
+        of: Schema,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Examples:\n  keyway completions bash > ~/.local/share/bash-completion/completions/keyway\n  \
+keyway completions zsh > ~/.zfunc/_keyway\n  keyway completions fish > ~/.config/fish/completions/keyway.fish")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    #[command(after_help = "Examples:\n  keyway man > keyway.1 && man ./keyway.1\n  keyway man run > keyway-run.1")]
+    Man {
+        /// Of this command; none: of the whole program
+        command: Option<String>,
     },
 }
 
@@ -218,13 +253,27 @@ pub struct Narrowed {
     /// Draw the worlds of seeds from this vendor's locks alone, such as schlage; may be said several times
     #[arg(long = "vendor", value_name = "NAME", value_parser = vendor_of)]
     pub vendors: Vec<Vendor>,
+    /// Give each world of a seed this kind of bad night
+    #[arg(long, value_name = "NAME", value_parser = shapes())]
+    pub shape: Option<Shape>,
 }
 
 impl Narrowed {
     /// What the plans of seeds are drawn from.
     #[must_use]
     pub fn draw(&self) -> Draw {
-        Draw { vendors: self.vendors.clone() }
+        Draw { vendors: self.vendors.clone(), shape: self.shape }
+    }
+
+    /// # Errors
+    /// If it says something, where there are no seeds of which it could.
+    fn says_nothing(&self) -> Result<(), Refused> {
+        let draw = self.draw();
+        if draw.is_default() {
+            return Ok(());
+        }
+        let message = format!("`{}` says what seeds stand for, but there is none", draw.words().trim());
+        Err(Refused::Word { message, help: Some("expected a seed, such as seed:4711 or --seeds 0..2000".to_owned()) })
     }
 }
 
@@ -410,9 +459,9 @@ pub struct Coverage {
     /// Instead of stories, the plans of these seeds, from the first to before the last
     #[arg(long, value_name = "A..B", value_parser = seeds_of)]
     pub seeds: Option<Range<u64>>,
-    /// Draw the worlds of seeds from this vendor's locks alone, such as schlage; may be said several times
-    #[arg(long = "vendor", value_name = "NAME", value_parser = vendor_of, requires = "seeds")]
-    pub vendors: Vec<Vendor>,
+    /// Which worlds the seeds stand for.
+    #[command(flatten)]
+    pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
     #[arg(long, value_name = "N", requires = "seeds")]
     pub threads: Option<usize>,
@@ -430,6 +479,12 @@ fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+/// The shapes by their names; clap lists them after a wrong one.
+fn shapes() -> impl TypedValueParser<Value = Shape> {
+    let named = |name: String| *Shape::ALL.iter().find(|shape| shape.name() == name).expect("one of those that are possible");
+    PossibleValuesParser::new(Shape::ALL.iter().map(|shape| PossibleValue::new(shape.name()).help(shape.about()))).map(named)
 }
 
 fn vendor_of(text: &str) -> Result<Vendor, String> {
@@ -450,6 +505,7 @@ fn time_of(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn main(engine: Engine) -> ExitCode {
     let verdict = match Arguments::parse().command {
+        Command::New { file } => new::new(&file),
         Command::Run(arguments) => arguments.under_test.engine(engine).and_then(|engine| run::run(engine, &arguments)),
         Command::Check { paths } => check(&paths),
         Command::Schema { of } => {
@@ -469,10 +525,20 @@ pub fn main(engine: Engine) -> ExitCode {
         Command::Mutants(arguments) => part(engine.mutants, "mutants").map(|mutants| mutants(&arguments)),
         Command::Coverage(arguments) => match &arguments.seeds {
             Some(seeds) => part(engine.marks, "coverage of seeds").map(|marks| marks(seeds, &arguments)),
-            None => coverage::coverage(engine, &arguments),
+            None => arguments.narrowed.says_nothing().and_then(|()| coverage::coverage(engine, &arguments)),
         },
         Command::Report(arguments) => arguments.under_test.engine(engine).and_then(|engine| report::report(engine, &arguments)),
         Command::Vendors { name } => vendors::vendors(name.as_deref()).map(|text| {
+            say(&text);
+            Verdict::Pass
+        }),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "keyway", &mut text);
+            say(&String::from_utf8_lossy(&text));
+            Ok(Verdict::Pass)
+        }
+        Command::Man { command } => manual(command.as_deref()).map(|text| {
             say(&text);
             Verdict::Pass
         }),
@@ -482,6 +548,27 @@ pub fn main(engine: Engine) -> ExitCode {
         }),
     };
     ExitCode::from(verdict.unwrap_or_else(|refused| complain(&refused)).exit_code())
+}
+
+/// A page of the manual, as man(1) reads it.
+fn manual(command: Option<&str>) -> Result<String, Refused> {
+    let mut whole = Arguments::command();
+    whole.build();
+    let page = match command {
+        None => whole,
+        Some(name) => {
+            let names: Vec<String> = whole.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let help = scenario::nearest(name, &names).map(|near| format!("did you mean `{near}`?"));
+            let found = whole.find_subcommand(name).cloned();
+            found
+                .ok_or_else(|| Refused::Word { message: format!("keyway has no command `{name}`"), help })?
+                .display_name(format!("keyway-{name}"))
+        }
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text).expect("memory takes every line");
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Why nothing was done.
@@ -563,8 +650,57 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory as _;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_each_command_has_an_example() {
+        let mut whole = Arguments::command().term_width(100);
+        let help = whole.render_help().to_string();
+        assert!(help.lines().count() <= 30 && help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        insta::assert_snapshot!("help", help);
+        for command in whole.get_subcommands() {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Example"), "`{}` has no example", command.get_name());
+            // Each example is a command line that is understood.
+            for line in examples.lines().filter(|line| line.starts_with("  keyway ")) {
+                let line = line.split("     ").next().unwrap_or(line);
+                for part in line.split("&&").map(|part| part.split('>').next().unwrap_or(part)) {
+                    let words = part.split_whitespace();
+                    let wrong = Arguments::try_parse_from(words).err().filter(|_| part.trim().starts_with("keyway"));
+                    assert!(wrong.is_none(), "`{part}`: {wrong:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn help_of_run() {
+        let mut whole = Arguments::command().term_width(100);
+        whole.build();
+        let help = whole.find_subcommand_mut("run").map(|run| run.render_help().to_string());
+        insta::assert_snapshot!(help.unwrap_or_default());
+    }
+
+    #[test]
+    fn a_wrong_command_suggests_the_right_one() {
+        let wrong = Arguments::try_parse_from(["keyway", "swep"]).unwrap_err().to_string();
+        assert!(wrong.contains("'sweep'"), "{wrong}");
+        let refused = manual(Some("swep")).unwrap_err();
+        assert!(worded(&refused).contains("did you mean `sweep`?"), "{}", worded(&refused));
+    }
+
+    #[test]
+    fn manual_and_completions_know_every_command() {
+        let text = manual(None).unwrap_or_else(|refused| panic!("{}", worded(&refused)));
+        let mut completions = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut Arguments::command(), "keyway", &mut completions);
+        let completions = String::from_utf8(completions).unwrap();
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(text.contains(name) && completions.contains(name), "{name}");
+            assert!(manual(Some(name)).is_ok_and(|page| page.contains(&format!("keyway\\-{name}"))), "{name}");
+        }
     }
 
     #[test]

@@ -75,9 +75,8 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
 pub(super) fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Refused> {
     let (mut stories, draw) = (Vec::new(), arguments.narrowed.draw());
     let targets = targets(&arguments.what)?;
-    if !draw.is_default() && !targets.iter().any(|target| matches!(target, Target::Seed(_))) {
-        let help = Some("expected a seed, such as seed:4711".to_owned());
-        return Err(Refused::Word { message: format!("`{}` says what seeds stand for, but there is none", draw.words().trim()), help });
+    if !targets.iter().any(|target| matches!(target, Target::Seed(_))) {
+        arguments.narrowed.says_nothing()?;
     }
     for target in targets {
         match target {

@@ -65,6 +65,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
     let family = match profile.family {
         Family::ById => "the vendor",
         Family::BySlot => "the controller",
+        Family::BySeat => "the vendor, for a user with a seat",
         Family::Offline => "nobody: the lock computes",
     };
     let duplicate = match profile.duplicate {
@@ -94,6 +95,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
         ("place chosen by", family.to_owned()),
         ("schedule on the lock", yes(profile.schedules)),
         ("update in place", yes(profile.update_in_place)),
+        ("converts unmanaged codes", yes(profile.converts_unmanaged)),
         ("backup pool", yes(profile.backup_pool)),
         ("an equal PIN is", duplicate.to_owned()),
         ("first answer proves", ack.to_owned()),

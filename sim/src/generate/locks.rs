@@ -6,8 +6,8 @@ use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use keyway_core::vendor::{Ack, DuplicatePolicy, Family, Profile, ReadBack, Vendor};
 use keyway_core::world::quirk::Quirk;
 
-use super::Swarm;
 use super::chance::Chance;
+use super::{Shape, Swarm};
 use crate::plan::{Account, CreateCode, Device, Hub, Plan, Stored};
 use crate::plan_text::{Offset, PinText, Span};
 use crate::setup::overridden;
@@ -36,7 +36,8 @@ const ZONES: [&str; 5] = ["Europe/Berlin", "America/New_York", "America/Los_Ange
 
 /// Adds 1 to 4 locks with what they need.
 pub fn add(swarm: &Swarm, chance: &mut Chance, plan: &mut Plan) -> Vec<DrawnLock> {
-    let count = chance.weighted(&[(3, 1), (4, 2), (3, 3), (2, 4)]);
+    let fewest = swarm.shape.map_or(1, Shape::fewest_locks);
+    let count = chance.weighted(&[(3, 1), (4, 2), (3, 3), (2, 4)]).max(fewest);
     let pin_count = chance.within(3, 8) as usize;
     let pins: Vec<_> = (0..pin_count).map(|_| chance.one_of(&PINS)).collect();
     let shares_account = chance.happens(50);
@@ -71,6 +72,7 @@ fn no_device() -> Device {
         hub: None,
         slots: None,
         pin_lengths: None,
+        true_slots: None,
         duplicate: None,
         ack: None,
         read_back: None,
@@ -80,6 +82,8 @@ fn no_device() -> Device {
         lat_max: None,
         command_timeout: None,
         read_lag: None,
+        update_in_place: None,
+        name_length: None,
         start_margin: None,
         page_size: None,
         clock_off: None,
@@ -102,7 +106,7 @@ fn account(chance: &mut Chance, plan: &mut Plan, vendor: Vendor) -> Option<Strin
     let zone = chance.happens(30).then(|| chance.one_of(&ZONES).to_owned());
     let slow = vendor.profile().rate_per_minute.is_some() && chance.happens(15);
     let rate_per_minute = slow.then(|| chance.one_of(&[10, 20, 30]));
-    plan.accounts.push(Account { name: name.clone(), vendor, zone, rate_per_minute });
+    plan.accounts.push(Account { name: name.clone(), vendor, zone, rate_per_minute, page_size: None, seats: None, seats_of_others: None });
     Some(name)
 }
 

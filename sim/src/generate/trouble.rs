@@ -7,7 +7,7 @@ use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::chance::Chance;
 use super::locks::DrawnLock;
-use super::{Draw, Swarm};
+use super::{Draw, Shape, Swarm};
 use crate::plan::{Action, Crash, CrashPoint, Fault, Plan};
 use crate::plan_text::{Offset, Span};
 use crate::quirk;
@@ -42,7 +42,7 @@ impl Kinds {
             noise,
             noise_a_spell: chance.one_of(&[(0, 1), (1, 3), (2, 5)]),
             one_in: chance.one_of(&[(2, 4), (3, 10), (8, 50)]),
-            crashes: chance.weighted(&[(13, 0), (3, 1), (3, 2), (2, 4)]),
+            crashes: chance.weighted(&[(13, 0), (3, 1), (3, 2), (2, 4)]).max(draw.shape.map_or(0, Shape::fewest_crashes)),
         }
     }
 }
@@ -99,28 +99,30 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
+        Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode => lock.vendor == Vendor::SaltoKs,
+        Quirk::PinAssignedLate => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
         Quirk::BridgeQueueFull => profile.queue_limit.is_some(),
         Quirk::VariantsUsedUp => lock.vendor == Vendor::IgloohomeOffline,
         Quirk::LevelMissing | Quirk::LevelsSyncLate => lock.vendor == Vendor::Oracode,
-        Quirk::PinAssignedLate | Quirk::ReportsOfflineUse => false,
+        Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes | Quirk::ReportsOfflineUse => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
 }
 
-/// Quirks of vendors that are not in the default draw.
+/// Quirks that are not in the default draw: of other vendors, or of stories.
 #[must_use]
 pub fn of_other_vendors(quirk: Quirk) -> bool {
+    if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes) {
+        return true;
+    }
+    let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
+    let of_offline_codes = matches!(quirk, Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse);
     let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
-    let of_offline_codes = matches!(
-        quirk,
-        Quirk::PinAssignedLate | Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse
-    );
-    of_the_device
-        || of_offline_codes
-        || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
+    let of_the_way = matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull);
+    of_a_site || of_offline_codes || of_the_device || of_the_way
 }
 
 fn is_august(lock: &DrawnLock) -> bool {
@@ -133,11 +135,25 @@ fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), 
     let begins = if lasts { from } else { chance.within(from, from + (to - from) / 2) / SECOND_MS * SECOND_MS };
     let ends = if lasts || chance.happens(30) { to } else { chance.within(begins + SECOND_MS, to) / SECOND_MS * SECOND_MS };
     let lasts_to_the_end = to + 10 * MINUTE_MS > swarm.horizon_ms || chance.happens(4);
-    let mut fault = Fault {
+    let mut fault = plain_fault(quirk, on(quirk, lock, chance), (begins, ends.max(begins + SECOND_MS)));
+    if lasts_to_the_end {
+        fault.until = None;
+    }
+    match quirk.sort() {
+        QuirkSort::Noise => narrow(swarm, quirk, lock, &mut fault, chance),
+        QuirkSort::Fault | QuirkSort::Actor => particulars(quirk, &mut fault, chance),
+        QuirkSort::Standing => unreachable!("a standing quirk is no fault"),
+    }
+    fault
+}
+
+/// A fault of which no more is said than whom it strikes and when.
+pub fn plain_fault(quirk: Quirk, on: Option<String>, (from, until): (i64, i64)) -> Fault {
+    Fault {
         quirk: quirk::Quirk(quirk),
-        on: on(quirk, lock, chance),
-        from: Offset::After(begins),
-        until: (!lasts_to_the_end).then_some(Offset::After(ends.max(begins + SECOND_MS))),
+        on,
+        from: Offset::After(from),
+        until: Some(Offset::After(until)),
         commands: Vec::new(),
         code: None,
         first: None,
@@ -147,13 +163,7 @@ fn fault(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, (from, to): (i64, i64), 
         copies: Vec::new(),
         slots: None,
         for_good: false,
-    };
-    match quirk.sort() {
-        QuirkSort::Noise => narrow(swarm, quirk, lock, &mut fault, chance),
-        QuirkSort::Fault | QuirkSort::Actor => particulars(quirk, &mut fault, chance),
-        QuirkSort::Standing => unreachable!("a standing quirk is no fault"),
     }
-    fault
 }
 
 /// Whom it strikes: the lock, its hub or account by name, or everything.
@@ -181,6 +191,7 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
         let kinds: &[OpKind] = match lock.profile.family {
             Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ReplaceEntry, OpKind::ListEntries],
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
+            Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser, OpKind::ListEntries],
             Family::Offline => &[OpKind::RegisterOffline],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
@@ -236,6 +247,7 @@ fn crash(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &Plan) -
             let writes: &[OpKind] = match lock.profile.family {
                 Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ListEntries],
                 Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot],
+                Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser],
                 Family::Offline => &[OpKind::RegisterOffline],
             };
             let nth = chance.within(0, 4) as u32;

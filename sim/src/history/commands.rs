@@ -48,7 +48,8 @@ pub fn target(op: &Op) -> Option<Place> {
         Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle } => Some(Place::Handle(*handle)),
         Op::ReadEntry { handle, .. } => Some(Place::Handle(*handle)),
         Op::SetSlot { slot, .. } | Op::ClearSlot { slot } | Op::ReadSlot { slot, .. } => Some(Place::Slot(*slot)),
-        Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } => None,
+        Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } | Op::ReadSite => None,
+        Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => None,
         Op::GetDevice | Op::ReadClock | Op::SetClock { .. } => None,
         Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => None,
     }
@@ -288,7 +289,15 @@ impl History {
             state.lock = state.lock.or(lock);
             state.work.unsettled += 1;
             state.work.attempt(now, &command.op);
-            if let Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } = &command.op {
+            if let Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } = &command.op {
+                // Its record may be lost in a crash before anybody reads it.
+                if !state.pins.contains(pin) {
+                    state.pins.push(*pin);
+                }
+            }
+            if let Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } | Op::CreateUser { name } =
+                &command.op
+            {
                 let sent = (command.epoch, name.clone());
                 if !state.names.contains(&sent) {
                     state.names.push(sent);
@@ -399,8 +408,10 @@ impl History {
             self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
         }
         let Some(code) = sent.code else { return };
-        if closing == Closing::Done {
+        // A user that was made is no more than a beginning: what is tried again with another one is tried again.
+        if closing == Closing::Done && !matches!(sent.command.op, Op::CreateUser { .. }) {
             self.codes[code.0 as usize].work.succeed(now);
+        } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
             self.codes[code.0 as usize].work.fail(now, closing);
         }
@@ -484,6 +495,10 @@ impl History {
 
 /// Whether a read's answer shows at this place what the command wrote, and tells it from the work of others (`P-05` c).
 fn shows(answer: &Answer, place: Place, op: &Op) -> bool {
+    if matches!(op, Op::AssignPin { .. }) {
+        // Its name was given to nobody else's user.
+        return shows_place(answer, place);
+    }
     let (pin, name) = match op {
         Op::CreateEntry { pin, name, .. } | Op::ReplaceEntry { pin, name, .. } | Op::SetSlot { pin, name, .. } => (*pin, name),
         _ => return false,
@@ -500,12 +515,22 @@ fn shows(answer: &Answer, place: Place, op: &Op) -> bool {
     }
 }
 
+/// Whether a read's answer shows an entry that is in the lock at this place.
+fn shows_place(answer: &Answer, place: Place) -> bool {
+    let is_it = |item: &keyway_core::port::Item| item.place == place && item.on_lock == keyway_core::port::OnLock::Yes;
+    match answer {
+        Answer::Entries { items, .. } => items.iter().any(is_it),
+        Answer::Entry(item) => is_it(item),
+        _ => false,
+    }
+}
+
 /// Refusals that come from the lock's memory, not from the vendor's cloud.
 fn is_of_memory(reason: Reason) -> bool {
     match reason {
         Reason::BadLength | Reason::BadPin | Reason::PinTaken | Reason::Full | Reason::SlotOccupied | Reason::SlotOutOfRange => true,
         Reason::BadName | Reason::NameTaken | Reason::StartInPast | Reason::NoKeypad | Reason::NotSupported | Reason::NoRights => false,
-        Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => false,
+        Reason::NoSeat | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => false,
         Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => false,
     }
 }
@@ -513,7 +538,7 @@ fn is_of_memory(reason: Reason) -> bool {
 fn closing_of(op: &Op, answer: &Answer) -> Closing {
     match answer {
         Answer::Accepted => Closing::Open,
-        Answer::Done { .. } => Closing::Done,
+        Answer::Done { .. } | Answer::User { .. } | Answer::Assigned { .. } => Closing::Done,
         Answer::NotFound if op.is_erasing() => Closing::Done,
         Answer::Refused(reason) => Closing::Refused(*reason),
         Answer::MaybeDuplicate => Closing::MaybeDuplicate,
@@ -521,6 +546,7 @@ fn closing_of(op: &Op, answer: &Answer) -> Closing {
         Answer::NotFound | Answer::Busy | Answer::QueueFull | Answer::RateLimited { .. } => Closing::NotApplied,
         Answer::Unreachable(_) | Answer::Unauthorized | Answer::Gone => Closing::NotApplied,
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } => Closing::NotApplied,
-        Answer::Device(_) | Answer::Clock { .. } | Answer::Registered { .. } | Answer::UserLevels(_) => Closing::NotApplied,
+        Answer::Device(_) | Answer::Site { .. } | Answer::Clock { .. } => Closing::NotApplied,
+        Answer::Registered { .. } | Answer::UserLevels(_) => Closing::NotApplied,
     }
 }

@@ -102,6 +102,8 @@ impl History {
             }
             Request::Create(_) | Request::CreateMultiple(_) | Request::Update(_) | Request::UpdateMultiple(_) => {}
             Request::Delete(_) | Request::Get(_) | Request::List(_) | Request::PullBackupAccessCode(_) => {}
+            // The records themselves show a conversion, and an erasure was granted when the controller died.
+            Request::GenerateCode(_) | Request::Unmanaged(_) => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use keyway_core::access_code::{Record, Status, Type};
 use keyway_core::event::EventType;
 use keyway_core::id::{CallId, CodeId, DeviceId};
-use keyway_core::pin::Pin;
+use keyway_core::pin::{Constraint, Pin};
 use keyway_core::problem::ErrorCode;
 use keyway_core::request::{Request, RequestedCode, Response, Update};
 use keyway_core::time::{Timestamp, Window};
@@ -131,6 +131,10 @@ impl History {
 
     pub(super) fn ask(&mut self, code: CodeIx, goal: Goal, why: Why, now: Timestamp) {
         self.retire(code, now);
+        let goal = match goal {
+            Goal::Present { window, .. } if self.is_chosen_by_vendor(code) => Goal::Present { pin: None, window },
+            Goal::Present { .. } | Goal::Absent => goal,
+        };
         let due_at = self.due_at(code, goal, now);
         let is_other = self.goal(code).is_none_or(|intent| intent.goal != goal);
         let state = &mut self.codes[code.0 as usize];
@@ -203,8 +207,14 @@ impl History {
             (Request::Delete(delete), _) => self.accept_delete(delete.access_code_id, now),
             (Request::PullBackupAccessCode(pull), Response::AccessCode(backup)) => self.accept_pull(pull.access_code_id, *backup, now),
             (Request::Create(_) | Request::CreateMultiple(_) | Request::PullBackupAccessCode(_), _) => {}
-            (Request::Get(_) | Request::List(_), _) => {}
+            (Request::Unmanaged(request), _) => self.accept_unmanaged(request),
+            (Request::Get(_) | Request::List(_) | Request::GenerateCode(_), _) => {}
         }
+    }
+
+    /// Whether the vendor chooses the code's PIN, and may choose another: any that it gave the code is as good (`V-05`).
+    fn is_chosen_by_vendor(&self, code: CodeIx) -> bool {
+        self.profile(code).is_some_and(|profile| profile.constraints.contains(&Constraint::CannotSpecifyPinCode))
     }
 
     fn live(&self) -> impl Iterator<Item = &Record> {
@@ -257,7 +267,7 @@ impl History {
             Some(Goal::Present { pin, window }) => (pin, window),
             Some(Goal::Absent) | None => {
                 let record = self.code(ix).record.as_deref();
-                (record.and_then(|record| record.code), record.and_then(Record::window))
+                (record.and_then(|record| record.code).filter(|_| !self.is_chosen_by_vendor(ix)), record.and_then(Record::window))
             }
         };
         let window = updated_window(known.1, update);
@@ -287,7 +297,8 @@ impl History {
         let is_same_name = update.name.is_none() || update.name == record.name;
         let allows = update.is_external_modification_allowed;
         let is_same_flag = allows.is_none_or(|allows| allows == record.is_external_modification_allowed);
-        is_same_goal && is_same_name && is_same_flag && record.code == pin && record.window() == window
+        let is_same_pin = record.code == pin || self.is_chosen_by_vendor(code);
+        is_same_goal && is_same_name && is_same_flag && is_same_pin && record.window() == window
     }
 
     fn accept_delete(&mut self, id: CodeId, now: Timestamp) {
@@ -343,7 +354,7 @@ impl History {
         match current.goal {
             Goal::Present { .. } if is_pooled && record.status == Status::Removing => self.ask(code, Goal::Absent, Why::Own, now),
             Goal::Present { pin, .. } if is_pooled && record.code != pin => self.ask(code, present, Why::Own, now),
-            Goal::Present { pin: None, window } if record.code.is_some() => {
+            Goal::Present { pin: None, window } if record.code.is_some() && !self.is_chosen_by_vendor(code) => {
                 let filled = Goal::Present { pin: record.code, window };
                 if let Some(last) = self.codes[code.0 as usize].intents.last_mut() {
                     last.goal = filled;

@@ -132,6 +132,14 @@ impl Picture {
 }
 
 impl History {
+    /// The places of a lock that are known to be taken, and all that it has as far as was told (`I-DEV-03`).
+    #[must_use]
+    pub fn known_room(&self, lock: Lock) -> (u32, u32) {
+        let state = self.lock(lock);
+        let told = state.positions;
+        (state.picture.occupied(), state.picture.limit.map_or(told, |limit| limit.min(told)))
+    }
+
     /// Entries of a code.
     pub fn entries(&self, code: CodeIx) -> impl Iterator<Item = (Place, &Stored)> {
         let state = self.code(code);
@@ -262,6 +270,10 @@ impl History {
             Change::Works(works) => self.locks[lock.0 as usize].works = *works,
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
             Change::Left => self.locks[lock.0 as usize].is_present = false,
+            Change::Seats { limit, used, users } => {
+                let seated = users.iter().filter(|(_, has_seat)| *has_seat).map(|(code, _)| *code).collect();
+                self.locks[lock.0 as usize].seats = Some((limit.saturating_sub(*used), seated));
+            }
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
             Change::Computed { .. } | Change::Used { .. } | Change::SetBack => self.change_offline(lock, change),
         }
@@ -298,6 +310,8 @@ impl History {
         }
         let granted_at = code.and_then(|code| self.grant(now, code, cause));
         let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
+        // What a write left as others had made it is still to be seen and mended.
+        let granted_at = granted_at.or(touched.filter(|_| cause != Cause::World).map(|touch| touch.at));
         let version = if let Cause::Command(id) = cause { self.commands.get(&id).map(|sent| sent.version) } else { None };
         let stored = Stored { entry: entry.clone(), code, since: now, cause, touched, granted_at, version };
         self.locks[lock.0 as usize].memory.insert(place, stored);
@@ -330,7 +344,7 @@ impl History {
         }
     }
 
-    fn unlink(&mut self, _lock: Lock, place: Place, before: Option<&Stored>) {
+    pub(super) fn unlink(&mut self, _lock: Lock, place: Place, before: Option<&Stored>) {
         if let Some(owner) = before.and_then(|before| before.code) {
             self.codes[owner.0 as usize].places.retain(|known| *known != place);
             self.touch_code(owner);
@@ -364,14 +378,23 @@ impl History {
             let code = self.intern(id);
             let is_same = before.is_some_and(|before| before.code == Some(code));
             let is_proven = cause != Cause::World || self.is_proven_by_pin(lock, code, entry.pin);
-            // Of a code that is gone, and neither its PIN nor its name is to be seen: reads show somebody's entry.
+            // Of a code that is gone or known to be absent, and neither its PIN nor its name is to be seen: reads show somebody's entry.
             let profile = &self.lock(lock).facts.profile;
-            if !is_proven && self.code(code).record.is_none() && (Self::proves_by_pin(profile) || !profile.shows_names) {
+            let state = self.code(code);
+            let is_known_absent = !is_same && state.places.is_empty() && state.lost.is_empty() && state.work.unsettled == 0;
+            let is_missed = state.record.is_none() || is_known_absent;
+            if !is_proven && is_missed && (Self::proves_by_pin(profile) || !profile.shows_names) {
                 return None;
             }
-            // Neither its place nor its PIN nor, where reads show it, its name is the code's: nobody can know.
-            let is_named = !profile.shows_names || self.code(code).names.iter().any(|(_, name)| *name == entry.name);
-            let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named);
+            // What the controller was told to be somebody's stays that, whatever others make of it.
+            let is_told_foreign = self.whose_told(lock, place) == Some(Whose::Foreign);
+            if cause == Cause::World && is_told_foreign && before.is_some_and(|before| before.code.is_none()) && is_left_behind {
+                return None;
+            }
+            // Neither its PIN nor, where reads show it, its name is the code's, or nobody was told yet that the place is: nobody can know.
+            let is_named = !profile.shows_names || self.is_name_of(code, &entry.name);
+            let is_told = self.whose_told(lock, place) == Some(Whose::Code(code));
+            let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named && is_told);
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
@@ -396,7 +419,8 @@ impl History {
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
-            is_named || (same(before.entry.pin, before.entry.window) && is_known(before))
+            let is_told = |code| self.is_name_of(code, &entry.name) && self.whose_told(lock, place) == Some(Whose::Code(code));
+            (is_named && before.code.is_some_and(is_told)) || (same(before.entry.pin, before.entry.window) && is_known(before))
         };
         // Nobody can tell it from the one that was lost unseen at the same place.
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
@@ -409,6 +433,18 @@ impl History {
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;
         here.or_else(|| codes.iter().copied().find(moved)).or_else(|| codes.iter().copied().find(returned))
+    }
+
+    /// Whether an entry may show this name for one that was sent for the code, which the lock may have cut short.
+    fn is_name_of(&self, code: CodeIx, shown: &Name) -> bool {
+        self.code(code).names.iter().any(|(_, name)| name == shown || (!shown.is_empty() && name.starts_with(&**shown)))
+    }
+
+    /// Whose the controller was told a place to be, in the incarnation that is.
+    fn whose_told(&self, lock: Lock, place: Place) -> Option<Whose> {
+        let state = self.lock(lock);
+        let is_of_now = state.picture.epoch == Some(state.epoch);
+        state.picture.places.get(&place).filter(|_| is_of_now).map(|known| known.whose)
     }
 
     /// What stays unseen of a change by others after a command rewrote a part of the entry.
@@ -488,11 +524,14 @@ impl History {
         }
     }
 
-    /// Whether the lock has room for the code: it is there, or a usable place is free.
+    /// Whether the lock has room for the code: it is there, or a usable place is free; where access is sold by the seat, it has one or one is free.
     #[must_use]
     pub fn has_room(&self, code: CodeIx) -> bool {
         let Some(lock) = self.code(code).lock else { return true };
         let state = self.lock(lock);
+        if let Some((free, seated)) = &state.seats {
+            return *free > 0 || seated.contains(&self.code(code).id);
+        }
         self.is_resident(code) || state.used() < state.facts.usable_slots
     }
 
@@ -530,11 +569,12 @@ impl History {
     /// What the controller learns from a write or an erasure that was done.
     pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
         let place = match answer {
-            Answer::Done { handle: Some(handle) } => Some(Place::Handle(*handle)),
+            Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
         let pin = match &sent.command.op {
+            Op::AssignPin { .. } => assigned_pin(answer),
             Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
             _ => None,
         };
@@ -546,6 +586,10 @@ impl History {
             state.picture.places.insert(place, Known { pin: None, whose: Whose::Free });
             return self.learn_absence(now, lock, place, sent.at, sent.code);
         }
+        if let Some(code) = sent.code {
+            self.learn_place(lock, place, code);
+        }
+        let state = &mut self.locks[lock.0 as usize];
         let whose = sent.code.map_or(Whose::Unsure, Whose::Code);
         let known = state.picture.places.get(&place).and_then(|known| known.pin);
         state.picture.places.insert(place, Known { pin: pin.or(known), whose });
@@ -555,6 +599,21 @@ impl History {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
         }
+    }
+
+    /// An answer names the place of the code's entry: then it is known to be the code's, though others changed it before anybody was told.
+    fn learn_place(&mut self, lock: Lock, place: Place, code: CodeIx) {
+        let id = self.code(code).id;
+        let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) else { return };
+        if stored.code.is_some() || stored.entry.origin != Origin::Code(id) {
+            return;
+        }
+        stored.code = Some(code);
+        stored.touched = Some(Touch { at: stored.since, came: false, pin: true, window: true, enabled: true, name: true });
+        let state = &mut self.codes[code.0 as usize];
+        state.places.push(place);
+        state.lost.retain(|lost| lost.place != place);
+        self.touch_code(code);
     }
 
     /// Absence of what was at this place is proven (`P-12`): by an erasure or by a fresh read that was sent for at `since`.
@@ -729,15 +788,20 @@ impl History {
 
     /// A complete fresh listing ended: two of them, or one after a notice, show an absence.
     fn end_fresh_listing(&mut self, lock: Lock, began: Timestamp) {
+        let joined_at = self.lock(lock).joined_at;
         for code in self.lock(lock).codes.clone() {
             let shown = |lost: &Lost| {
                 let is_absent = began >= lost.at && !lost.is_in_listing;
+                // The first inventory of an incarnation tells what is missing from before (`R-57`).
+                let is_inventory = joined_at.is_some_and(|joined_at| lost.at <= joined_at && began >= joined_at);
                 let again = lost.listed_without.is_some_and(|first| began - first >= LISTINGS_APART_MS);
-                is_absent && (again || lost.noticed_at.is_some_and(|noticed| began >= noticed))
+                is_absent && (is_inventory || again || lost.noticed_at.is_some_and(|noticed| began >= noticed))
             };
             self.find_lost(code, shown);
+            // A listing beside a write that may yet run says nothing of what that write stores.
+            let is_open = self.code(code).work.unsettled > 0;
             for lost in &mut self.codes[code.0 as usize].lost {
-                if lost.is_in_listing {
+                if lost.is_in_listing || is_open {
                     lost.listed_without = None;
                 } else if began >= lost.at {
                     lost.listed_without = lost.listed_without.or(Some(began));
@@ -767,6 +831,9 @@ impl History {
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
+        } else {
+            // The vendor has it, the lock has not.
+            self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
         }
         if self.may_be_outdated(lock, sent, item.place) {
             return;
@@ -800,13 +867,15 @@ impl History {
         !shows_other_pin && !other_name
     }
 
-    /// A plain read may be older than what the controller did itself at the place: it proves nothing against that (`R-04`, F-03).
+    /// A plain read may be older than what the controller did itself at the place, and a fresh one older than its answer: it proves nothing
+    /// against that (`R-04`, F-03).
     fn may_be_outdated(&self, lock: Lock, sent: &Sent, place: Place) -> bool {
-        if is_fresh(&sent.command.op) {
-            return false;
-        }
         let state = self.lock(lock);
         let owner = state.memory.get(&place).and_then(|stored| stored.code);
+        if is_fresh(&sent.command.op) {
+            // Begun before the entry was confirmed, it may be from before that write.
+            return owner.and_then(|code| self.code(code).work.confirmed_at).is_some_and(|confirmed_at| sent.at < confirmed_at);
+        }
         let last_own = owner.map_or(Timestamp::MIN, |code| self.code(code).work.active_at);
         let is_open = owner.is_some_and(|code| self.code(code).work.unsettled > 0);
         is_open || sent.at < last_own + state.facts.profile.read_lag_ms
@@ -954,6 +1023,14 @@ impl History {
         for lock in &mut self.locks {
             lock.picture.is_stale = true;
         }
+    }
+}
+
+/// The PIN that a vendor says it has chosen.
+fn assigned_pin(answer: &Answer) -> Option<Pin> {
+    match answer {
+        Answer::Assigned { pin, .. } => Some(*pin),
+        _ => None,
     }
 }
 

@@ -24,6 +24,7 @@ mod cut;
 pub mod intents;
 pub mod memory;
 pub mod offline;
+mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
 pub use intents::{Goal, Intent, Why};
@@ -58,7 +59,7 @@ pub struct Code {
     pub status_since: Timestamp,
     /// What was asked for it, oldest first, without what is no longer lawful.
     pub intents: Vec<Intent>,
-    /// Every PIN that its record showed.
+    /// Every PIN that its record showed or that was sent for it.
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,
@@ -112,6 +113,8 @@ pub struct Acked {
     pub name: Option<String>,
     /// Whether others may change it, as last given.
     pub allows: Option<bool>,
+    /// The erasure of an entry that nobody manages.
+    pub is_erasure_asked: bool,
 }
 
 impl Code {
@@ -151,6 +154,8 @@ pub struct LockState {
     pub clock_since: Timestamp,
     /// When the controller first had the means to see and undo that error (`R-56`).
     pub clock_means_at: Option<Timestamp>,
+    /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
+    pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
     pub works: bool,
     /// PIN lengths it takes.
@@ -375,6 +380,12 @@ impl History {
         self.is_up
     }
 
+    /// When the controller was last started.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
     /// How often the controller was started again.
     #[must_use]
     pub fn restarts(&self) -> u32 {
@@ -542,6 +553,7 @@ impl History {
         let family = match self.profile(code).map(|profile| profile.family) {
             Some(Family::ById) => "by_id",
             Some(Family::BySlot) => "by_slot",
+            Some(Family::BySeat) => "by_seat",
             Some(Family::Offline) => "offline",
             None => "unknown",
         };
@@ -560,6 +572,7 @@ impl History {
         match self.lock(lock).facts.profile.family {
             Family::ById => "by_id lock".to_owned(),
             Family::BySlot => "by_slot lock".to_owned(),
+            Family::BySeat => "by_seat lock".to_owned(),
             Family::Offline => "offline lock".to_owned(),
         }
     }
@@ -648,6 +661,7 @@ impl History {
                 self.is_echo = !std::mem::replace(&mut self.is_in_step, false);
             }
             Occurrence::Truth { lock, change, cause } => self.change_truth(now, *lock, change, *cause),
+            Occurrence::Claimed { lock, place, code } => self.claim(now, *lock, *place, *code),
             Occurrence::Disturbed { lock } => self.disturb(now, *lock),
             Occurrence::Faults { lock, active } => self.change_faults(now, *lock, *active),
             Occurrence::Reach { lock, up } => self.change_reach(now, *lock, *up),
@@ -721,6 +735,7 @@ impl History {
 
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
+        self.grant_unanswered_erasure();
         (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);
@@ -1111,6 +1126,7 @@ impl LockState {
             clock_off_ms: 0,
             clock_since: begins_at,
             clock_means_at: None,
+            seats: None,
             works: true,
             lengths: facts.profile.lengths,
             epoch: Epoch::default(),

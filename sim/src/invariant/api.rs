@@ -7,6 +7,7 @@ use keyway_core::request::{Create, CreateMultiple, Get, List, Request, Requested
 use keyway_core::time::Timestamp;
 
 use super::story::{Check, Steps, View};
+use super::unmanaged;
 use super::{Found, Row};
 
 /// The rows of this family.
@@ -60,8 +61,12 @@ fn answers(view: &View<'_>, found: &mut Found) {
         (Request::UpdateMultiple(update), Ok(Response::AccessCodes(_) | Response::Done)) => wrong_updates(view, workspace, update),
         (Request::Delete(delete), Ok(Response::AccessCode(_) | Response::Done)) => wrong_delete(view, delete.access_code_id),
         (Request::PullBackupAccessCode(pull), Ok(Response::AccessCode(code))) => wrong_pull(view, pull.access_code_id, *code),
+        (Request::GenerateCode(generate), Ok(Response::GeneratedCode(pin))) => wrong_generated(view, workspace, generate.device_id, *pin),
+        (Request::Unmanaged(request), Ok(response)) => unmanaged::wrong_answer(view, workspace, request, response),
         (
             Request::Create(_)
+            | Request::GenerateCode(_)
+            | Request::Unmanaged(_)
             | Request::CreateMultiple(_)
             | Request::Update(_)
             | Request::UpdateMultiple(_)
@@ -89,11 +94,16 @@ const fn name_of(request: &Request) -> &'static str {
         Request::Get(_) => "get",
         Request::List(_) => "list",
         Request::PullBackupAccessCode(_) => "pull_backup_access_code",
+        Request::GenerateCode(_) => "generate_code",
+        Request::Unmanaged(_) => "unmanaged",
     }
 }
 
 fn reads_change(view: &View<'_>, request: &Request) -> Option<String> {
-    let reads = matches!(request, Request::Get(_) | Request::List(_));
+    let reads = match request {
+        Request::Unmanaged(request) => request.reads(),
+        request => matches!(request, Request::Get(_) | Request::List(_) | Request::GenerateCode(_)),
+    };
     let changes = view.changes().any(|change| !view.may_change_by_clock(&change));
     (reads && changes).then(|| "a call that only reads changed something".to_owned())
 }
@@ -154,6 +164,15 @@ fn wrong_list(view: &View<'_>, workspace: WorkspaceId, list: &List, codes: &[Cod
         return None;
     }
     Some(format!("gave {} codes, and these are not the {} that there are, in the order of their creation", codes.len(), after.len()))
+}
+
+/// it fits the lock, and no record on it has it.
+fn wrong_generated(view: &View<'_>, workspace: WorkspaceId, device: DeviceId, pin: Pin) -> Option<String> {
+    if view.codes_on(device).any(|(_, record)| record.code == Some(pin)) {
+        return Some(format!("gave {pin}, which a code on the device has"));
+    }
+    let made = Record { code: Some(pin), ..Record::new(CodeId::default(), workspace, device, view.now) };
+    wrong_pin(view, &made, Length::Chosen { preferred: None })
 }
 
 /// What create calls have in common.
@@ -383,6 +402,15 @@ mod tests {
         let mut occurrences = vec![Occurrence::Replied { call_id, result }];
         occurrences.extend(rest);
         story.step(Occurrence::Called { call_id, workspace: WorkspaceId::numbered(0), request }, occurrences);
+    }
+
+    #[test]
+    fn a_generated_pin_is_no_codes() {
+        let mut story = story();
+        story.confirmed(CLOUD, "1234", None);
+        let request = Request::GenerateCode(keyway_core::request::GenerateCode { device_id: story.device(CLOUD) });
+        call(&mut story, request, Ok(Response::GeneratedCode(pin("1234"))), Vec::new());
+        breaks(&mut story, "I-API-02");
     }
 
     fn get(code: CodeId) -> Request {

@@ -294,7 +294,8 @@ impl About {
             }
             Request::Delete(delete) => of_code(delete.access_code_id).into_iter().collect(),
             Request::PullBackupAccessCode(pull) => of_code(pull.access_code_id).into_iter().collect(),
-            Request::Get(_) | Request::List(_) => Vec::new(),
+            Request::Unmanaged(request) => request.converts().or(request.deletes()).and_then(of_code).into_iter().collect(),
+            Request::Get(_) | Request::List(_) | Request::GenerateCode(_) => Vec::new(),
         };
         Self::Locks(locks)
     }
@@ -559,7 +560,7 @@ impl Bytes {
             Request::CreateMultiple(create) => create.code.as_ref(),
             Request::Update(update) => update.code.as_ref(),
             Request::UpdateMultiple(_) | Request::Delete(_) | Request::Get(_) => None,
-            Request::List(_) | Request::PullBackupAccessCode(_) => None,
+            Request::List(_) | Request::PullBackupAccessCode(_) | Request::GenerateCode(_) | Request::Unmanaged(_) => None,
         }
     }
 
@@ -573,7 +574,7 @@ impl Bytes {
             (_, Request::Update(update)) => vec![update.access_code_id],
             (Response::AccessCode(id), _) => vec![*id],
             (Response::AccessCodes(ids), _) => ids.clone(),
-            (Response::Done, _) => Vec::new(),
+            (Response::GeneratedCode(_) | Response::Done, _) => Vec::new(),
         };
         for code in ids.iter().filter_map(|id| history.find_code(*id)) {
             found.armed("I-BYTES-01");

@@ -239,9 +239,10 @@ fn while_blind(view: &View<'_>, event: &Event) -> Option<String> {
         | EventType::DelayInRemovingFromDevice
         | EventType::FailedToRemoveFromDevice
         | EventType::UnmanagedConvertedToManaged
-        | EventType::UnmanagedFailedToConvertToManaged
         | EventType::UnmanagedCreated
         | EventType::UnmanagedRemoved => true,
+        // Known by the clock, or when it is asked for.
+        EventType::UnmanagedFailedToConvertToManaged => false,
         EventType::Created | EventType::Changed | EventType::Deleted | EventType::BackupAccessCodePulled => false,
     };
     let lock = view.history.find_lock(event.device_id)?;
@@ -564,18 +565,20 @@ fn silence(view: &View<'_>, found: &mut Found) {
     let Some((call, Some(reply))) = view.call() else { return };
     let what = match reply {
         Err(refusal) => format!("the call was refused as {refusal}"),
-        Ok(Response::AccessCode(_) | Response::AccessCodes(_) | Response::Done) => match &call.request {
+        Ok(Response::AccessCode(_) | Response::AccessCodes(_) | Response::GeneratedCode(_) | Response::Done) => match &call.request {
             Request::Update(update) if !alters_in_step(view, |code| code == update.access_code_id) => {
                 "the update altered nothing".to_owned()
             }
             Request::UpdateMultiple(_) if !alters_in_step(view, |_| true) => "the update altered nothing".to_owned(),
-            Request::Get(_) | Request::List(_) => "the call only reads".to_owned(),
+            Request::Get(_) | Request::List(_) | Request::GenerateCode(_) => "the call only reads".to_owned(),
+            Request::Unmanaged(request) if request.reads() => "the call only reads".to_owned(),
             Request::Create(_)
             | Request::CreateMultiple(_)
             | Request::Update(_)
             | Request::UpdateMultiple(_)
             | Request::Delete(_)
-            | Request::PullBackupAccessCode(_) => return,
+            | Request::PullBackupAccessCode(_)
+            | Request::Unmanaged(_) => return,
         },
     };
     found.armed("I-EVT-10");

@@ -41,8 +41,12 @@ pub struct Circumstances {
     pub was_removal_refused: bool,
     /// The lock's vendor gives seats, which a confirmed code may lose (T39).
     pub has_seats: bool,
+    /// The device was removed and keeps what it had (`R-51`).
+    pub is_residual: bool,
     /// A `changed` that need not begin a new set episode (T13, T37, or nothing that is written differs).
     pub keeps_episode: bool,
+    /// The record shows a schedule on the lock that has not begun.
+    pub is_scheduled: bool,
 }
 
 /// An event out of order.
@@ -193,6 +197,9 @@ impl Life {
             EventType::RemovedFromDevice if !self.may_be_removed && !circumstances.was_maybe_written => {
                 broken("EO-07", "a removal is said of a code that was not on the device")
             }
+            EventType::Deleted if self.shown != Shown::Nothing && !circumstances.is_residual => {
+                broken("T17", "the end is said of a code that was on the device, and not its removal")
+            }
             EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam if !self.was_shown => {
                 broken("EO-12", "an external change is said of a code that was never confirmed")
             }
@@ -245,7 +252,8 @@ impl Life {
             EventType::Created => self.stage = Stage::Managed,
             EventType::UnmanagedCreated => self.stage = Stage::Unmanaged,
             EventType::UnmanagedConvertedToManaged => {
-                *self = Self { stage: Stage::Managed, shown: Shown::Set, was_shown: true, may_be_removed: true, ..Self::default() };
+                let shown = if circumstances.is_scheduled { Shown::Scheduled } else { Shown::Set };
+                *self = Self { stage: Stage::Managed, shown, was_shown: true, may_be_removed: true, ..Self::default() };
             }
             EventType::UnmanagedFailedToConvertToManaged | EventType::BackupAccessCodePulled => {}
             EventType::Deleted | EventType::UnmanagedRemoved => {
@@ -342,10 +350,10 @@ mod tests {
 
     #[test]
     fn each_rule_finds_its_fault() {
-        let lives: [(&str, &[EventType]); 20] = [
+        let lives: [(&str, &[EventType]); 21] = [
             ("EO-01", &[Set]),
             ("EO-01", &[Created, Created]),
-            ("EO-02", &[Created, Set, Deleted, Removed]),
+            ("EO-02", &[Created, Set, Removed, Deleted, Removed]),
             ("EO-02", &[Found, Left, Found]),
             ("EO-04", &[Created, Set, Set]),
             ("EO-04", &[Created, Set, Pulled, Set]),
@@ -361,6 +369,7 @@ mod tests {
             ("EO-10", &[Created, Set, RemovalDelayed, RemovalFailed, RemovalDelayed]),
             ("EO-12", &[Created, Modified]),
             ("EO-12", &[Created, Lost]),
+            ("T17", &[Created, Set, RemovalDelayed, Deleted]),
             ("EO-16", &[Found, Set]),
             ("EO-16", &[Found, Changed]),
         ];
@@ -375,6 +384,8 @@ mod tests {
         assert_eq!(first_fault(&[Created, SetFailed, Set], refused), None);
         let written = Circumstances { was_maybe_written: true, ..Circumstances::default() };
         assert_eq!(first_fault(&[Created, Removed, Deleted], written), None);
+        let residual = Circumstances { is_residual: true, ..Circumstances::default() };
+        assert_eq!(first_fault(&[Created, Set, Deleted], residual), None);
         let seats = Circumstances { has_seats: true, ..Circumstances::default() };
         assert_eq!(first_fault(&[Created, Scheduled, SetFailed, Set], seats), None);
     }

@@ -46,7 +46,7 @@ fn mutating<'a>(history: &'a History, occurrence: &Occurrence) -> Option<(&'a Se
 }
 
 /// Reports a broken rule of a lock.
-fn broken_at(id: &'static str, history: &History, lock: Lock, what: &str, found: &mut Found) {
+pub(super) fn broken_at(id: &'static str, history: &History, lock: Lock, what: &str, found: &mut Found) {
     found.broken(id, format!("{}: {what}", history.lock_name(lock)), history.lock_role(lock));
 }
 
@@ -172,10 +172,9 @@ impl Invariant for Capacity {
             return;
         }
         found.armed("I-DEV-03");
-        let told = history.lock(lock).positions;
-        let capacity = picture.limit.map_or(told, |limit| limit.min(told));
-        if picture.occupied() >= capacity {
-            let what = format!("a write is sent although {} of {capacity} places are known to be taken", picture.occupied());
+        let (occupied, capacity) = history.known_room(lock);
+        if occupied >= capacity {
+            let what = format!("a write is sent although {occupied} of {capacity} places are known to be taken");
             match sent.code {
                 Some(code) => found.broken_by("I-DEV-03", history, code, what),
                 None => broken_at("I-DEV-03", history, lock, &what, found),
@@ -290,7 +289,9 @@ impl Invariant for Foreign {
         found.armed("I-DEV-07");
         let state = history.lock(lock);
         let is_told = state.facts.profile.family == Family::BySlot && state.picture.is_inventoried;
+        let is_asked = |code: CodeIx| history.code(code).acked.is_erasure_asked && sent.command.op.is_erasing();
         let what = match state.picture.places.get(&place).map(|known| known.whose) {
+            Some(Whose::Foreign) if sent.code.is_some_and(is_asked) => return,
             Some(Whose::Foreign) => "is known to be somebody else's",
             None if !is_told => "is unknown in this incarnation",
             Some(Whose::Code(_) | Whose::Unsure | Whose::Free) | None => return,

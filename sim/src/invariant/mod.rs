@@ -14,17 +14,21 @@ use crate::verdict::{Verdict, Violation};
 
 pub mod api;
 pub mod backups;
+pub mod causes;
 pub mod conduct;
 pub mod contract;
 pub mod convergence;
 pub mod events;
 pub mod harness;
+pub mod linked;
 pub mod life;
 pub mod memory;
 pub mod offline;
 pub mod problems;
+pub mod progress;
 pub mod status;
 pub mod story;
+pub mod unmanaged;
 pub mod window;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
@@ -185,7 +189,9 @@ const FAMILIES: &[Family] = &[
     Family { rows: window::ROWS, checkers: window::checkers },
     Family { rows: status::ROWS, checkers: status::checkers },
     Family { rows: conduct::ROWS, checkers: conduct::checkers },
+    Family { rows: causes::ROWS, checkers: causes::checkers },
     Family { rows: convergence::ROWS, checkers: convergence::checkers },
+    Family { rows: progress::ROWS, checkers: progress::checkers },
     // The story carries the checks of the families that have none of their own.
     Family { rows: &[], checkers: story::checkers },
     Family { rows: problems::ROWS, checkers: Vec::new },
@@ -194,6 +200,8 @@ const FAMILIES: &[Family] = &[
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
     Family { rows: offline::ROWS, checkers: offline::checkers },
+    Family { rows: linked::ROWS, checkers: Vec::new },
+    Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 
@@ -376,15 +384,16 @@ interests! {
     REACH = 21, Occurrence::Reach { .. },
     ENTERED = 22, Occurrence::Entered { .. },
     PHASE = 23, Occurrence::Phase(_),
+    CLAIMED = 24, Occurrence::Claimed { .. },
 }
 
 impl Interests {
     /// No kind at all.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << 24) - 1);
+    pub const ALL: Self = Self((1 << 25) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 25;
 
     /// Both sets together.
     #[must_use]

@@ -130,8 +130,6 @@ fn first_stranger<'a>(errors: impl Iterator<Item = &'a str>, warnings: impl Iter
 enum Owner {
     Any,
     Only(&'static [Vendor]),
-    /// A vendor that is not modelled, so nobody here.
-    Absent,
 }
 
 const fn owner_of_error(code: ErrorCode) -> Owner {
@@ -146,9 +144,9 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         | ErrorCode::AugustLockTemporarilyOffline
         | ErrorCode::AugustLockNotAuthorized
         | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
-        ErrorCode::SaltoKsUserNotSubscribed | ErrorCode::SaltoKsSubscriptionLimitExceeded => Owner::Absent,
         ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable => Owner::Only(&[Vendor::IgloohomeOffline]),
         ErrorCode::DormakabaOracodeNoValidUserLevel => Owner::Only(&[Vendor::Oracode]),
+        ErrorCode::SaltoKsUserNotSubscribed | ErrorCode::SaltoKsSubscriptionLimitExceeded => Owner::Only(&[Vendor::SaltoKs]),
         ErrorCode::IgloohomeBridgeTooManyPendingJobs | ErrorCode::IgloohomeBridgeOffline => Owner::Only(&[Vendor::Igloohome]),
         ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
         ErrorCode::WyzeDuplicateCodeName | ErrorCode::WyzePotentialDuplicateCode => Owner::Only(&[Vendor::Wyze]),
@@ -211,7 +209,6 @@ pub mod may_carry {
         match owner {
             Owner::Any => true,
             Owner::Only(vendors) => vendors.contains(&vendor),
-            Owner::Absent => false,
         }
     }
 }

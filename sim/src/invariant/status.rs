@@ -5,6 +5,7 @@
 use keyway_core::access_code::{Record, Status, Type};
 use keyway_core::event::EventType;
 use keyway_core::id::CodeId;
+use keyway_core::port::Op;
 use keyway_core::problem::ErrorCode;
 use keyway_core::request::{Request, Response};
 use keyway_core::time::Timestamp;
@@ -304,12 +305,13 @@ impl Transitions {
     }
 
     /// Whether a code that others may change is set once more although its owner asked for nothing new (T11 shows in the record). A linked code
-    /// keeps its PIN even so (`IN-01`).
+    /// keeps its PIN even so (`IN-01`), and a lost seat is nothing that others did to it (T39).
     fn is_put_back(before: Option<&Record>, after: Option<&Record>) -> bool {
         let asked = |record: &Record| (record.code, record.window(), record.name.clone());
         let (Some(before), Some(after)) = (before, after) else { return false };
         let is_allowed = before.is_external_modification_allowed && after.is_external_modification_allowed;
-        is_allowed && after.common_code_key.is_none() && asked(before) == asked(after)
+        let has_lost_seat = after.errors.iter().any(|entry| entry.error_code == ErrorCode::SaltoKsUserNotSubscribed);
+        is_allowed && !has_lost_seat && after.common_code_key.is_none() && asked(before) == asked(after)
     }
 
     fn unmanaged_fault(before: Option<&Record>, after: Option<&Record>) -> Option<&'static str> {
@@ -418,6 +420,8 @@ impl Invariant for Resurrection {
     fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         let (id, what): (Option<CodeId>, _) = match occurrence {
             Occurrence::Recorded { code, after: Some(_) } => (Some(*code), "has a record again"),
+            // A user of the site is nothing in a lock, and one that may have been made is asked for so that it can be deleted.
+            Occurrence::Commanded { command, .. } if matches!(command.op, Op::CreateUser { .. }) => return,
             Occurrence::Commanded { command, .. } if command.op.is_mutating() && !command.op.is_erasing() => {
                 (command.for_code, "is written to a lock again")
             }
@@ -458,7 +462,8 @@ impl OngoingLeavesSet {
             Request::Delete(delete) => names(delete.access_code_id),
             Request::UpdateMultiple(update) => record.common_code_key.as_deref() == Some(update.common_code_key.as_str()),
             Request::PullBackupAccessCode(_) => record.is_backup,
-            Request::Create(_) | Request::CreateMultiple(_) | Request::Get(_) | Request::List(_) => false,
+            Request::Create(_) | Request::CreateMultiple(_) | Request::Unmanaged(_) => false,
+            Request::Get(_) | Request::List(_) | Request::GenerateCode(_) => false,
         }
     }
 
@@ -471,7 +476,9 @@ impl OngoingLeavesSet {
         let is_unknown =
             after.is_some_and(|after| after.status == Status::Unknown) && (is_removed || is_lost || meets_incarnation(history, code));
         let is_released = after.is_some_and(|after| !after.is_managed);
-        is_external || is_pooled || is_unknown || is_released || Self::is_called(history, before)
+        let has_lost_seat = history.entries(code).any(|(_, stored)| !stored.entry.enabled)
+            && after.is_some_and(|after| after.errors.iter().any(|entry| entry.error_code == ErrorCode::SaltoKsUserNotSubscribed));
+        is_external || has_lost_seat || is_pooled || is_unknown || is_released || Self::is_called(history, before)
     }
 }
 
@@ -510,7 +517,7 @@ fn unmanaged(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found
     }
 }
 
-/// `I-STA-14`, the commands: no call of this API deletes an unmanaged code, so none is lawful.
+/// `I-STA-14`, the commands: only an erasure that a call asked for is lawful.
 struct UnmanagedCommands;
 
 impl Invariant for UnmanagedCommands {
@@ -525,7 +532,9 @@ impl Invariant for UnmanagedCommands {
     fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         let Occurrence::Commanded { command, .. } = occurrence else { return };
         let Some(code) = command.for_code.filter(|_| command.op.is_mutating()).and_then(|id| history.find_code(id)) else { return };
-        if history.code(code).record.as_ref().is_some_and(|record| !record.is_managed) {
+        let state = history.code(code);
+        let is_asked = state.acked.is_erasure_asked && command.op.is_erasing();
+        if state.record.as_ref().is_some_and(|record| !record.is_managed) && !is_asked {
             found.broken_by("I-STA-14", history, code, format!("{:?} is sent for a code that is not managed", command.op.kind()));
         }
     }

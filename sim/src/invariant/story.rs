@@ -17,7 +17,7 @@ use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::Timestamp;
 
 use super::life::{Circumstances, Life, OutOfOrder};
-use super::{Found, Interests, Invariant, api, backups, events, problems};
+use super::{Found, Interests, Invariant, api, backups, events, linked, problems};
 use crate::history::{Call, CodeIx, History, Input, LockState};
 use crate::occurrence::{Cause, Change, Lock, Occurrence, Origin, TrueEntry};
 
@@ -271,7 +271,13 @@ impl<'a> View<'a> {
         let record = self.live(code);
         let by_record = record.is_some_and(|record| shows_refusal(record) || is_escalated(self.now, record));
         let lock = record.and_then(|record| self.history.find_lock(record.device_id));
+        // A lock that is full as far as anybody was told is full, whatever it has lost unseen (R-20, I-DEV-03).
+        let is_known_full = |lock| {
+            let (occupied, capacity) = self.history.known_room(lock);
+            occupied >= capacity
+        };
         by_record
+            || lock.is_some_and(is_known_full)
             || self.story.code(code).is_some_and(|seen| seen.was_refused)
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }
@@ -404,6 +410,8 @@ pub struct Seen {
     was_stored: bool,
     /// When the last write was sent.
     last_write: Option<Timestamp>,
+    /// When the last write was sent that leaves nothing as others made it: all but a new schedule.
+    last_whole_write: Option<Timestamp>,
     /// A permanent refusal of a write came since its last update or confirmation.
     was_refused: bool,
     /// The same for an erasure.
@@ -526,6 +534,9 @@ impl Story {
             let seen = self.codes.entry(code).or_default();
             seen.writes += 1;
             seen.last_write = Some(now);
+            if !matches!(command.op, Op::SetSchedule { .. }) {
+                seen.last_whole_write = Some(now);
+            }
         }
     }
 
@@ -587,6 +598,10 @@ impl Story {
         let by_others = !matches!(cause, Cause::Command(_));
         match change {
             Change::Stored { place, entry } => {
+                // A lost seat switches an entry off, and is no change of it.
+                let is_known = self.lock(lock).and_then(|seen| seen.places.get(place)) == Some(&(entry.origin, entry.pin));
+                let is_seat_lost = is_known && !entry.enabled && history.lock(lock).seats.is_some();
+                let by_others = by_others && !is_seat_lost;
                 self.displaced(history, now, lock, *place, by_others);
                 self.stored(now, lock, *place, entry, by_others);
                 let state = history.lock(lock);
@@ -604,9 +619,18 @@ impl Story {
                 }
             }
             Change::Lengths(_) if cause != Cause::Beginning => self.locks.entry(lock).or_default().lengths_changed = true,
+            Change::Seats { limit, used, .. } => self.locks.entry(lock).or_default().was_full |= used >= limit,
             Change::Joined { .. } | Change::Lengths(_) | Change::Clock { .. } | Change::Works(_) | Change::Left => {}
             Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
+    }
+
+    /// A conversion made an entry this code's own (`P-09`).
+    fn claimed(&mut self, lock: Lock, place: Place, code: CodeId) {
+        if let Some((origin, _)) = self.locks.entry(lock).or_default().places.get_mut(&place) {
+            *origin = Origin::Code(code);
+        }
+        self.codes.entry(code).or_default().was_stored = true;
     }
 
     /// What lay at this place is replaced or erased.
@@ -680,6 +704,11 @@ impl Story {
         logged
     }
 
+    fn is_by_seat(&self, history: &History, code: CodeId) -> bool {
+        let profile = history.find_code(code).and_then(|code| history.profile(code));
+        profile.is_some_and(|profile| profile.family == keyway_core::vendor::Family::BySeat)
+    }
+
     fn log_one(&mut self, history: &History, now: Timestamp, is_reread: bool, event: Event) -> Logged {
         let id = event.access_code_id;
         let view = View { history, story: self, now, is_reread, logged: &[] };
@@ -688,9 +717,10 @@ impl Story {
             was_maybe_written: self.code(id).is_some_and(Seen::was_maybe_written),
             was_refused: view.was_refused(id),
             was_removal_refused: self.code(id).is_some_and(|seen| seen.was_removal_refused),
-            // No family of vendors with seats is modelled.
-            has_seats: false,
+            has_seats: self.is_by_seat(history, id),
+            is_residual: history.find_code(id).is_some_and(|code| history.code(code).is_residual),
             keeps_episode: change.keeps_episode(),
+            is_scheduled: change.after.is_some_and(|after| after.is_scheduled_on_device && after.status == Status::Unset),
         };
         let rests = event.event_type == EventType::DeletedExternalToSeam && change.rests();
         let seen = self.codes.entry(id).or_default();
@@ -775,7 +805,7 @@ impl Seen {
             EventType::SetOnDevice | EventType::ScheduledOnDevice => {
                 self.was_refused = false;
                 // What lay there before the confirmed write was sent is history.
-                if let Some(write) = self.last_write {
+                if let Some(write) = self.last_whole_write {
                     self.foreign.retain(|at| *at >= write);
                 }
                 true
@@ -794,10 +824,14 @@ impl Seen {
             | EventType::DelayInRemovingFromDevice
             | EventType::FailedToRemoveFromDevice
             | EventType::BackupAccessCodePulled
-            | EventType::UnmanagedConvertedToManaged
             | EventType::UnmanagedFailedToConvertToManaged
             | EventType::UnmanagedCreated
             | EventType::UnmanagedRemoved => true,
+            EventType::UnmanagedConvertedToManaged => {
+                // It was taken over as it is, whatever others did before.
+                self.foreign.clear();
+                true
+            }
         }
     }
 }
@@ -813,6 +847,7 @@ fn all_checks() -> Vec<Box<dyn Check>> {
     checks.append(&mut events::checks());
     checks.append(&mut backups::checks());
     checks.append(&mut api::checks());
+    checks.append(&mut linked::checks());
     checks
 }
 
@@ -865,7 +900,13 @@ impl Invariant for Chronicler {
     fn interests(&self) -> Interests {
         let steps = Interests::STARTED.and(Interests::CRASHED).and(Interests::STEP_BEGAN).and(Interests::STEP_ENDED);
         let log = Interests::EMITTED.and(Interests::SAVED).and(Interests::RECORDED).and(Interests::REPLIED);
-        steps.and(log).and(Interests::COMMANDED).and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::TRUTH)
+        steps
+            .and(log)
+            .and(Interests::COMMANDED)
+            .and(Interests::ANSWERED)
+            .and(Interests::NOTICED)
+            .and(Interests::TRUTH)
+            .and(Interests::CLAIMED)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
@@ -892,6 +933,7 @@ impl Invariant for Chronicler {
             Occurrence::Answered { command_id, answer, .. } => self.story.answer(*command_id, answer),
             Occurrence::Noticed { notice, lock, .. } => self.story.notice(&notice.news, *lock),
             Occurrence::Truth { lock, change, cause } => self.story.truth(history, now, *lock, change, *cause),
+            Occurrence::Claimed { lock, place, code } => self.story.claimed(*lock, *place, *code),
             _ => {}
         }
     }

@@ -38,6 +38,72 @@ deciders! {
         }
     }
 
+    /// `F-14`, naive: what the lock made of a name is not the name, so somebody must have changed it.
+    TakesShortNamesForChanges {
+        fn name_difference_is_modification(&self) -> bool {
+            true
+        }
+    }
+
+    /// `F-25`, naive: does not see that a seat is gone, and makes another user whenever none is to be had.
+    OverlooksSeats {
+        fn minds_lost_seats(&self) -> bool {
+            false
+        }
+
+        fn detects_disabled_as_modified(&self) -> bool {
+            false
+        }
+
+        fn asks_for_missing_seats(&self) -> bool {
+            true
+        }
+
+        fn keeps_user_without_seat(&self) -> bool {
+            false
+        }
+
+        fn retry_delay_ms(&self, _: u32, _: bool, _: u64, constants: &PolicyConstants) -> i64 {
+            constants.retry_base_ms
+        }
+    }
+
+    /// `F-03`, naive: looks at the vendor's cache after each write, and believes what it shows.
+    TrustsTheCache {
+        fn looks_after_write(&self) -> bool {
+            true
+        }
+
+        fn read_may_overturn(&self, _: Timestamp, _: Timestamp, _: i64) -> bool {
+            true
+        }
+    }
+
+    /// `F-08`, naive: what one list of devices lacks was removed.
+    TrustsOneDeviceList {
+        fn one_listing_proves_removal(&self) -> bool {
+            true
+        }
+    }
+
+    /// `F-09`, naive: a lock whose call was turned away for the rate is offline, and is called again at once.
+    TakesThrottlingForDeath {
+        fn rate_limit_is_offline(&self) -> bool {
+            true
+        }
+
+        fn retry_after_floor_ms(&self, _: i64) -> i64 {
+            0
+        }
+    }
+
+    /// `F-16`, naive: a place out of range is a dead radio.
+    TakesMissingPlacesForDeath {
+        fn missing_place_is_offline(&self) -> bool {
+            true
+        }
+    }
+
     /// `F-21`, naive: each copy of the news that a code was used is a use to it.
     CountsEachCopyOfAUse {
         fn counts_each_copy_of_a_use(&self) -> bool {
@@ -171,6 +237,13 @@ deciders! {
         }
     }
 
+    /// Takes over the PIN that somebody gave to one of several codes that share theirs.
+    AdoptsLinkedPins {
+        fn adopts_pin_of_linked_code(&self) -> bool {
+            true
+        }
+    }
+
     /// Does not see that somebody switched an entry off.
     OverlooksDisabledEntries {
         fn detects_disabled_as_modified(&self) -> bool {
@@ -208,8 +281,8 @@ deciders! {
 
     /// A read that was under way when the confirmation came tells of what was before, and is believed.
     TrustsOldReads {
-        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64, is_fresh: bool) -> bool {
-            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms, is_fresh)
+        fn read_may_overturn(&self, read_started_at: Timestamp, confirmed_at: Timestamp, read_lag_ms: i64) -> bool {
+            read_started_at < confirmed_at || Honest.read_may_overturn(read_started_at, confirmed_at, read_lag_ms)
         }
     }
 

@@ -7,6 +7,7 @@ use keyway_core::controller::Controllers;
 use keyway_core::platform::{Honest, Policy, Reference};
 
 mod decisions;
+mod naive_tampering;
 mod scoreboard;
 mod tampering;
 
@@ -104,8 +105,8 @@ pub fn mutant(name: &str) -> Option<Mutant> {
     mutants().into_iter().find(|mutant| mutant.name == name)
 }
 
-fn naive() -> [Mutant; 7] {
-    [
+fn naive() -> Vec<Mutant> {
+    vec![
         tampers::<tampering::BelievesServerErrors>(
             "believes-server-errors",
             &["I-EVT-11", "I-DEV-02", "I-LIV-01"],
@@ -120,18 +121,71 @@ fn naive() -> [Mutant; 7] {
             "Writes the same PIN again after every empty read-back and every refusal.",
         )
         .naive("F-02"),
+        decides(
+            "trusts-the-cache",
+            &decisions::TrustsTheCache,
+            &["I-QUI-01"],
+            "Lets what the vendor's cache shows overturn what the lock has just confirmed.",
+        )
+        .naive("F-03"),
         tampers::<tampering::TakesOccupancyForSuccess>(
             "occupied-is-set",
             &["I-STA-01", "I-WIN-05", "I-DEV-07"],
             "Takes whatever comes into the planned slot for its own code.",
         )
         .naive("F-04"),
+        tampers::<naive_tampering::TellsEachMessage>(
+            "tells-each-message",
+            &["I-EVT-03", "I-EVT-04", "I-EVT-05"],
+            "Tells of a removal once for each message about it.",
+        )
+        .naive("F-05"),
+        tampers::<naive_tampering::TellsNoRemovals>(
+            "tells-no-removals",
+            &["I-EVT-03", "I-EVT-05"],
+            "Tells that a code is deleted, and not that it was removed from the lock.",
+        )
+        .naive("F-05"),
         tampers::<tampering::ClearsLater>(
             "clears-later",
             &["I-DEV-06", "I-EVT-07", "I-WIN-03"],
             "Drops the record first and erases by a task that a crash forgets.",
         )
         .naive("F-06"),
+        decides(
+            "trusts-one-device-list",
+            &decisions::TrustsOneDeviceList,
+            &["I-ERR-09"],
+            "Takes one list of devices without a lock for the lock's removal.",
+        )
+        .naive("F-08"),
+        decides(
+            "throttled-is-dead",
+            &decisions::TakesThrottlingForDeath,
+            &["I-ERR-09"],
+            "Takes a call that was turned away for the rate for a lock that is offline, and calls again at once.",
+        )
+        .naive("F-09"),
+        decides(
+            "keeps-old-places",
+            &decisions::KeepsOldPlaces,
+            &["I-IDENT-01", "I-STA-01", "I-DEV-07"],
+            "Believes in old slots and handles after a factory reset.",
+        )
+        .naive("F-10"),
+        tampers::<naive_tampering::KeepsItsCache>(
+            "keeps-its-cache",
+            &["I-STA-01"],
+            "Goes on believing in entries that a lock dropped all at once.",
+        )
+        .naive("F-11"),
+        decides(
+            "missing-place-is-dead",
+            &decisions::TakesMissingPlacesForDeath,
+            &["I-ERR-09"],
+            "Takes a place that the lock has not for a lock that cannot be reached.",
+        )
+        .naive("F-16"),
         tampers::<tampering::ForgetsConfirmations>(
             "forgets-confirmations",
             &["I-QUI-01", "I-DUR-01", "I-STA-01"],
@@ -145,12 +199,37 @@ fn naive() -> [Mutant; 7] {
         )
         .naive("F-19"),
         decides(
+            "takes-short-names-for-changes",
+            &decisions::TakesShortNamesForChanges,
+            &["I-EVT-11", "I-LIV-01"],
+            "Compares the name that a lock has cut short with the full one.",
+        )
+        .naive("F-14"),
+        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can.").naive("F-20"),
+        decides(
             "counts-each-copy-of-a-use",
             &decisions::CountsEachCopyOfAUse,
             &["I-EVT-04", "I-EVT-03"],
             "Counts each copy of the news that a code for one use was used.",
         )
         .naive("F-21"),
+        decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
+            .naive("F-22"),
+        tampers::<tampering::WithdrawsEverywhere>(
+            "withdraws-everywhere",
+            &["I-STA-12", "I-ISO-01", "I-STA-08"],
+            "Takes a PIN off all locks when one of them does not take it.",
+        )
+        .naive("F-23"),
+        tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits.")
+            .naive("F-24"),
+        decides(
+            "overlooks-seats",
+            &decisions::OverlooksSeats,
+            &["I-STA-01", "I-QUI-01"],
+            "Goes on showing a code as set that lost its seat, and makes a new user for each attempt.",
+        )
+        .naive("F-25"),
     ]
 }
 
@@ -180,13 +259,6 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-DUR-01"],
             "Answers a call before what it promises is on the disk.",
         ),
-        decides(
-            "keeps-old-places",
-            &decisions::KeepsOldPlaces,
-            &["I-IDENT-01", "I-DEV-07"],
-            "Believes in old slots and handles after a factory reset.",
-        ),
-        decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry."),
         decides(
             "writes-into-full-locks",
             &decisions::WritesIntoFullLocks,
@@ -224,6 +296,12 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::OverridesAllowedChanges,
             &["I-STA-08"],
             "Puts back what the owner allows others to change.",
+        ),
+        decides(
+            "adopts-linked-pins",
+            &decisions::AdoptsLinkedPins,
+            &["I-LNK-01"],
+            "Takes over a PIN that others gave to one of several linked codes.",
         ),
         decides(
             "overlooks-disabled-entries",
@@ -280,7 +358,6 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-STA-13", "I-STA-09"],
             "Shows an offline code as set at its start, whether or not it was registered.",
         ),
-        decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can."),
     ]
 }
 
@@ -322,7 +399,6 @@ fn tamperers() -> Vec<Mutant> {
             &["I-EVT-03"],
             "Tells `deleted` before `removed_from_device` when the removal was slow.",
         ),
-        tampers::<tampering::CountsPins>("counts-pins", &["I-BYTES-01"], "Keeps PINs as numbers and pads them to four digits."),
         tampers::<tampering::KeysByContent>(
             "keys-by-content",
             &["I-STA-01", "I-STA-03", "I-EVT-05", "I-DEV-09"],
@@ -406,8 +482,10 @@ mod tests {
     #[test]
     fn there_are_enough_of_each_kind() {
         let all = mutants();
-        let cases: Vec<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        assert_eq!(cases, ["F-01", "F-02", "F-04", "F-06", "F-18", "F-19", "F-21"]);
+        let cases: BTreeSet<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
+        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11"];
+        let told = told.into_iter().chain(["F-14", "F-16", "F-18", "F-19", "F-20", "F-21", "F-22", "F-23", "F-24", "F-25"]);
+        assert!(cases.iter().copied().eq(told), "{cases:?}");
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
 
@@ -422,18 +500,32 @@ mod tests {
     /// A naive controller fails the case it is named after as the case says it does, and the reference does not.
     #[test]
     fn each_naive_controller_fails_its_case() {
-        let named: [(&str, &[&str]); 7] = [
+        let named: &[(&str, &[&str])] = &[
             ("F-01", &["I-EVT-11", "I-DEV-02", "I-LIV-01"]),
             ("F-02", &["I-QUI-01", "I-ERR-13", "I-DEV-07"]),
+            ("F-03", &["I-QUI-01", "I-LIV-01"]),
             ("F-04", &["I-STA-01", "I-WIN-05", "I-DEV-07"]),
+            ("F-05", &["I-EVT-03", "I-EVT-04", "I-EVT-05"]),
             ("F-06", &["I-DEV-06", "I-DUR-01", "I-DEV-03"]),
+            ("F-08", &["I-EVT-05", "I-ERR-09", "I-IDENT-01", "I-LIV-01"]),
+            ("F-09", &["I-ERR-09", "I-QUI-01", "I-LIV-02"]),
+            ("F-10", &["I-IDENT-01", "I-STA-01", "I-DEV-07"]),
+            ("F-11", &["I-STA-01", "I-ERR-13", "I-BYTES-01", "I-LIV-01"]),
+            ("F-16", &["I-DEV-03", "I-BAK-09", "I-ERR-09", "I-QUI-01"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
+            ("F-14", &["I-DEV-04", "I-ERR-09", "I-EVT-11", "I-LIV-01"]),
+            ("F-20", &["I-QUI-01", "I-ERR-13", "I-LIV-01"]),
             ("F-21", &["I-EVT-04", "I-EVT-03", "I-WIN-06"]),
+            ("F-22", &["I-DEV-01", "I-WIN-05", "I-EVT-11"]),
+            ("F-23", &["I-STA-12", "I-ISO-01", "I-QUI-01", "I-LIV-01"]),
+            ("F-24", &["I-BYTES-01", "I-QUI-01", "I-LIV-01"]),
+            ("F-25", &["I-STA-01", "I-WIN-05", "I-ERR-13", "I-QUI-01"]),
         ];
         let cases = stories("field");
-        for (case, ids) in named {
-            let mutant = mutants().into_iter().find(|mutant| mutant.naive_of == Some(case)).unwrap();
+        for mutant in mutants() {
+            let Some(case) = mutant.naive_of else { continue };
+            let (_, ids) = named.iter().find(|(named, _)| *named == case).unwrap_or_else(|| panic!("{case} names no invariant"));
             let stories: Vec<_> = cases.iter().filter(|story| mutant.is_naive_in(story)).collect();
             assert!(!stories.is_empty(), "{case}");
             for story in &stories {

@@ -64,10 +64,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the sweep did not catch it.
+    /// Whether nothing that counts caught it: the sweep, or for a naive controller its own case, which may tell of what no seed draws.
     #[must_use]
     pub fn survived(&self) -> bool {
-        self.by_sweep.is_none()
+        let by_own_case = self.naive_of.is_some() && self.by_scenario.is_some();
+        self.by_sweep.is_none() && !by_own_case
     }
 }
 
@@ -181,10 +182,11 @@ impl fmt::Display for Scoreboard {
                     let seed = plan.trim_start_matches("seed-");
                     writeln!(f, "{id:<15} {seed:>5} {runs:>5} {cpu_ms:>6} ms")?;
                 }
+                None if !row.survived() => writeln!(f, "by its own case alone, in {} seeds by none", row.seeds_run)?,
                 None => writeln!(f, "SURVIVED after {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
             }
         }
-        let (caught, all) = (self.rows.len() - self.survivors().len(), self.rows.len());
+        let (caught, all) = (self.rows.iter().filter(|row| row.by_sweep.is_some()).count(), self.rows.len());
         write!(f, "the sweep alone caught {caught} of {all}")
     }
 }

@@ -9,12 +9,15 @@ use keyway_core::config::Config;
 use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
 use keyway_core::draw::mix;
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{AccountId, CodeId, CommandId, DeviceId, Epoch, EventId, Key, Slot, VendorDevice};
+use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, EventId, Key, Slot, VendorDevice, WorkspaceId};
 use keyway_core::pin::Pin;
 use keyway_core::platform::{Policy, Reference};
 use keyway_core::port::{Answer, Command, DeviceInfo, Item, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
-use keyway_core::request::{Request, Response};
+use keyway_core::request::{Delete, Request, Response};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+
+/// The number of a call that the caller never made.
+const NOBODYS_CALL: CallId = CallId(u64::MAX);
 
 /// What stands between the reference and the world. Everything passes through unchanged unless said otherwise.
 pub trait Tamper: Default + 'static {
@@ -131,6 +134,41 @@ impl Tamper for BelievesServerErrors {
     fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
         let creations = commands(outputs).filter(|command| matches!(command.op, Op::CreateEntry { .. }));
         self.creations.extend(creations.map(|command| command.command_id));
+    }
+}
+
+/// `F-23`, naive: one lock does not take the PIN, so the PIN is bad, and is taken off all locks that have it.
+#[derive(Debug, Default)]
+pub struct WithdrawsEverywhere {
+    codes: BTreeMap<CodeId, (Pin, WorkspaceId)>,
+    withdrawn: Vec<(CodeId, WorkspaceId)>,
+}
+
+impl Tamper for WithdrawsEverywhere {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, inner: &dyn Controller) {
+        if matches!(input, Input::Call { call_id, .. } if *call_id == NOBODYS_CALL) {
+            outputs.retain(|output| !matches!(output, Output::Reply { .. }));
+        }
+        for output in outputs.iter() {
+            let Output::Changed(id) = output else { continue };
+            match inner.access_code(*id).and_then(|view| Some((view.code?, view.workspace_id))) {
+                Some(known) => drop(self.codes.insert(*id, known)),
+                None => drop(self.codes.remove(id)),
+            }
+        }
+        let failed = outputs.iter().find_map(|output| match output {
+            Output::Event(event) if event.event_type == EventType::FailedToSetOnDevice => Some(event.access_code_id),
+            _ => None,
+        });
+        let Some((pin, _)) = failed.and_then(|failed| self.codes.get(&failed)).copied() else { return };
+        let others = self.codes.iter().filter(|(id, (other, _))| Some(**id) != failed && *other == pin);
+        self.withdrawn.extend(others.map(|(id, (_, workspace))| (*id, *workspace)));
+    }
+
+    fn aside(&mut self) -> Option<Input> {
+        let (access_code_id, workspace) = self.withdrawn.pop()?;
+        let request = Request::Delete(Delete { access_code_id, ..Delete::default() });
+        Some(Input::Call { call_id: NOBODYS_CALL, workspace, request })
     }
 }
 
@@ -420,7 +458,7 @@ impl Tamper for PromisesBackups {
         if let Input::Call { request: Request::PullBackupAccessCode(_), .. } = input {
             let pulled = replies(outputs).next().and_then(|response| match response {
                 Response::AccessCode(code) => inner.access_code(*code),
-                Response::AccessCodes(_) | Response::Done => None,
+                Response::AccessCodes(_) | Response::GeneratedCode(_) | Response::Done => None,
             });
             self.0.extend(pulled.map(|view| view.device_id));
         }
@@ -684,14 +722,14 @@ impl Tamper for ExpectsAnswersInOrder {
     }
 }
 
-fn commands(outputs: &[Output]) -> impl Iterator<Item = &Command> {
+pub(super) fn commands(outputs: &[Output]) -> impl Iterator<Item = &Command> {
     outputs.iter().filter_map(|output| match output {
         Output::Command(command) => Some(command),
         _ => None,
     })
 }
 
-fn events(outputs: &[Output]) -> impl Iterator<Item = &Event> {
+pub(super) fn events(outputs: &[Output]) -> impl Iterator<Item = &Event> {
     outputs.iter().filter_map(|output| match output {
         Output::Event(event) => Some(event),
         _ => None,

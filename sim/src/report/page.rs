@@ -153,6 +153,17 @@ mod tests {
         insta::assert_snapshot!("the_failure_page_in_60_columns", failure.page(Look { width: 60, colour: false }));
         let coloured = failure.page(Look { colour: true, ..Look::default() });
         assert!(coloured.contains("\u{1b}[1;31mSAFETY  I-STA-01\u{1b}[0m"), "{coloured}");
+        insta::assert_snapshot!("the_failure_page_in_40_columns", failure.page(Look { width: 40, colour: false }));
+        insta::assert_snapshot!("the_failure_page_in_160_columns_and_colours", failure.page(Look { width: 160, colour: true }));
+        let fits = |width: usize| {
+            let page = failure.page(Look { width, colour: false });
+            // A command is pasted whole, and a file's name too.
+            page.lines()
+                .filter(|line| !line.starts_with("replay") && !line.starts_with("written"))
+                .all(|line| line.chars().count() <= width)
+        };
+        assert!([40, 60, 80, 100, 160, 200].into_iter().all(fits));
+        assert!(!failure.page(Look::default()).contains('\u{1b}'), "a pipe, or NO_COLOR, gets no colours");
     }
 
     #[test]

@@ -104,6 +104,10 @@ impl<'a> Telling<'a> {
             Occurrence::DeviceRecorded { device, after } => device_recorded(view, *device, after.as_deref()),
             Occurrence::Unannounced { what } => changes(Side::Controller, format!("changed {what} without a word")),
             Occurrence::Truth { lock, change, .. } => changed(self.plan, view, *lock, change),
+            Occurrence::Claimed { lock, place, code } => {
+                let name = view.lock(*lock).name.clone();
+                changes(Side::World, format!("{name} {} is {} now", words::place(*place), view.label(*code)))
+            }
             Occurrence::Faults { lock, active } => {
                 let name = view.lock(*lock).name.clone();
                 let what = if *active == 0 {
@@ -179,6 +183,7 @@ fn changed(plan: &Plan, view: &View, lock: Lock, change: &Change) -> Option<Said
         Change::Works(true) => format!("{name} works"),
         Change::Works(false) => format!("{name} is dead"),
         Change::Joined { epoch, .. } => format!("{name} joins anew, incarnation {}", epoch.0),
+        Change::Seats { limit, used, .. } => format!("{used} of {limit} seats of the site of {name} are taken"),
         Change::Left => format!("{name} leaves its account"),
         Change::Computed { pin, .. } => format!("{name} takes {pin}, computed by its vendor"),
         Change::Used { pin } => format!("{name} was opened by {pin} for the first time"),

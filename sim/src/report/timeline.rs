@@ -163,9 +163,8 @@ impl Timeline<'_> {
 
 /// One row as text.
 fn line_of(row: &Row, moments: &[Moment], truth: bool, column: usize) -> String {
-    let label: String = format!("{} {}", row.of, row.part).trim_end().to_owned();
     let room = MARGIN - 3;
-    let label = if label.chars().count() > room { label.chars().take(room - 1).chain(['…']).collect() } else { label };
+    let label = label_of(row, room);
     let mut line = format!("  {label:<room$} ");
     let segment = |moment: &Moment| if truth { moment.lanes.truth.get(row).cloned() } else { moment.lanes.belief.get(row).cloned() };
     let mut i = 0;
@@ -176,6 +175,17 @@ fn line_of(row: &Row, moments: &[Moment], truth: bool, column: usize) -> String 
         i += length;
     }
     line
+}
+
+/// What a row is of and which of its rows it is; a long name gives way to the part, which tells rows apart.
+fn label_of(row: &Row, room: usize) -> String {
+    let cut = |text: &str, room: usize| -> String {
+        if text.chars().count() > room { text.chars().take(room.saturating_sub(1)).chain(['…']).collect() } else { text.to_owned() }
+    };
+    if row.part.is_empty() {
+        return cut(&row.of, room);
+    }
+    format!("{} {}", cut(&row.of, room.saturating_sub(row.part.chars().count() + 1)), row.part)
 }
 
 /// A segment in so many characters: its text, its stroke to the end, and a gap.

@@ -5,6 +5,7 @@ use keyway_core::port::{Answer, News, Op, OpKind, Place};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
+use crate::plan::unmanaged::{AtUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CreateCode, Plan, RequestedPin};
 use crate::plan_text::{Offset, Span};
 use crate::view::View;
@@ -64,6 +65,22 @@ fn entry(entry: &AtEntry) -> String {
     format!("{which} on {}", entry.on)
 }
 
+fn unmanaged(action: &UnmanagedAction) -> String {
+    let which = |target: &AtUnmanaged| {
+        let pin = target.pin.map_or_else(|| "code".to_owned(), |pin| pin.0.to_string());
+        target.code.clone().unwrap_or_else(|| format!("unmanaged {pin} on {}", target.on.as_deref().unwrap_or("no device")))
+    };
+    match action {
+        UnmanagedAction::List(device) => format!("list the unmanaged codes of {device}"),
+        UnmanagedAction::Get(target) => format!("get {}", which(target)),
+        UnmanagedAction::Convert(convert) | UnmanagedAction::Update(convert) => {
+            let forced = if convert.force == Some(true) { " by force" } else { "" };
+            format!("convert {}{forced}", which(&convert.target))
+        }
+        UnmanagedAction::Delete(target) => format!("delete {}", which(target)),
+    }
+}
+
 /// What a step of the plan does.
 pub fn action(action: &Action) -> String {
     match action {
@@ -72,15 +89,21 @@ pub fn action(action: &Action) -> String {
             let codes: Vec<String> = arguments.codes.iter().map(|(code, device)| format!("{code} on {device}")).collect();
             format!("create {}{}{}", codes.join(", "), pin(arguments.pin.as_ref()), bounds(arguments.starts, arguments.ends))
         }
+        Action::Update(update) if update.is_managed == Some(false) => format!("manage {} no more", update.code),
         Action::Update(update) => format!("update {}{}{}", update.code, pin(update.pin.as_ref()), bounds(update.starts, update.ends)),
+        Action::UpdateMultiple(update) => format!("update the group of {}{}", update.group_of, bounds(update.starts, update.ends)),
         Action::Delete(code) => format!("delete {code}"),
         Action::Get(code) => format!("get {code}"),
         Action::List(device) => format!("list {device}"),
+        Action::GenerateCode(device) => format!("generate a PIN for {device}"),
         Action::PullBackup(pull) => format!("pull a backup of {} as {}", pull.of, pull.named),
+        Action::Unmanaged(action) => unmanaged(action),
+        Action::SimulateUnmanaged(simulate) => format!("simulate an unmanaged {} on {}", simulate.pin.0, simulate.on),
         Action::PersonAdds(adds) => format!("a person adds {} on {}", adds.pin.0, adds.on),
         Action::PersonRemoves(at) => format!("a person removes {}", entry(at)),
         Action::PersonEdits(edits) => format!("a person edits {}", entry(&edits.target)),
         Action::PersonDisables(at) => format!("a person disables {}", entry(at)),
+        Action::PersonSetsLength(set) => format!("a person sets {} to PINs of {} digits", set.on, set.length),
         Action::Enter(enter) => format!("somebody at {}", enter.on),
         Action::EnterRepeatedly(enter) => format!("somebody at {}", enter.enter.on),
     }
@@ -95,6 +118,13 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::DeleteEntry { handle } => format!("delete entry {}", handle.0),
         Op::SetSlot { slot, pin, .. } => format!("set slot {} to {pin}", slot.0),
         Op::ClearSlot { slot } => format!("clear slot {}", slot.0),
+        Op::CreateUser { name } => format!("create user {name}"),
+        Op::DeleteUser { user } => format!("delete user {}", user.0),
+        Op::TakeSeat { user } => format!("take a seat for user {}", user.0),
+        Op::ReleaseSeat { user } => format!("release the seat of user {}", user.0),
+        Op::AssignPin { user, pin: None, .. } => format!("assign a PIN to user {}", user.0),
+        Op::AssignPin { user, pin: Some(pin), .. } => format!("assign {pin} to user {}", user.0),
+        Op::ReadSite => return None,
         Op::SetClock { .. } => "set clock".to_owned(),
         Op::RegisterOffline { kind, .. } => format!("register {} code", plain(kind)),
         Op::RevokeOffline { pin } => format!("revoke {pin}"),
@@ -122,8 +152,10 @@ pub fn answer(answer: &Answer) -> String {
         Answer::MaybeDuplicate => "maybe a duplicate".to_owned(),
         Answer::ServerError { status, .. } => format!("server error {status}"),
         Answer::TimedOut => "timed out".to_owned(),
+        Answer::User { user } => format!("user {} made", user.0),
+        Answer::Assigned { pin, .. } => format!("assigned {pin}"),
         Answer::Registered { pin, .. } => format!("registered as {pin}"),
-        Answer::UserLevels(_) => "a read's result".to_owned(),
+        Answer::Site { .. } | Answer::UserLevels(_) => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }

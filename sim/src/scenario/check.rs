@@ -11,6 +11,7 @@ use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::bad_input::{Problem, nearest, unknown_word};
 use super::node::{Node, Step};
+use crate::plan::unmanaged::{AtUnmanaged, SimulateUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CrashPoint, Device, Enter, Fault, Never, Plan, RequestedPin, State};
 use crate::plan_text::Offset;
 use crate::words;
@@ -162,6 +163,11 @@ impl Names {
                     names.declare(&pull.named, Named::Code, &way![at; "pull_backup", "as"], false)?;
                     pulls.push((&pull.of, &pull.named));
                 }
+                Action::Unmanaged(UnmanagedAction::Convert(convert) | UnmanagedAction::Update(convert)) => {
+                    if let Some(named) = &convert.named {
+                        names.declare(named, Named::Code, &way![at; "unmanaged", "convert", "as"], false)?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -249,6 +255,10 @@ impl Checker<'_> {
             if account.rate_per_minute == Some(0) {
                 return Err(wrong(&way!["accounts", i, "rate_per_minute"], "0 calls a minute; expected at least 1"));
             }
+            let is_by_seat = account.vendor.profile().family == Family::BySeat;
+            if !is_by_seat && (account.seats.is_some() || account.seats_of_others.is_some()) {
+                return Err(wrong(&way!["accounts", i, "seats"], format!("{} sells no seats", account.vendor)));
+            }
         }
         Ok(())
     }
@@ -325,10 +335,14 @@ impl Checker<'_> {
                 self.code(&update.code, &way![path; "update", "code"])?;
                 self.requested_pin(update.pin.as_ref(), &update.code, &way![path; "update", "pin"])
             }
+            Action::UpdateMultiple(update) => self.code(&update.group_of, &way![path; "update_multiple", "group_of"]),
             Action::Delete(code) => self.code(code, &way![path; "delete"]),
             Action::Get(code) => self.code(code, &way![path; "get"]),
             Action::List(device) => self.device(device, &way![path; "list"]),
+            Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
             Action::PullBackup(pull) => self.code(&pull.of, &way![path; "pull_backup", "of"]),
+            Action::Unmanaged(action) => self.unmanaged(action, &way![path; "unmanaged"]),
+            Action::SimulateUnmanaged(simulate) => self.simulated(simulate, &way![path; "simulate_unmanaged"]),
             Action::PersonAdds(adds) => {
                 self.device(&adds.on, &way![path; "person_adds", "on"])?;
                 self.slot_of(adds.slot, &adds.on, &way![path; "person_adds", "slot"])
@@ -336,6 +350,14 @@ impl Checker<'_> {
             Action::PersonRemoves(entry) => self.entry(entry, &way![path; "person_removes"]),
             Action::PersonEdits(edits) => self.entry(&edits.target, &way![path; "person_edits", "entry"]),
             Action::PersonDisables(entry) => self.entry(entry, &way![path; "person_disables"]),
+            Action::PersonSetsLength(set) => {
+                self.device(&set.on, &way![path; "person_sets_length", "on"])?;
+                if !(1..=19).contains(&set.length) {
+                    let at = way![path; "person_sets_length", "length"];
+                    return Err(wrong(&at, format!("a PIN of {} digits; expected a length from 1 to 19", set.length)));
+                }
+                Ok(())
+            }
             Action::Enter(enter) => self.enter(enter, &way![path; "enter"]),
             Action::EnterRepeatedly(enter) => {
                 let path = way![path; "enter_repeatedly"];
@@ -351,6 +373,41 @@ impl Checker<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn unmanaged(&self, action: &UnmanagedAction, path: &[Step]) -> Checked {
+        let target = |target: &AtUnmanaged, path: &[Step]| match (&target.code, &target.on) {
+            (Some(code), None) => self.code(code, &way![path; "code"]),
+            (None, Some(device)) => self.device(device, &way![path; "on"]),
+            (Some(_), Some(_)) => Err(wrong(path, "expected either `code` or `on`, found both")),
+            (None, None) => Err(wrong(path, "expected either `code` or `on`, found neither")),
+        };
+        match action {
+            UnmanagedAction::List(device) => self.device(device, &way![path; "list"]),
+            UnmanagedAction::Get(at) => target(at, &way![path; "get"]),
+            UnmanagedAction::Convert(convert) => target(&convert.target, &way![path; "convert", "of"]),
+            UnmanagedAction::Update(convert) => target(&convert.target, &way![path; "update", "of"]),
+            UnmanagedAction::Delete(at) => target(at, &way![path; "delete"]),
+        }
+    }
+
+    /// The endpoint takes 4 to 8 digits.
+    fn simulated(&self, simulate: &SimulateUnmanaged, path: &[Step]) -> Checked {
+        self.device(&simulate.on, &way![path; "on"])?;
+        let device = self.plan.devices.iter().find(|device| device.name == simulate.on);
+        let vendor = device.map(|device| self.profile(device, path)).transpose()?.map(|profile| profile.vendor);
+        if let Some(vendor) = vendor.filter(|vendor| *vendor != Vendor::August) {
+            return Err(wrong(
+                &way![path; "on"],
+                format!("the endpoint knows locks of {} only, and this is one of {vendor}", Vendor::August),
+            )
+            .helped(Some("`person_adds` works everywhere".to_owned())));
+        }
+        let length = simulate.pin.0.length();
+        if !(4..=8).contains(&length) {
+            return Err(wrong(&way![path; "pin"], format!("a PIN of {length} digits; expected 4 to 8")));
+        }
+        Ok(())
     }
 
     /// That a requested PIN is one, unless the plan is about its refusal.
@@ -376,7 +433,7 @@ impl Checker<'_> {
         });
         let profile = vendor.map(Vendor::profile);
         if let Some(profile) = &profile
-            && profile.family == Family::ById
+            && profile.family != Family::BySlot
         {
             return Err(wrong(path, format!("a lock of {} has no numbered slots", profile.vendor)));
         }
@@ -414,7 +471,7 @@ impl Checker<'_> {
             let is_noise = fault.quirk.sort() == QuirkSort::Noise;
             let only_noise = [
                 ("commands", !fault.commands.is_empty()),
-                ("code", fault.code.is_some()),
+                ("code", fault.code.is_some() && fault.quirk.0 != Quirk::SeatTakenAway),
                 ("first", fault.first.is_some()),
                 ("one_in", fault.one_in.is_some()),
                 ("copies", !fault.copies.is_empty()),
@@ -489,10 +546,13 @@ impl Checker<'_> {
                 Action::Create(_)
                 | Action::CreateMultiple(_)
                 | Action::Update(_)
+                | Action::UpdateMultiple(_)
                 | Action::Delete(_)
                 | Action::Get(_)
                 | Action::List(_)
-                | Action::PullBackup(_),
+                | Action::PullBackup(_)
+                | Action::GenerateCode(_)
+                | Action::Unmanaged(_),
             ) => Ok(()),
             Some(_) => Err(wrong(path, format!("step {step} is no API call; expected the index of one, counted from 0"))),
         }
@@ -531,6 +591,7 @@ impl Checker<'_> {
     fn state(&self, state: &State, path: &[Step]) -> Checked {
         let devices = state.memory.keys().map(|name| ("memory", name));
         let devices = devices.chain(state.free_slots.keys().map(|name| ("free_slots", name)));
+        let devices = devices.chain(state.site_users.keys().map(|name| ("site_users", name)));
         for (field, name) in devices.chain(state.clock_error_at_most.keys().map(|name| ("clock_error_at_most", name))) {
             self.device(name, &way![path; field, name]).map_err(Wrong::key)?;
         }
@@ -625,6 +686,10 @@ fn figures(device: &Device, at: &[Step]) -> Checked {
     {
         return Err(wrong(&way![at; "slots"], format!("a lock of {slots} slots; expected 1 to 65,535")));
     }
+    let told = device.slots.unwrap_or(u32::MAX);
+    if device.true_slots.is_some_and(|slots| slots == 0 || slots > told) {
+        return Err(wrong(&way![at; "true_slots"], "expected at least 1 place, and no more than are told"));
+    }
     if let Some(lengths) = &device.pin_lengths {
         let at = way![at; "pin_lengths"];
         if lengths.is_empty() {
@@ -648,7 +713,7 @@ fn memory(device: &Device, profile: &Profile, at: &[Step]) -> Checked {
         let at = way![at; "memory", j];
         if let Some(slot) = stored.slot {
             let slot_at = way![at; "slot"];
-            if profile.family == Family::ById {
+            if profile.family != Family::BySlot {
                 return Err(wrong(&slot_at, format!("a lock of {} has no numbered slots", profile.vendor)));
             }
             slot_in(slot, slots, &slot_at)?;
@@ -729,8 +794,10 @@ fn targets(quirk: Quirk) -> &'static [Named] {
         };
     }
     match quirk {
-        Quirk::CloudDown | Quirk::CreatePathDown | Quirk::DeletePathDown | Quirk::RateBudgetSmall => OF_ACCOUNT,
+        Quirk::CloudDown | Quirk::CreatePathDown | Quirk::DeletePathDown => OF_ACCOUNT,
+        Quirk::RateBudgetSmall | Quirk::RatePenaltyGrows => OF_ACCOUNT,
         Quirk::LoginRevoked | Quirk::CredentialChanged | Quirk::TunnelProgramStopped => OF_ACCOUNT,
+        Quirk::SeatsUsedUp | Quirk::SeatTakenAway => OF_ACCOUNT,
         Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubRadioCollides => OF_HUB,
         _ => OF_LOCK,
     }

@@ -63,7 +63,7 @@ impl Simulation<'_> {
         }
         let plan = self.plan;
         let call_id = CallId(step as u64);
-        let resolved = call(&plan.steps[step].action, &self.setup, &self.names);
+        let resolved = call(&plan.steps[step].action, &self.setup, &self.names, &self.records);
         let Some((request, names)) = resolved else { return self.no_target(step) };
         self.naming.insert(call_id, names);
         let in_call = self.crash_where(|point| match point {
@@ -77,7 +77,7 @@ impl Simulation<'_> {
     pub(super) fn prologue_call(&mut self, index: usize) {
         let create = self.setup.prologue[index].clone();
         let call_id = CallId(PROLOGUE_CALLS + index as u64);
-        if let Some((request, names)) = call(&Action::Create(create), &self.setup, &self.names) {
+        if let Some((request, names)) = call(&Action::Create(create), &self.setup, &self.names, &self.records) {
             self.naming.insert(call_id, names);
             self.hand_call(call_id, request, None);
         }
@@ -218,7 +218,7 @@ impl Simulation<'_> {
         let codes: Vec<CodeId> = match response {
             Response::AccessCode(code) => vec![*code],
             Response::AccessCodes(codes) => codes.clone(),
-            Response::Done => Vec::new(),
+            Response::GeneratedCode(_) | Response::Done => Vec::new(),
         };
         for (name, code) in names.into_iter().zip(codes) {
             self.names.insert(name.clone(), code);
@@ -246,6 +246,10 @@ impl Simulation<'_> {
         let after = view.map(|view| view.to_record());
         if let Some(pin) = after.as_ref().and_then(|record| record.code) {
             self.pins.insert(code, pin);
+        }
+        let was_unmanaged = known.is_some_and(|known| !known.is_managed);
+        if let Some(record) = after.as_ref().filter(|record| was_unmanaged && record.is_managed) {
+            self.claim(record);
         }
         match &after {
             Some(record) => drop(self.records.insert(code, record.clone())),

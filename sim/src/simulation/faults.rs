@@ -1,8 +1,8 @@
 //! Faults and rivals: how the plan's states of the world begin and end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use keyway_core::id::CommandId;
+use keyway_core::id::{CodeId, CommandId};
 use keyway_core::pin::Lengths;
 use keyway_core::port::Place;
 use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
@@ -92,6 +92,20 @@ impl Simulation<'_> {
                         self.setup.sites[site].forget_queues(hub);
                     }
                     self.setup.sites[site].set_hub(self.now, hub, begins, &mut self.consequences);
+                    self.follow(site);
+                }
+            }
+            Quirk::SeatTakenAway => {
+                let meant = fault.code.as_ref().and_then(|name| self.names.get(name)).copied();
+                let made_by: BTreeMap<CommandId, CodeId> =
+                    self.sent.iter().filter_map(|(command, sent)| Some((*command, sent.for_code?))).collect();
+                let is_meant = |command: CommandId| fault.code.is_none() || made_by.get(&command).copied() == meant;
+                let sites: BTreeSet<_> = locks.iter().map(|lock| self.setup.addresses[lock.0 as usize].site).collect();
+                for site in sites {
+                    if begins {
+                        self.setup.sites[site].takes_seat_away(self.now, is_meant, &mut self.consequences);
+                    }
+                    self.setup.sites[site].change_plan(self.now, if begins { -1 } else { 1 }, &mut self.consequences);
                     self.follow(site);
                 }
             }
@@ -225,6 +239,7 @@ enum Scope {
 fn scope_of(quirk: Quirk) -> Scope {
     match quirk {
         Quirk::HubPowerLost | Quirk::HubForgetsQueue => Scope::Hub,
+        Quirk::SeatTakenAway => Scope::Account,
         quirk if cloud_condition(quirk).is_some() => Scope::Account,
         _ => Scope::Lock,
     }
@@ -236,8 +251,10 @@ fn cloud_condition(quirk: Quirk) -> Option<CloudCondition> {
         Quirk::CreatePathDown => Some(CloudCondition::CreateDown),
         Quirk::DeletePathDown => Some(CloudCondition::DeleteDown),
         Quirk::RateBudgetSmall => Some(CloudCondition::RateSmall),
+        Quirk::RatePenaltyGrows => Some(CloudCondition::PenaltyGrows),
         Quirk::LoginRevoked => Some(CloudCondition::LoginRevoked),
         Quirk::CredentialChanged => Some(CloudCondition::CredentialChanged),
+        Quirk::SeatsUsedUp => Some(CloudCondition::SeatsUsedUp),
         Quirk::TunnelProgramStopped => Some(CloudCondition::TunnelDown),
         _ => None,
     }
@@ -256,6 +273,7 @@ fn lock_condition(quirk: Quirk) -> Option<LockCondition> {
         Quirk::DeviceSecretMissing => Some(LockCondition::SecretMissing),
         Quirk::GatewayUnpaired => Some(LockCondition::GatewayGone),
         Quirk::BridgeQueueFull => Some(LockCondition::QueueFull),
+        Quirk::OfficeMode => Some(LockCondition::OfficeMode),
         Quirk::VariantsUsedUp => Some(LockCondition::VariantsUsedUp),
         Quirk::LevelMissing => Some(LockCondition::LevelsMissing),
         Quirk::LevelsSyncLate => Some(LockCondition::LevelsSyncLate),

@@ -12,6 +12,7 @@ use keyway_core::id::{CallId, CodeId, CommandId, DeviceId};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Notice, OpKind, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
+use keyway_core::vendor::Family;
 use keyway_core::world::lock::{Entry, Source};
 use keyway_core::world::site::{Consequence, Fate, Order};
 
@@ -23,6 +24,7 @@ use crate::run::Figures;
 use crate::setup::Setup;
 use crate::verdict::Verdict;
 
+mod claims;
 mod controller;
 mod faults;
 mod people;
@@ -114,6 +116,8 @@ pub struct Simulation<'a> {
     figures: Figures,
     instant: (Timestamp, u32),
     marks: BTreeMap<&'static str, u64>,
+    /// Entries that a conversion made a code's own: when they were written, and which code.
+    claims: BTreeMap<(Lock, Place), (Timestamp, CodeId)>,
     stopped: bool,
 }
 
@@ -154,6 +158,7 @@ impl<'a> Simulation<'a> {
             figures: Figures::default(),
             instant: (now, 0),
             marks: BTreeMap::new(),
+            claims: BTreeMap::new(),
             stopped: false,
             setup,
         }
@@ -197,6 +202,18 @@ impl<'a> Simulation<'a> {
         for place in places {
             self.show_entry(lock, place, Cause::Beginning);
         }
+        if self.setup.facts.locks[lock.0 as usize].profile.family == Family::BySeat {
+            self.show_seats(lock, Cause::Beginning);
+        }
+    }
+
+    /// Shows the seats of a lock's site.
+    fn show_seats(&mut self, lock: Lock, cause: Cause) {
+        let site = &self.setup.sites[self.setup.addresses[lock.0 as usize].site];
+        let code_of = |command| self.sent.get(&command).and_then(|sent| sent.for_code);
+        let users = site.seats.users.values().filter_map(|user| Some((code_of(user.made_by)?, user.has_seat))).collect();
+        let used = site.seats.limit.saturating_sub(site.free_seats());
+        self.truth(lock, Change::Seats { limit: site.seats.limit, used, users }, cause);
     }
 
     fn enter_phase(&mut self, phase: Phase, at: Timestamp) {
@@ -340,20 +357,21 @@ impl<'a> Simulation<'a> {
         let address = self.setup.addresses[lock.0 as usize];
         let entry = self.setup.sites[address.site].locks[address.lock].lock.entry(place).cloned();
         if let Some(entry) = entry {
-            let entry = self.true_entry(&entry);
+            let entry = self.true_entry(lock, &entry);
             self.truth(lock, Change::Stored { place, entry }, cause);
         }
     }
 
-    fn true_entry(&self, entry: &Entry) -> TrueEntry {
-        let origin = match entry.source {
+    fn true_entry(&self, lock: Lock, entry: &Entry) -> TrueEntry {
+        let claimed = self.claimant(lock, entry.place, entry.written_at).map(Origin::Code);
+        let origin = claimed.unwrap_or_else(|| match entry.source {
             Source::Command(command) => match self.sent.get(&command).and_then(|sent| sent.for_code) {
                 Some(code) => Origin::Code(code),
                 None => Origin::Unclaimed,
             },
             Source::External => Origin::External,
             Source::Reserved => Origin::Reserved,
-        };
+        });
         TrueEntry { pin: entry.pin, name: entry.name.clone(), window: entry.window, enabled: entry.enabled, hidden: entry.hidden, origin }
     }
 
@@ -367,9 +385,11 @@ impl<'a> Simulation<'a> {
 
 fn is_call(action: &Action) -> bool {
     match action {
-        Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::Delete(_) => true,
-        Action::Get(_) | Action::List(_) | Action::PullBackup(_) => true,
+        Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::UpdateMultiple(_) | Action::Delete(_) => true,
+        Action::Get(_) | Action::List(_) | Action::PullBackup(_) | Action::Unmanaged(_) | Action::GenerateCode(_) => true,
+        Action::SimulateUnmanaged(_) => false,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => false,
+        Action::PersonSetsLength(_) => false,
         Action::Enter(_) | Action::EnterRepeatedly(_) => false,
     }
 }

@@ -8,7 +8,7 @@ use keyway_core::world::site::{Consequence, PersonAdds, Site};
 
 use super::{Item, Simulation};
 use crate::agenda::Class;
-use crate::occurrence::{Cause, Occurrence, Phase};
+use crate::occurrence::{Cause, Change, Occurrence, Phase};
 use crate::plan::{Action, AtEntry, Enter};
 use crate::request::entries_meant;
 
@@ -60,6 +60,10 @@ impl Simulation<'_> {
                 let added = PersonAdds { place, pin: adds.pin.0, name, hidden: adds.hidden };
                 self.at_lock(&adds.on, "person_adds", |site, now, lock, out| site.person_adds(now, lock, added.clone(), out))
             }
+            Action::SimulateUnmanaged(simulate) => {
+                let added = PersonAdds { place: None, pin: simulate.pin.0, name: simulate.name.as_str().into(), hidden: false };
+                self.at_lock(&simulate.on, "simulate_unmanaged", |site, now, lock, out| site.person_adds(now, lock, added.clone(), out))
+            }
             Action::PersonRemoves(entry) => {
                 let Some(place) = self.place_of(entry) else { return false };
                 self.at_lock(&entry.on, "person_removes", |site, now, lock, out| site.removes(now, lock, place, true, out))
@@ -67,8 +71,17 @@ impl Simulation<'_> {
             Action::PersonDisables(entry) => {
                 let Some(place) = self.place_of(entry) else { return false };
                 self.at_lock(&entry.on, "person_disables", |site, now, lock, out| {
-                    site.person_edits(now, lock, place, &|entry| entry.enabled = false, out)
+                    site.switches_off(now, lock, place, out) || site.person_edits(now, lock, place, &|entry| entry.enabled = false, out)
                 })
+            }
+            Action::PersonSetsLength(set) => {
+                let done = self.at_lock(&set.on, "person_sets_length", |site, now, lock, out| site.sets_length(now, lock, set.length, out));
+                if let Some(lock) = self.setup.lock(&set.on).filter(|_| done) {
+                    let address = self.setup.addresses[lock.0 as usize];
+                    let lengths = self.setup.sites[address.site].locks[address.lock].lock.lengths;
+                    self.truth(lock, Change::Lengths(lengths), Cause::World);
+                }
+                done
             }
             Action::PersonEdits(edits) => {
                 let Some(place) = self.place_of(&edits.target) else { return false };
@@ -108,7 +121,7 @@ impl Simulation<'_> {
         let lock = self.setup.lock(&entry.on)?;
         let address = self.setup.addresses[lock.0 as usize];
         let entries = &self.setup.sites[address.site].locks[address.lock].lock.entries;
-        let origin = |candidate: &Entry| self.true_entry(candidate).origin;
+        let origin = |candidate: &Entry| self.true_entry(lock, candidate).origin;
         entries_meant(entry, entries, |name| self.names.get(name).copied(), origin)
     }
 

@@ -45,6 +45,11 @@ impl<'a> Simulation<'a> {
                 let lock = self.setup.lock_at(site, lock);
                 self.truth(lock, Change::Erased { place }, by.map_or(Cause::World, Cause::Command));
             }
+            Consequence::SeatsChanged { by } => {
+                for lock in 0..self.setup.sites[site].locks.len() {
+                    self.show_seats(self.setup.lock_at(site, lock), by.map_or(Cause::World, Cause::Command));
+                }
+            }
             Consequence::Issued { lock, pin, kind, window, by } => {
                 let code = self.sent.get(&by).and_then(|sent| sent.for_code);
                 let change = Change::Computed { pin, kind, window, code };
@@ -256,16 +261,18 @@ impl<'a> Simulation<'a> {
         let range = if changes { profile.apply_latency_ms } else { profile.ack_latency_ms };
         let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, range);
         let staleness_ms = self.noise.within(Stream::Staleness, entity, kind as u64, nth, (0, profile.read_lag_ms));
+        let chance = if matches!(op, Op::AssignPin { .. }) { self.noise.draw(Stream::Lateness, entity, 500, nth) } else { 0 };
         let mut striking = |quirk| self.striking(quirk, lock, Some(kind), code, nth);
         let status = |fault: &Fault| fault.status.unwrap_or(502);
         let fails_before = if changes { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
         let fails_after = if changes { striking(Quirk::CloudFailsAfterStoring).map(status) } else { None };
         let mut strike = |quirk| striking(quirk).is_some();
-        let plain_listing = matches!(op, Op::ListEntries { fresh: false, .. });
+        let plain_listing = matches!(op, Op::ListEntries { fresh: false, .. } | Op::ListDevices { .. });
         let silent = profile.ack == Ack::Nothing;
         let fate = Fate {
             apply_ms: 0,
             staleness_ms,
+            chance,
             fails_before,
             fails_after,
             ignored: silent

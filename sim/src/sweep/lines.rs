@@ -14,7 +14,7 @@ use crate::generate::Draw;
 enum Line {
     Sweep {
         seeds: Range<u64>,
-        #[serde(default, rename = "vendors", skip_serializing_if = "Draw::is_default")]
+        #[serde(default, skip_serializing_if = "Draw::is_default")]
         draw: Draw,
         share: Share,
         ended: Ended,
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn what_is_no_whole_is_refused() {
         let other = Swept { seeds: 0..11, ..swept(2, 2) };
-        let narrowed = Swept { draw: Draw { vendors: vec![Vendor::Wyze] }, ..swept(2, 2) };
+        let narrowed = Swept { draw: Draw { vendors: vec![Vendor::Wyze], shape: None }, ..swept(2, 2) };
         for (shares, wrong) in [
             (vec![swept(1, 2)], "share 2/2 is missing"),
             (vec![swept(1, 2), swept(1, 2)], "1.jsonl and 1.jsonl are both share 1/2"),

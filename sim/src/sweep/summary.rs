@@ -20,7 +20,7 @@ pub struct Summary {
     /// The seeds, the last one excluded.
     pub seeds: Range<u64>,
     /// What their plans were drawn from.
-    #[serde(rename = "vendors", skip_serializing_if = "Draw::is_default")]
+    #[serde(skip_serializing_if = "Draw::is_default")]
     pub draw: Draw,
     /// Which of them.
     pub share: Share,

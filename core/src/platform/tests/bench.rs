@@ -579,7 +579,10 @@ impl Bench {
                 let free = Answer::Slot(SlotContent::Free { filler: None });
                 self.find(Place::Slot(*slot)).map_or(free, |stored| Answer::Slot(SlotContent::Occupied(self.show(stored))))
             }
-            Op::ReadClock | Op::SetClock { .. } => Answer::Refused(Reason::NotSupported),
+            Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } => {
+                Answer::Refused(Reason::NotSupported)
+            }
+            Op::AssignPin { .. } | Op::ReadSite | Op::ReadClock | Op::SetClock { .. } => Answer::Refused(Reason::NotSupported),
             Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => Answer::Refused(Reason::NotSupported),
             Op::CreateEntry { .. }
             | Op::ReplaceEntry { .. }
@@ -711,6 +714,7 @@ impl Bench {
             return match self.profile().family {
                 Family::ById | Family::Offline => Answer::NotFound,
                 Family::BySlot => Answer::Done { handle: None },
+                Family::BySeat => unreachable!("the bench has no site"),
             };
         };
         assert!(there.origin == origin, "{origin:?} erases {there:?}");

@@ -9,6 +9,7 @@ mod igloohome;
 mod igloohome_offline;
 mod kwikset;
 mod oracode;
+mod salto_ks;
 mod schlage;
 mod smartthings;
 mod wyze;
@@ -48,6 +49,8 @@ pub(super) enum Symptom {
     NoVariance,
     /// No time slot of the door is near an offline code's window.
     NoUserLevel,
+    /// The code's user has no seat.
+    NoSeat,
 }
 
 /// The vendor's own names for a symptom: the warning comes first, where there is one (`R-11`).
@@ -69,7 +72,13 @@ pub(super) fn symptom_problems(vendor: Vendor, symptom: Symptom) -> Option<Probl
         Vendor::Wyze => wyze::problems(symptom),
         Vendor::Kwikset => kwikset::problems(symptom),
         Vendor::Igloohome => igloohome::problems(symptom),
+        Vendor::SaltoKs => salto_ks::problems(symptom),
         // The generic errors say all (`V-16`, `V-19`).
         _ => None,
     }
+}
+
+/// What an account shows while its site has no seat left; none where nothing is sold by the seat.
+pub(super) fn site_full_error(vendor: Vendor) -> Option<ErrorCode> {
+    (vendor == Vendor::SaltoKs).then_some(salto_ks::SITE_FULL)
 }

@@ -193,6 +193,7 @@ impl<'a> Fold<'a> {
             | Occurrence::NoTarget { .. }
             | Occurrence::Emitted(_)
             | Occurrence::Saved
+            | Occurrence::Claimed { .. }
             | Occurrence::Unannounced { .. }
             | Occurrence::StepEnded
             | Occurrence::Disturbed { .. }
@@ -335,7 +336,7 @@ impl<'a> Fold<'a> {
                 self.tell_opens(lock);
                 self.band("dead", Some(lock), BandSort::Dead, !works);
             }
-            Change::Joined { .. } | Change::Left | Change::Lengths(_) => {}
+            Change::Joined { .. } | Change::Left | Change::Lengths(_) | Change::Seats { .. } => {}
             Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }

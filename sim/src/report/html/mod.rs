@@ -10,6 +10,7 @@ mod rules;
 mod sweep;
 
 pub use fold::Recorded;
+pub use rules::of_event as rule_of_event;
 pub use sweep::of_sweep;
 
 /// What is said above the picture, and is not in the record of the run.

@@ -1,0 +1,31 @@
+//! Entries that a conversion made a code's own (`P-09`). No lock knows of it: it is a fact of the records, kept beside the locks.
+
+use keyway_core::access_code::Record;
+use keyway_core::id::CodeId;
+use keyway_core::port::Place;
+use keyway_core::time::Timestamp;
+use keyway_core::world::lock::{Entry, Source};
+
+use super::Simulation;
+use crate::occurrence::{Lock, Occurrence};
+
+impl Simulation<'_> {
+    /// A record that was unmanaged is managed: the one entry with its PIN and window is its own from now on.
+    pub(super) fn claim(&mut self, record: &Record) {
+        let Some(number) = self.setup.facts.locks.iter().position(|lock| lock.device == record.device_id) else { return };
+        let (lock, address) = (Lock(number as u32), self.setup.addresses[number]);
+        let entries = &self.setup.sites[address.site].locks[address.lock].lock.entries;
+        let is_it = |entry: &&Entry| {
+            let is_shown = !entry.hidden && entry.source != Source::Reserved;
+            is_shown && Some(entry.pin) == record.code && entry.window == record.window()
+        };
+        let Some((place, written_at)) = entries.iter().find(is_it).map(|entry| (entry.place, entry.written_at)) else { return };
+        self.claims.insert((lock, place), (written_at, record.access_code_id));
+        self.see(&Occurrence::Claimed { lock, place, code: record.access_code_id });
+    }
+
+    /// The code that took this entry over, if it was not written since.
+    pub(super) fn claimant(&self, lock: Lock, place: Place, written_at: Timestamp) -> Option<CodeId> {
+        self.claims.get(&(lock, place)).filter(|(at, _)| *at == written_at).map(|(_, code)| *code)
+    }
+}
