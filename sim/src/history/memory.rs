@@ -393,7 +393,14 @@ impl History {
             }
             // Neither its PIN nor, where reads show it, its name is the code's, or nobody was told yet that the place is: nobody can know.
             let is_named = !profile.shows_names || self.is_name_of(code, &entry.name);
-            let is_told = self.whose_told(lock, place) == Some(Whose::Code(code));
+            // One that came back by itself in this incarnation is known still where the controller knew it.
+            let joined_at = self.lock(lock).joined_at;
+            let is_back = before.is_some_and(|before| before.cause == Cause::World && joined_at.is_none_or(|at| before.since > at));
+            let is_told = match self.whose_told(lock, place) {
+                Some(Whose::Code(other)) => other == code,
+                Some(Whose::Free) | None => is_back,
+                Some(Whose::Foreign | Whose::Unsure) => false,
+            };
             let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named && is_told);
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
@@ -826,14 +833,14 @@ impl History {
             Some(_) => Whose::Foreign,
             None => Whose::Unsure,
         };
-        if item.on_lock != keyway_core::port::OnLock::No {
+        if item.on_lock == keyway_core::port::OnLock::No {
+            // The vendor has it, the lock has not.
+            self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
+        } else {
             self.locks[lock.0 as usize].picture.places.insert(item.place, Known { pin: shown, whose });
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
-        } else {
-            // The vendor has it, the lock has not.
-            self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
         }
         if self.may_be_outdated(lock, sent, item.place) {
             return;

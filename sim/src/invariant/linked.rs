@@ -26,9 +26,8 @@ pub fn checks() -> Vec<Box<dyn Check>> {
 
 /// The live managed members of a group.
 fn members<'a>(view: &View<'a>, workspace: WorkspaceId, key: &'a str) -> impl Iterator<Item = &'a Record> {
-    let is_member = move |record: &&Record| {
-        record.is_managed && record.workspace_id == workspace && record.common_code_key.as_deref() == Some(key)
-    };
+    let is_member =
+        move |record: &&Record| record.is_managed && record.workspace_id == workspace && record.common_code_key.as_deref() == Some(key);
     view.live_codes().map(|(_, record)| record).filter(is_member)
 }
 
@@ -70,7 +69,8 @@ fn all_or_none(view: &View<'_>, found: &mut Found) {
     let what = match &records {
         None => {
             let is_new = |record: &Record| create.device_ids.contains(&record.device_id) && record.is_managed && !record.is_backup;
-            let made = view.changes().filter(|change| change.before.is_none()).filter_map(|change| change.after).find(|record| is_new(record));
+            let made =
+                view.changes().filter(|change| change.before.is_none()).filter_map(|change| change.after).find(|record| is_new(record));
             made.map(|_| "a code was made by a call that was refused")
         }
         Some(records) if records.len() != create.device_ids.len() => Some("not every device has got a code"),

@@ -704,11 +704,6 @@ impl Story {
         logged
     }
 
-    fn is_by_seat(&self, history: &History, code: CodeId) -> bool {
-        let profile = history.find_code(code).and_then(|code| history.profile(code));
-        profile.is_some_and(|profile| profile.family == keyway_core::vendor::Family::BySeat)
-    }
-
     fn log_one(&mut self, history: &History, now: Timestamp, is_reread: bool, event: Event) -> Logged {
         let id = event.access_code_id;
         let view = View { history, story: self, now, is_reread, logged: &[] };
@@ -717,7 +712,7 @@ impl Story {
             was_maybe_written: self.code(id).is_some_and(Seen::was_maybe_written),
             was_refused: view.was_refused(id),
             was_removal_refused: self.code(id).is_some_and(|seen| seen.was_removal_refused),
-            has_seats: self.is_by_seat(history, id),
+            has_seats: is_by_seat(history, id),
             is_residual: history.find_code(id).is_some_and(|code| history.code(code).is_residual),
             keeps_episode: change.keeps_episode(),
             is_scheduled: change.after.is_some_and(|after| after.is_scheduled_on_device && after.status == Status::Unset),
@@ -860,6 +855,11 @@ pub struct Chronicler {
     is_rereading: bool,
 }
 
+fn is_by_seat(history: &History, code: CodeId) -> bool {
+    let profile = history.find_code(code).and_then(|code| history.profile(code));
+    profile.is_some_and(|profile| profile.family == keyway_core::vendor::Family::BySeat)
+}
+
 impl Chronicler {
     /// A chronicler before the first occurrence, with every check there is.
     #[must_use]
@@ -980,7 +980,8 @@ mod tests {
 
     #[test]
     fn each_row_has_its_check_and_each_check_its_row() {
-        let rows: Vec<&str> = [problems::ROWS, events::ROWS, backups::ROWS, api::ROWS].concat().iter().map(|row| row.id).collect();
+        let rows: Vec<&str> =
+            [problems::ROWS, events::ROWS, backups::ROWS, api::ROWS, linked::ROWS].concat().iter().map(|row| row.id).collect();
         let checks: Vec<&str> = all_checks().iter().map(|check| check.id()).collect();
         assert_eq!(checks, rows);
     }

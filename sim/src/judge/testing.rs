@@ -490,7 +490,8 @@ impl Story {
         assert_eq!(self.judge.finding(), None);
     }
 
-    fn device(&self, lock: Lock) -> DeviceId {
+    /// A lock's id at the boundary.
+    pub fn device(&self, lock: Lock) -> DeviceId {
         self.history().lock(lock).facts.device
     }
 

@@ -27,6 +27,8 @@ pub struct Mutant {
     pub catches: &'static [&'static str],
     /// The field case whose naive controller it is.
     pub naive_of: Option<&'static str>,
+    /// Whether no seed of the default draw has what it does wrong, so that a story must tell.
+    pub is_undrawn: bool,
     make: Make,
 }
 
@@ -79,14 +81,18 @@ impl Mutant {
     const fn naive(self, case: &'static str) -> Self {
         Self { naive_of: Some(case), ..self }
     }
+
+    const fn undrawn(self) -> Self {
+        Self { is_undrawn: true, ..self }
+    }
 }
 
 const fn decides(name: &'static str, policy: &'static dyn Policy, catches: &'static [&'static str], about: &'static str) -> Mutant {
-    Mutant { name, about, catches, naive_of: None, make: Make::Decides(policy) }
+    Mutant { name, about, catches, naive_of: None, is_undrawn: false, make: Make::Decides(policy) }
 }
 
 const fn tampers<T: Tamper>(name: &'static str, catches: &'static [&'static str], about: &'static str) -> Mutant {
-    Mutant { name, about, catches, naive_of: None, make: Make::Tampers(between::<T>, &Honest) }
+    Mutant { name, about, catches, naive_of: None, is_undrawn: false, make: Make::Tampers(between::<T>, &Honest) }
 }
 
 fn between<T: Tamper>(policy: &'static dyn Policy) -> Box<dyn Controllers> {
@@ -302,7 +308,8 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::AdoptsLinkedPins,
             &["I-LNK-01"],
             "Takes over a PIN that others gave to one of several linked codes.",
-        ),
+        )
+        .undrawn(),
         decides(
             "overlooks-disabled-entries",
             &decisions::OverlooksDisabledEntries,

@@ -99,7 +99,7 @@ impl Tamper for KeepsItsCache {
             match command.op {
                 Op::ClearSlot { slot } => drop(self.seen.remove(&(command.device, Place::Slot(slot)))),
                 Op::ListEntries { .. } | Op::ReadSlot { .. } => {
-                    drop(self.reads.insert(command.command_id, (command.device, command.op.clone())))
+                    drop(self.reads.insert(command.command_id, (command.device, command.op.clone())));
                 }
                 _ => {}
             }

@@ -53,6 +53,8 @@ pub struct Row {
     pub about: &'static str,
     /// The field case whose naive controller it is.
     pub naive_of: Option<&'static str>,
+    /// Whether no seed of the default draw has what it does wrong.
+    pub is_undrawn: bool,
     /// Caught by a scenario.
     pub by_scenario: Option<Caught>,
     /// Caught by the sweep alone.
@@ -64,11 +66,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether nothing that counts caught it: the sweep, or for a naive controller its own case, which may tell of what no seed draws.
+    /// Whether nothing that counts caught it: the sweep; or a story, where no seed draws what it does wrong, or it is naive and the
+    /// story its own case.
     #[must_use]
     pub fn survived(&self) -> bool {
-        let by_own_case = self.naive_of.is_some() && self.by_scenario.is_some();
-        self.by_sweep.is_none() && !by_own_case
+        let by_story = (self.naive_of.is_some() || self.is_undrawn) && self.by_scenario.is_some();
+        self.by_sweep.is_none() && !by_story
     }
 }
 
@@ -116,6 +119,7 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan]) -> Row {
         mutant: mutant.name,
         about: mutant.about,
         naive_of: mutant.naive_of,
+        is_undrawn: mutant.is_undrawn,
         by_scenario,
         by_sweep,
         seeds_run: sweep.runs,
@@ -182,7 +186,7 @@ impl fmt::Display for Scoreboard {
                     let seed = plan.trim_start_matches("seed-");
                     writeln!(f, "{id:<15} {seed:>5} {runs:>5} {cpu_ms:>6} ms")?;
                 }
-                None if !row.survived() => writeln!(f, "by its own case alone, in {} seeds by none", row.seeds_run)?,
+                None if !row.survived() => writeln!(f, "by a story alone, in {} seeds by none", row.seeds_run)?,
                 None => writeln!(f, "SURVIVED after {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
             }
         }

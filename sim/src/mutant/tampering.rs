@@ -12,7 +12,7 @@ use keyway_core::event::{Event, EventType};
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, EventId, Key, Slot, VendorDevice, WorkspaceId};
 use keyway_core::pin::Pin;
 use keyway_core::platform::{Policy, Reference};
-use keyway_core::port::{Answer, Command, DeviceInfo, Item, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
+use keyway_core::port::{Answer, Command, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::request::{Delete, Request, Response};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 
@@ -119,21 +119,38 @@ impl<T: Tamper> Controller for Between<T> {
 /// `F-01`, naive: a server error says what it says, which is that the write was refused.
 #[derive(Debug, Default)]
 pub struct BelievesServerErrors {
-    creations: BTreeSet<CommandId>,
+    creations: BTreeMap<CommandId, Name>,
+    given_up: BTreeSet<Name>,
+    known: BTreeSet<Place>,
 }
 
 impl Tamper for BelievesServerErrors {
     fn input(&mut self, _: Timestamp, input: &mut Input) {
-        if let Input::Answer { command_id, answer: answer @ Answer::ServerError { .. } } = input
-            && self.creations.contains(command_id)
-        {
-            *answer = Answer::Refused(Reason::StartInPast);
+        let Input::Answer { command_id, answer } = input else { return };
+        match (self.creations.get(command_id), &mut *answer) {
+            (Some(name), Answer::ServerError { .. }) => {
+                self.given_up.insert(name.clone());
+                *answer = Answer::Refused(Reason::StartInPast);
+            }
+            (Some(_), Answer::Done { handle: Some(handle) }) => drop(self.known.insert(Place::Handle(*handle))),
+            // What it gave up cannot be there, so an entry like it is somebody else's.
+            (_, Answer::Entries { items, .. }) => {
+                let mut taken: Vec<Item> = items.to_vec();
+                for item in taken.iter_mut().filter(|item| !self.known.contains(&item.place)) {
+                    item.name = item.name.take().map(|name| if self.given_up.contains(&name) { "somebody else's".into() } else { name });
+                }
+                *items = taken.into();
+            }
+            _ => {}
         }
     }
 
     fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
-        let creations = commands(outputs).filter(|command| matches!(command.op, Op::CreateEntry { .. }));
-        self.creations.extend(creations.map(|command| command.command_id));
+        for command in commands(outputs) {
+            if let Op::CreateEntry { name, .. } = &command.op {
+                self.creations.insert(command.command_id, name.clone());
+            }
+        }
     }
 }
 

@@ -59,8 +59,9 @@ fn one_that_writes_rubbish_is_broken() {
 #[test]
 fn one_that_floods_is_broken() {
     let (flood, why) = verdict("while :; do echo {}; done");
-    assert_eq!(flood, Verdict::Panic, "{why}");
-    assert!(why.contains("spoke before it was asked"), "{why}");
+    // Which of its lines pass for answers before the flood is seen, is up to the operating system.
+    assert!(matches!(flood, Verdict::Panic | Verdict::Contract), "{why}");
+    assert!(why.contains("spoke before it was asked") || why.contains("is not answered in its step"), "{why}");
     let (long, why) = verdict("tr \"\\0\" \"x\" < /dev/zero");
     assert_eq!(long, Verdict::Panic, "{why}");
     assert!(why.contains("a line of more than 16 MiB") || why.contains("did not answer"), "{why}");

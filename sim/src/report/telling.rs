@@ -39,10 +39,12 @@ pub enum Side {
     Controller,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "each arm of `tell` gives what may be nothing")]
 fn changes(side: Side, what: String) -> Option<Said> {
     Some(Said { side, is_change: true, what })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "each arm of `tell` gives what may be nothing")]
 fn quietly(side: Side, what: String) -> Option<Said> {
     Some(Said { side, is_change: false, what })
 }

@@ -96,8 +96,9 @@ impl Timeline<'_> {
             text.push_str(&self.in_words(look, i + 1, moment));
         }
         if count > moments.len() {
-            let left_out = format!("    {} quieter moments left out; `--trace FILE` writes them all\n", count - moments.len());
-            text.push_str(&look.dim(&left_out));
+            let left_out = format!("{} quieter moments left out; `--trace FILE` writes them all", count - moments.len());
+            text.push_str(&look.dim(&look.wrapped("    ", &left_out)));
+            text.push('\n');
         }
         text
     }

@@ -24,7 +24,12 @@ pub fn creations(create: &CreateCodes, setup: &Setup) -> Option<CreateMultiple> 
 }
 
 /// The call that updates the group of a code; of a code without a key, a call with its name for a key, which no group has.
-pub fn updates(update: &UpdateCodes, setup: &Setup, names: &BTreeMap<String, CodeId>, records: &BTreeMap<CodeId, Record>) -> Option<Request> {
+pub fn updates(
+    update: &UpdateCodes,
+    setup: &Setup,
+    names: &BTreeMap<String, CodeId>,
+    records: &BTreeMap<CodeId, Record>,
+) -> Option<Request> {
     let record = records.get(names.get(&update.group_of)?);
     let key = record.and_then(|record| record.common_code_key.clone());
     Some(Request::UpdateMultiple(UpdateMultiple {

@@ -161,15 +161,14 @@ impl<'a> Fold<'a> {
                 let what = words::news(&notice.news);
                 let heard = self.ms(at);
                 let earlier = self.notices.iter().find(|(other, since, _)| (*other, *since) == (notice, *snapshot_at));
-                match earlier {
-                    Some((_, _, at)) => self.page.messages[*at].heard.push(heard),
-                    None => {
-                        // Copies come within minutes.
-                        self.notices.retain(|(_, since, _)| at - *since < HOUR_MS);
-                        self.notices.push((notice, *snapshot_at, self.page.messages.len()));
-                        let message = self.new_message(MessageSort::Notice, lock.map(index), *snapshot_at);
-                        self.message(Message { what, heard: vec![heard], ..message });
-                    }
+                if let Some((_, _, at)) = earlier {
+                    self.page.messages[*at].heard.push(heard);
+                } else {
+                    // Copies come within minutes.
+                    self.notices.retain(|(_, since, _)| at - *since < HOUR_MS);
+                    self.notices.push((notice, *snapshot_at, self.page.messages.len()));
+                    let message = self.new_message(MessageSort::Notice, lock.map(index), *snapshot_at);
+                    self.message(Message { what, heard: vec![heard], ..message });
                 }
             }
             Occurrence::Truth { lock, change, cause } => self.changed(*lock, change, *cause),
@@ -469,7 +468,7 @@ impl<'a> Fold<'a> {
             message.rule = rules::of_fate(message.fate);
         }
         for (code, at) in &self.codes {
-            self.page.codes[*at].label = self.view.label(*code).to_owned();
+            self.view.label(*code).clone_into(&mut self.page.codes[*at].label);
         }
         self.faults(plan, ended_ms);
         let mut page = self.page;
@@ -633,7 +632,7 @@ fn without_pins(text: &str, pins: &BTreeMap<String, usize>) -> String {
         let (word, after) = rest.split_at(length);
         match pins.get(word) {
             // A PIN of fewer digits would hide places and counts too.
-            Some(at) if word.len() >= 3 => masked.push_str(&format!("⟦{at}⟧")),
+            Some(at) if word.len() >= 3 => masked.extend(["⟦", &at.to_string(), "⟧"]),
             _ => masked.push_str(word),
         }
         let gap = after.find(is_word).unwrap_or(after.len());
