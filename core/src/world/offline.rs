@@ -2,9 +2,10 @@
 //! what it stands for. Nothing is stored in the lock but which PINs were used.
 //!
 //! A PIN is a number that names kind, start, length and variant, scrambled by a one-to-one map that depends on the secret; with user levels,
-//! the level's number stands before it in the clear.
+//! the level's number stands before it in the clear. What was not given out under the present secret opens nothing: a PIN that a lock would take
+//! by chance, guessed or of before a reset, is left out.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::draw::mix;
@@ -49,6 +50,7 @@ pub struct Algorithm {
     terms: OfflineTerms,
     /// The door's time slots as they were set up.
     pub levels: Vec<UserLevel>,
+    given_out: BTreeSet<Pin>,
     first_used: BTreeMap<Pin, Timestamp>,
 }
 
@@ -59,28 +61,30 @@ impl Algorithm {
         let night = UserLevel { number: 11, check_in_ms: 16 * HOUR_MS, check_out_ms: 11 * HOUR_MS, is_24_hour: false };
         let day = UserLevel { number: 12, check_in_ms: 12 * HOUR_MS, check_out_ms: 12 * HOUR_MS, is_24_hour: true };
         let levels = if terms.by_user_level { alloc::vec![night, day] } else { Vec::new() };
-        Self { secret, terms, levels, first_used: BTreeMap::new() }
+        Self { secret, terms, levels, given_out: BTreeSet::new(), first_used: BTreeMap::new() }
     }
 
     /// A factory reset: the lock gets another secret, and no PIN of before opens it.
     pub fn renew(&mut self) {
         self.secret = mix(self.secret);
+        self.given_out.clear();
         self.first_used.clear();
     }
 
-    /// The PIN that stands for a grant.
-    #[must_use]
-    pub fn pin(&self, grant: &Grant) -> Pin {
+    /// Gives out the PIN that stands for a grant.
+    pub fn give_out(&mut self, grant: &Grant) -> Pin {
         let digits = self.scrambled_digits();
         let body = permute(self.secret, 10_u64.pow(u32::from(digits)), self.number(grant));
         let level = grant.level.map_or(0, |level| u64::from(level) * 10_u64.pow(u32::from(digits)));
-        Pin::new(self.terms.pin_length, level + body).expect("a scrambled number has the digits of its PIN")
+        let pin = Pin::new(self.terms.pin_length, level + body).expect("a scrambled number has the digits of its PIN");
+        self.given_out.insert(pin);
+        pin
     }
 
     /// What a PIN stands for at the lock's own time; none if it stands for nothing.
     #[must_use]
     pub fn read(&self, pin: Pin, local: Timestamp) -> Option<Grant> {
-        if pin.length() != self.terms.pin_length {
+        if !self.given_out.contains(&pin) {
             return None;
         }
         let value = pin.digits().fold(0_u64, |value, digit| value * 10 + u64::from(digit));
@@ -219,17 +223,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The code with this PIN.
+    /// The latest code with this PIN.
     #[must_use]
     pub fn with_pin(&self, pin: Pin) -> Option<&Issued> {
-        self.issued.iter().find(|issued| issued.pin == pin)
+        self.issued.iter().rfind(|issued| issued.pin == pin)
     }
 
     /// Computes a PIN for one of the time slots that are offered now, or says why not. A server rounds by an hour at most.
     pub fn register(
         &mut self,
         now: Timestamp,
-        algorithm: &Algorithm,
+        algorithm: &mut Algorithm,
         levels: &[UserLevel],
         (kind, window): (OfflineKind, Window),
         places: u32,
@@ -252,7 +256,7 @@ impl Registry {
             return Err(Reason::NoVariance);
         }
         let grant = Grant { kind, window, variant, level };
-        let issued = Issued { handle: Handle(self.issued.len() as u32 + 1), pin: algorithm.pin(&grant), grant };
+        let issued = Issued { handle: Handle(self.issued.len() as u32 + 1), pin: algorithm.give_out(&grant), grant };
         self.issued.push(issued.clone());
         Ok(issued)
     }
@@ -312,9 +316,9 @@ mod tests {
             (Vendor::Oracode, OfflineKind::Hourly, window(16, 35)),
             (Vendor::Oracode, OfflineKind::Daily, window(12, 12 + 24)),
         ] {
-            let lock = algorithm(vendor);
-            let now = window.starts_at - DAY_MS;
-            let issued = Registry::default().register(now, &lock, &lock.levels, (kind, window), 200).unwrap();
+            let mut lock = algorithm(vendor);
+            let (now, levels) = (window.starts_at - DAY_MS, lock.levels.clone());
+            let issued = Registry::default().register(now, &mut lock, &levels, (kind, window), 200).unwrap();
             assert_eq!(lock.read(issued.pin, window.starts_at), Some(issued.grant), "{vendor} {kind:?}");
             let edges = [window.starts_at - 1, window.starts_at, window.ends_at - 1, window.ends_at];
             let first_use_ends = lock.terms.first_use_until(window).is_some();
@@ -330,9 +334,9 @@ mod tests {
         let mut lock = algorithm(Vendor::IgloohomeOffline);
         let mut registry = Registry::default();
         let now = window(0, 1).starts_at;
-        let once = registry.register(now, &lock, &[], (OfflineKind::OneTime, window(0, 24)), 199).unwrap().pin;
+        let once = registry.register(now, &mut lock, &[], (OfflineKind::OneTime, window(0, 24)), 199).unwrap().pin;
         assert_eq!((lock.enters(once, now), lock.enters(once, now + 1)), (Some(true), None));
-        let long = registry.register(now, &lock, &[], (OfflineKind::Hourly, window(0, 48)), 199).unwrap().pin;
+        let long = registry.register(now, &mut lock, &[], (OfflineKind::Hourly, window(0, 48)), 199).unwrap().pin;
         let (mut used, first_day_ends) = (lock.clone(), now + DAY_MS);
         assert_eq!(lock.enters(long, first_day_ends), None);
         assert_eq!(used.enters(long, first_day_ends - 1), Some(true));
@@ -341,10 +345,10 @@ mod tests {
 
     #[test]
     fn variants_end_for_one_start_and_not_for_another() {
-        let lock = algorithm(Vendor::IgloohomeOffline);
+        let mut lock = algorithm(Vendor::IgloohomeOffline);
         let mut registry = Registry::default();
         let now = window(0, 1).starts_at;
-        let mut ask = |kind, window| registry.register(now, &lock, &[], (kind, window), 10).map(|issued| issued.pin);
+        let mut ask = |kind, window| registry.register(now, &mut lock, &[], (kind, window), 10).map(|issued| issued.pin);
         let pins: Vec<Pin> = (0..3).map(|n| ask(OfflineKind::Hourly, window(5, 6 + n)).unwrap()).collect();
         assert!(pins[0] != pins[1] && pins[1] != pins[2] && pins[0] != pins[2]);
         assert_eq!(ask(OfflineKind::Hourly, window(5, 9)), Err(Reason::NoVariance));
@@ -359,9 +363,11 @@ mod tests {
     fn a_reset_lock_knows_no_pin_of_before() {
         let mut lock = algorithm(Vendor::LocklyOffline);
         let now = window(0, 1).starts_at;
-        let pin = Registry::default().register(now, &lock, &[], (OfflineKind::Hourly, window(0, 5)), 100).unwrap().pin;
-        assert!(lock.opens(pin, now));
+        let mut registry = Registry::default();
+        let pins: Vec<Pin> =
+            (0..500).map(|n| registry.register(now, &mut lock, &[], (OfflineKind::Hourly, window(-n, 500 - n)), 500).unwrap().pin).collect();
+        assert!(pins.iter().all(|pin| lock.opens(*pin, now)));
         lock.renew();
-        assert!(!lock.opens(pin, now));
+        assert!(pins.iter().all(|pin| !lock.opens(*pin, now)), "not by chance either");
     }
 }

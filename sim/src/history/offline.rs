@@ -76,10 +76,10 @@ impl History {
         all.filter(move |computed| computed.code == Some(code))
     }
 
-    /// The computed PIN that is this one.
+    /// The computed PIN that is this one, the latest if a reset lock got it again.
     #[must_use]
     pub fn computed_pin(&self, lock: Lock, pin: Pin) -> Option<&Computed> {
-        self.lock(lock).computed.iter().find(|computed| computed.pin == pin)
+        self.lock(lock).computed.iter().rfind(|computed| computed.pin == pin)
     }
 
     /// The lock's own time at an instant.
@@ -118,7 +118,8 @@ impl History {
     pub(super) fn offline_edges(&self, code: CodeIx, lock: Lock, at: &mut impl FnMut(Timestamp)) {
         let off_ms = self.lock(lock).clock_off_ms;
         for computed in self.computed(code) {
-            let edges = [Some(computed.window.starts_at), Some(computed.window.ends_at), computed.first_use_until];
+            let Window { starts_at, ends_at } = computed.window;
+            let edges = [Some(starts_at), Some(ends_at), Some(ends_at + 1), computed.first_use_until];
             edges.into_iter().flatten().for_each(|edge| at(edge - off_ms));
         }
     }

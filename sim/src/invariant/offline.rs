@@ -146,14 +146,14 @@ fn window_is_the_stored_one(history: &History, code: CodeIx, _now: Timestamp, fo
     }
 }
 
-/// `I-STA-13`: the lock's own time counts at the bounds, or the true one, for nobody can read such a clock. What was used up, or not used in time, is not
-/// shown, and neither is a lock that was set back.
+/// `I-STA-13`: the lock's own time counts at the bounds, or the true one, for nobody can read such a clock. The instant of the end is in bounds, for it
+/// is then that the status changes. What was used up, or not used in time, is not shown, and neither is a lock that was set back.
 fn set_is_computed(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let Some(record) = offline(history, code).filter(|record| record.status == Status::Set && history.is_up()) else { return };
     let Some(lock) = history.code(code).lock.filter(|_| !history.is_catching_up()) else { return };
     found.armed("I-STA-13");
     let local = history.local_time(lock, now);
-    let is_in_time = |window: Window| window.contains(now) || window.contains(local);
+    let is_in_time = |window: Window| [now, local].iter().any(|at| (window.starts_at..=window.ends_at).contains(at));
     let computed = record.code.and_then(|pin| history.computed(code).find(|computed| computed.pin == pin));
     let what = match computed {
         None => format!("is shown as set, and its vendor never computed {:?} for it", record.code),

@@ -218,7 +218,8 @@ fn naive() -> Vec<Mutant> {
             &["I-EVT-04", "I-EVT-03"],
             "Counts each copy of the news that a code for one use was used.",
         )
-        .naive("F-21"),
+        .naive("F-21")
+        .undrawn(),
         decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
             .naive("F-22"),
         tampers::<tampering::WithdrawsEverywhere>(
@@ -346,25 +347,29 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::RevokesOfflineCodes,
             &["I-API-04"],
             "Deletes an offline code that was given out, as if anybody could take it back.",
-        ),
+        )
+        .undrawn(),
         decides(
             "shows-asked-windows",
             &decisions::ShowsAskedWindows,
             &["I-WIN-08", "I-STA-13"],
             "Shows the window that was asked for an offline code, and not the rounded one.",
-        ),
+        )
+        .undrawn(),
         decides(
             "hides-the-first-day",
             &decisions::HidesTheFirstDay,
             &["I-WIN-07"],
             "Does not say that a code must be used on its first day.",
-        ),
+        )
+        .undrawn(),
         decides(
             "trusts-the-clock-alone",
             &decisions::TrustsTheClockAlone,
             &["I-STA-13", "I-STA-09"],
             "Shows an offline code as set at its start, whether or not it was registered.",
-        ),
+        )
+        .undrawn(),
     ]
 }
 

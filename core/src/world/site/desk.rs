@@ -116,7 +116,7 @@ impl Site {
         if site.holds(LockCondition::VariantsUsedUp) {
             return Err(Reason::NoVariance);
         }
-        let (Some(algorithm), places) = (&site.lock.algorithm, site.lock.profile.slots) else { return Err(Reason::NotSupported) };
+        let (Some(algorithm), places) = (&mut site.lock.algorithm, site.lock.profile.slots) else { return Err(Reason::NotSupported) };
         site.desk.registry.register(now, algorithm, &levels, (pending.kind, pending.window), places)
     }
 
