@@ -192,12 +192,12 @@ impl Platform {
                 return None;
             }
         };
-        if self.has_no_variant(at, terms, kind, window) {
-            self.refuse(at, Reason::NoVariance);
-            return None;
-        }
         if let Some(not_before) = self.code(at).retry.not_before.filter(|not_before| *not_before > self.now) {
             return Some(not_before);
+        }
+        if self.has_no_variant(at, terms, kind, window) {
+            self.refuse(at, Reason::NoVariance);
+            return self.code(at).retry.not_before;
         }
         let account = self.device(at.device).account;
         if self.may_call(account, self.urgency(at), Who::Lock(at)) {
@@ -215,7 +215,14 @@ impl Platform {
         }
     }
 
-    /// Whether the codes of this device already use up what the vendor has for the start (`F-21`).
+    /// The ends of the PINs that the vendor has given out for this device and counts, whatever became of the records (`R-43`).
+    fn ends_of_places(&self, device: u32) -> impl Iterator<Item = Timestamp> {
+        let given_out = self.device(device).codes.iter().filter(|code| code.offline.as_ref().is_some_and(|offline| offline.handle.is_some()));
+        given_out.filter_map(|code| code.record.ends_at).filter(|ends_at| *ends_at > self.now)
+    }
+
+    /// Whether the codes of this device already use up what the vendor has for the start, or in all (`F-21`). Only a vendor that says how many PINs it
+    /// has for a start says how many it has in all; the others are asked.
     fn has_no_variant(&self, at: At, terms: &OfflineTerms, kind: OfflineKind, window: Window) -> bool {
         let slot = OfflineTerms::variant_slot(kind, window.starts_at);
         let is_in_slot = |code: &&Code| {
@@ -224,7 +231,8 @@ impl Platform {
             kind_of.is_some_and(|(kind, window)| OfflineTerms::variant_slot(kind, window.starts_at) == slot)
         };
         let used = self.device(at.device).codes.iter().filter(is_in_slot).count();
-        terms.variants_of(kind).is_some_and(|variants| used >= variants as usize)
+        let is_full = self.ends_of_places(at.device).count() >= self.device(at.device).info.positions as usize;
+        terms.variants_of(kind).is_some_and(|variants| is_full || used >= variants as usize)
     }
 
     /// Sends a registration and saves that it was sent: a repeat has the same key, and makes no second code (`P-04`).
@@ -329,16 +337,21 @@ impl Platform {
         self.again(at);
     }
 
-    /// A lasting refusal: the same is not asked again until its cause has gone (`R-20`, `V-08`, `V-09`).
+    /// A lasting refusal: the same is not asked again until its cause has gone (`R-20`, `V-08`, `V-09`). Where a PIN may still come, a place that becomes
+    /// free is such a change.
     fn refuse(&mut self, at: At, reason: Reason) {
-        self.code_mut(at).block = Some(Block::Refused(reason));
         match reason {
             Reason::NoVariance => self.show(at, Symptom::NoVariance),
             Reason::NoUserLevel => self.show(at, Symptom::NoUserLevel),
             _ => {}
         }
-        if self.code(at).has_error(ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable) {
-            self.code_mut(at).record.is_waiting_for_code_assignment = false;
+        let is_for_good = self.code(at).has_error(ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable);
+        let is_free_at = self.ends_of_places(at.device).min().filter(|_| reason == Reason::NoVariance && !is_for_good);
+        let code = self.code_mut(at);
+        code.record.is_waiting_for_code_assignment &= !is_for_good;
+        match is_free_at {
+            Some(is_free_at) => code.retry.not_before = Some(is_free_at),
+            None => code.block = Some(Block::Refused(reason)),
         }
         self.fail_to_set(at);
     }
