@@ -57,8 +57,14 @@ impl Computed {
     /// Whether the lock takes it, at the lock's own time.
     #[must_use]
     pub fn opens(&self, local: Timestamp) -> bool {
+        !self.is_spent(local) && self.window.contains(local)
+    }
+
+    /// Whether the lock takes it no more, though its window goes on: burnt, not used in time, or void.
+    #[must_use]
+    pub fn is_spent(&self, local: Timestamp) -> bool {
         let is_burnt = self.kind == OfflineKind::OneTime && self.is_used;
-        !is_burnt && !self.is_late(local) && !self.is_void && self.window.contains(local)
+        is_burnt || self.is_late(local) || self.is_void
     }
 
     /// Whether it should have been used before and was not.
@@ -80,6 +86,13 @@ impl History {
     #[must_use]
     pub fn computed_pin(&self, lock: Lock, pin: Pin) -> Option<&Computed> {
         self.lock(lock).computed.iter().rfind(|computed| computed.pin == pin)
+    }
+
+    /// The computed PIN that a code's record shows.
+    #[must_use]
+    pub fn computed_as_shown(&self, code: CodeIx) -> Option<&Computed> {
+        let pin = self.code(code).record.as_deref().filter(|record| record.is_offline_access_code)?.code?;
+        self.computed(code).find(|computed| computed.pin == pin)
     }
 
     /// The lock's own time at an instant.
@@ -117,6 +130,9 @@ impl History {
     /// The instants at which the lock's word on a computed PIN of the code changes by itself.
     pub(super) fn offline_edges(&self, code: CodeIx, lock: Lock, at: &mut impl FnMut(Timestamp)) {
         let off_ms = self.lock(lock).clock_off_ms;
+        if let Some((asked, ends_at)) = self.code(code).offline.and_then(|asked| Some((asked, asked.ends_at?))) {
+            at(ends_at + asked.rounding_ms + off_ms.abs() + 1);
+        }
         for computed in self.computed(code) {
             let Window { starts_at, ends_at } = computed.window;
             let edges = [Some(starts_at), Some(ends_at), Some(ends_at + 1), computed.first_use_until];

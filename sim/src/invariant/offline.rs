@@ -1,5 +1,5 @@
 //! Offline codes: what the vendor's algorithm and the record must agree on, and what nobody can take back (`I-WIN-06` to `I-WIN-08`, `I-STA-13`,
-//! `I-API-04`).
+//! `I-API-04`); and `I-WIN-01` and `I-WIN-02` for PINs that lie in no memory.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use keyway_core::request::{Request, Response};
 use keyway_core::time::{Timestamp, Window};
 
 use super::{Found, Interests, Invariant, OfCode, Row};
-use crate::history::{CodeIx, History};
+use crate::history::{CodeIx, Computed, History};
 use crate::occurrence::{Lock, Occurrence};
 
 /// The rows of this family.
@@ -24,6 +24,7 @@ pub fn checkers() -> Vec<Box<dyn Invariant>> {
         Box::new(Once::default()),
         Box::new(FirstDay::default()),
         OfCode::boxed(&["I-WIN-07"], first_day_is_told),
+        OfCode::boxed(&["I-WIN-01", "I-WIN-02"], opens_when_asked),
         OfCode::boxed(&["I-WIN-08"], window_is_the_stored_one),
         OfCode::boxed(&["I-STA-13"], set_is_computed),
         Box::new(NoCommands),
@@ -99,8 +100,7 @@ fn report(history: &History, lock: Lock, code: Option<CodeIx>, found: &mut Found
 /// `I-WIN-07`, in the record.
 fn first_day_is_told(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
     let Some(record) = offline(history, code) else { return };
-    let mut own = history.computed(code).filter(|computed| Some(computed.pin) == record.code);
-    if !own.any(|computed| computed.first_use_until.is_some()) {
+    if history.computed_as_shown(code).is_none_or(|computed| computed.first_use_until.is_none()) {
         return;
     }
     found.armed("I-WIN-07");
@@ -109,9 +109,26 @@ fn first_day_is_told(history: &History, code: CodeIx, _now: Timestamp, found: &m
     }
 }
 
+/// `I-WIN-01`, `I-WIN-02`: what the record shows opens by the window that was asked, rounding and the lock's clock granted.
+fn opens_when_asked(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let (Some(asked), Some(lock)) = (history.code(code).offline, history.code(code).lock) else { return };
+    let opens = |computed: &&Computed| history.lock(lock).works && computed.opens(history.local_time(lock, now));
+    let Some(computed) = history.computed_as_shown(code).filter(opens) else { return };
+    let granted_ms = asked.rounding_ms + history.skew(lock, now);
+    found.armed("I-WIN-01");
+    if now < asked.starts_at - granted_ms {
+        found.broken_by("I-WIN-01", history, code, format!("{} opens more than {granted_ms} ms before its start", computed.pin));
+    }
+    let Some(ends_at) = asked.ends_at else { return };
+    found.armed("I-WIN-02");
+    if now > ends_at + granted_ms {
+        found.broken_by("I-WIN-02", history, code, format!("{} opens more than {granted_ms} ms after its end", computed.pin));
+    }
+}
+
 /// `I-WIN-08`. What was asked is known once the call was answered; what the vendor computed, once the record has its PIN.
 fn window_is_the_stored_one(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
-    let Some((record, shown)) = offline(history, code).and_then(|record| Some((record, record.window()?))) else { return };
+    let Some(shown) = offline(history, code).and_then(Record::window) else { return };
     if let Some(asked) = history.code(code).offline {
         found.armed("I-WIN-08");
         let wanted = Window { starts_at: asked.starts_at, ends_at: asked.ends_at.unwrap_or(shown.ends_at) };
@@ -134,9 +151,7 @@ fn window_is_the_stored_one(history: &History, code: CodeIx, _now: Timestamp, fo
             );
         }
     }
-    if let Some(computed) = history.computed(code).find(|computed| Some(computed.pin) == record.code)
-        && computed.window != shown
-    {
+    if let Some(computed) = history.computed_as_shown(code).filter(|computed| computed.window != shown) {
         let stored = computed.window;
         let what = format!(
             "{} opens from {} to {}, and the record shows {} to {}",
@@ -154,8 +169,7 @@ fn set_is_computed(history: &History, code: CodeIx, now: Timestamp, found: &mut 
     found.armed("I-STA-13");
     let local = history.local_time(lock, now);
     let is_in_time = |window: Window| [now, local].iter().any(|at| (window.starts_at..=window.ends_at).contains(at));
-    let computed = record.code.and_then(|pin| history.computed(code).find(|computed| computed.pin == pin));
-    let what = match computed {
+    let what = match history.computed_as_shown(code) {
         None => format!("is shown as set, and its vendor never computed {:?} for it", record.code),
         Some(computed) if !is_in_time(computed.window) => {
             format!("is shown as set, and {} opens from {} to {}", computed.pin, computed.window.starts_at, computed.window.ends_at)
@@ -365,6 +379,32 @@ mod tests {
         let id = asked(&mut story, 0, 5 * HOUR_MS, false);
         story.change(id, |record| (record.status, record.code) = (Status::Set, Some(pin(PIN))));
         story.must_break("I-STA-13");
+    }
+
+    /// A code that was asked for these times, and opens from now on for this long; and the end that was asked.
+    fn opens(asked_from_ms: i64, asked_to_ms: i64, for_ms: i64) -> (Story, Timestamp) {
+        let checkers = vec![OfCode::boxed(&["I-WIN-01", "I-WIN-02"], opens_when_asked)];
+        let mut story = Story::with(checkers, |facts| facts.locks[0].profile = Vendor::IgloohomeOffline.profile());
+        let ends_at = story.window(asked_from_ms, asked_to_ms).ends_at;
+        let id = asked(&mut story, asked_from_ms, asked_to_ms, false);
+        let window = story.window(0, for_ms).rounded_outward(HOUR_MS);
+        registered(&mut story, id, OfflineKind::Hourly, window);
+        (story, ends_at)
+    }
+
+    #[test]
+    fn what_was_given_out_does_not_open_too_early() {
+        opens(HOUR_MS, 5 * HOUR_MS, 5 * HOUR_MS).0.must_hold();
+        opens(3 * HOUR_MS, 5 * HOUR_MS, 5 * HOUR_MS).0.must_break("I-WIN-01");
+    }
+
+    #[test]
+    fn what_was_given_out_does_not_open_too_late() {
+        let (mut story, ends_at) = opens(0, 5 * HOUR_MS, 8 * HOUR_MS);
+        story.wait_until(ends_at + HOUR_MS);
+        story.must_hold();
+        story.wait(1);
+        story.must_break("I-WIN-02");
     }
 
     #[test]
