@@ -41,6 +41,25 @@ pub enum Request {
     Unmanaged(UnmanagedRequest),
 }
 
+impl Request {
+    /// The code that it names, and the device; of several devices the first.
+    #[must_use]
+    pub fn target(&self) -> (Option<CodeId>, Option<DeviceId>) {
+        match self {
+            Self::Create(create) => (None, Some(create.device_id)),
+            Self::CreateMultiple(create) => (None, create.device_ids.first().copied()),
+            Self::Update(update) => (Some(update.access_code_id), update.device_id),
+            Self::UpdateMultiple(_) => (None, None),
+            Self::Delete(delete) => (Some(delete.access_code_id), delete.device_id),
+            Self::Get(get) => (get.access_code_id, get.device_id),
+            Self::List(list) => (list.access_code_ids.as_ref().and_then(|ids| ids.first().copied()), list.device_id),
+            Self::PullBackupAccessCode(pull) => (Some(pull.access_code_id), None),
+            Self::GenerateCode(generate) => (None, Some(generate.device_id)),
+            Self::Unmanaged(request) => request.target(),
+        }
+    }
+}
+
 /// The `code` of a request as it came in: text, or (wrongly, `F-24`) a number, which is refused and never converted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -160,8 +160,7 @@ impl History {
     pub fn skew(&self, lock: Lock, now: Timestamp) -> i64 {
         let state = self.lock(lock);
         let (off, tolerance) = (state.clock_off_ms.abs(), self.policy().clock_tolerance_ms);
-        let profile = &state.facts.profile;
-        if off <= tolerance || !profile.clock_readable || !profile.clock_settable {
+        if off <= tolerance || !state.facts.profile.clock_readable || !state.facts.clock_settable {
             return off;
         }
         let begun = state.clock_means_at.unwrap_or(state.clock_since + self.policy().clock_period_ms);

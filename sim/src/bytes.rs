@@ -162,7 +162,7 @@ fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: Operation
     let target = usize::from(operation.target);
     let on = plan.devices[target % plan.devices.len()].name.clone();
     let code = (!codes.is_empty()).then(|| codes[target % codes.len()].clone());
-    let mut act = |action: Option<Action>| plan.steps.extend(action.map(|action| Step { at: operation.at(), action }));
+    let mut act = |action: Option<Action>| plan.steps.extend(action.map(|action| Step { at: operation.at(), action, by: None }));
     let pin = PinText(operation.pin());
     let requested = Some(RequestedPin::Text(operation.pin().to_string()));
     let fault = |what| Fault {

@@ -480,6 +480,7 @@ fn counts(plan: &Plan, view: &View, bound: &Bound, command: &Command, lock: Opti
         Counted::Erasures => op.is_erasing(),
         Counted::Mutating => op.is_mutating(),
         Counted::Reads => !op.is_mutating() && !matches!(op, Op::SetClock { .. }),
+        Counted::ClockSettings => matches!(op, Op::SetClock { .. }),
         Counted::All => true,
     };
     let name = lock.map(|lock| view.lock(lock).name.as_str());
@@ -649,6 +650,7 @@ fn told_bound(bound: &Bound) -> String {
         Counted::Erasures => "erasures",
         Counted::Mutating => "writes and erasures",
         Counted::Reads => "reads",
+        Counted::ClockSettings => "settings of a clock",
         Counted::All => "commands",
     };
     let on = bound.on.as_ref().map_or(String::new(), |on| format!(" on {on}"));

@@ -38,7 +38,8 @@ impl Hand {
             let usable_slots = device.slots.unwrap_or(profile.slots);
             let minds_twins = profile.duplicate != DuplicatePolicy::Accept;
             let (device_id, account) = (DeviceId::of(AccountId::numbered(0), &device.name), AccountId::numbered(0));
-            LockFacts { name: device.name.clone(), device: device_id, account, hub: None, profile, usable_slots, minds_twins }
+            let (name, clock_settable) = (device.name.clone(), profile.clock_settable);
+            LockFacts { name, device: device_id, account, view_of: None, hub: None, profile, usable_slots, minds_twins, clock_settable }
         });
         let config = Config {
             workspaces: vec![WorkspaceId::numbered(0)],

@@ -38,6 +38,8 @@ pub struct LockFacts {
     pub device: DeviceId,
     /// Its account.
     pub account: AccountId,
+    /// The lock that this is, seen from another workspace; it stands before it in the order of declaration.
+    pub view_of: Option<Lock>,
     /// Number of its hub, unique in the run; locks with the same number share it.
     pub hub: Option<u32>,
     /// Its profile, with the plan's overrides.
@@ -46,6 +48,8 @@ pub struct LockFacts {
     pub usable_slots: u32,
     /// Whether it turns an equal PIN away, with or without a word.
     pub minds_twins: bool,
+    /// Whether its clock can be set, in truth.
+    pub clock_settable: bool,
 }
 
 /// The number of the first API call of the prologue.
@@ -289,6 +293,8 @@ pub enum Origin {
     Unclaimed,
     /// A person or another app.
     External,
+    /// The controller, on behalf of a code of another workspace.
+    Other,
     /// The lock itself.
     Reserved,
 }

@@ -106,6 +106,9 @@ pub struct Account {
     /// Seats of these that others have taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seats_of_others: Option<u32>,
+    /// The account whose login this is, connected once more in a workspace of its own. Each of its locks has a further name there, `ACCOUNT/LOCK`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<String>,
 }
 
 /// What lies between a cloud and several locks.
@@ -186,6 +189,9 @@ pub struct Device {
     /// Error of the lock's clock at the start: positive is fast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_off: Option<Offset>,
+    /// What its clock gains a day (`clock_drifts`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_drift: Option<Span>,
     /// IANA zone of the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
@@ -230,6 +236,9 @@ pub struct Step {
     /// What.
     #[serde(rename = "do")]
     pub action: Action,
+    /// The account in whose workspace a call is made; absent: that of the code or device which it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// An API call, or something people and other apps do.
@@ -842,6 +851,8 @@ pub enum Counted {
     Mutating,
     /// Those that read.
     Reads,
+    /// Those that set a clock.
+    ClockSettings,
     /// All.
     All,
 }

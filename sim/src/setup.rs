@@ -1,6 +1,6 @@
 //! From names to numbers: builds the sites, the facts and the controller's configuration that a plan describes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keyway_core::config::{AccountConfig, Config};
@@ -28,9 +28,9 @@ pub struct Address {
 
 /// A plan with its names resolved.
 pub struct Setup {
-    /// One per account, in the order of the configuration.
+    /// One per vendor login, in order of declaration.
     pub sites: Vec<Site>,
-    /// The locks, in order of declaration.
+    /// The locks, in order of declaration; behind them, the same locks as each further workspace sees them.
     pub addresses: Vec<Address>,
     /// What never changes.
     pub facts: Facts,
@@ -43,7 +43,11 @@ pub struct Setup {
     locks_by_name: BTreeMap<String, Lock>,
     accounts_by_name: BTreeMap<String, usize>,
     hubs_by_name: BTreeMap<String, (usize, usize)>,
-    locks_by_address: BTreeMap<(usize, usize), Lock>,
+    locks_by_address: BTreeMap<(usize, usize), Vec<Lock>>,
+    /// The accounts, with their sites.
+    logins: Vec<(AccountId, usize)>,
+    /// In the order of the configuration.
+    account_names: Vec<String>,
 }
 
 /// What a fault strikes.
@@ -81,11 +85,18 @@ impl Setup {
         for device in &plan.devices {
             builder.add(device);
         }
+        builder.add_views();
+        let mut locks_by_address: BTreeMap<(usize, usize), Vec<Lock>> = BTreeMap::new();
+        for (address, n) in builder.addresses.iter().zip(0..) {
+            locks_by_address.entry((address.site, address.lock)).or_default().push(Lock(n));
+        }
         Self {
             prologue,
             starts_at,
             horizon_at: starts_at + plan.horizon.0,
-            locks_by_address: builder.addresses.iter().zip(0..).map(|(address, n)| ((address.site, address.lock), Lock(n))).collect(),
+            locks_by_address,
+            logins: builder.logins,
+            account_names: builder.account_names,
             locks_by_name: builder.locks_by_name,
             accounts_by_name: builder.accounts_by_name,
             hubs_by_name: builder.hubs_by_name,
@@ -107,25 +118,59 @@ impl Setup {
         self.lock(name).map(|lock| self.facts.locks[lock.0 as usize].device)
     }
 
-    /// The lock at an address.
+    /// The lock at an address, as the workspace sees it that connected its account first.
     #[must_use]
     pub fn lock_at(&self, site: usize, lock: usize) -> Lock {
-        self.locks_by_address[&(site, lock)]
+        self.locks_by_address[&(site, lock)][0]
+    }
+
+    /// A lock as each workspace sees it, the first one first.
+    #[must_use]
+    pub fn views(&self, lock: Lock) -> &[Lock] {
+        let address = self.addresses[lock.0 as usize];
+        &self.locks_by_address[&(address.site, address.lock)]
+    }
+
+    /// The lock at an address, as this account sees it.
+    #[must_use]
+    pub fn view_of(&self, account: AccountId, site: usize, lock: usize) -> Option<Lock> {
+        self.locks_by_address[&(site, lock)].iter().copied().find(|view| self.facts.locks[view.0 as usize].account == account)
     }
 
     /// The site of an account.
     #[must_use]
     pub fn site_of(&self, account: AccountId) -> Option<usize> {
-        self.sites.iter().position(|site| site.account == account)
+        self.logins.iter().find(|login| login.0 == account).map(|login| login.1)
+    }
+
+    /// The accounts that share a site's login.
+    pub fn accounts_of(&self, site: usize) -> impl Iterator<Item = AccountId> + '_ {
+        self.logins.iter().filter(move |login| login.1 == site).map(|login| login.0)
+    }
+
+    /// The workspace of an account, by its name.
+    #[must_use]
+    pub fn workspace_named(&self, account: &str) -> Option<WorkspaceId> {
+        let known = self.facts.config.accounts.iter().zip(&self.account_names);
+        known.into_iter().find(|(_, name)| *name == account).map(|(known, _)| known.workspace)
+    }
+
+    /// The workspace in which a device's account was connected.
+    #[must_use]
+    pub fn workspace_of(&self, device: DeviceId) -> Option<WorkspaceId> {
+        let account = self.facts.locks.iter().find(|lock| lock.device == device)?.account;
+        self.facts.config.accounts.iter().find(|known| known.account == account).map(|known| known.workspace)
     }
 
     /// What a name in a fault means; none: every lock.
     #[must_use]
     pub fn target(&self, name: Option<&str>) -> Target {
-        let all = || (0..self.addresses.len() as u32).map(Lock).collect();
-        let Some(name) = name else { return Target::Locks(all()) };
+        let Some(name) = name else {
+            let all = self.locks_by_address.values().map(|views| views[0]).collect::<BTreeSet<_>>();
+            return Target::Locks(all.into_iter().collect());
+        };
         if let Some(lock) = self.lock(name) {
-            return Target::Locks(vec![lock]);
+            return Target::Locks(vec![self.views(lock)[0]]);
         }
         if let Some((site, hub)) = self.hubs_by_name.get(name) {
             return Target::Hub(*site, *hub);
@@ -133,10 +178,11 @@ impl Setup {
         self.accounts_by_name.get(name).map_or(Target::Locks(Vec::new()), |site| Target::Account(*site))
     }
 
-    /// The locks that a target touches.
+    /// The locks that a target touches, each once.
     #[must_use]
     pub fn locks_of(&self, target: &Target) -> Vec<Lock> {
-        let of_site = |site: usize| (0..self.addresses.len()).filter(move |n| self.addresses[*n].site == site);
+        let is_first = |n: &usize| self.facts.locks[*n].view_of.is_none();
+        let of_site = |site: usize| (0..self.addresses.len()).filter(is_first).filter(move |n| self.addresses[*n].site == site);
         match target {
             Target::Locks(locks) => locks.clone(),
             Target::Account(site) => of_site(*site).map(|n| Lock(n as u32)).collect(),
@@ -170,6 +216,8 @@ struct Builder<'a> {
     hubs_by_name: BTreeMap<String, (usize, usize)>,
     hub_count: u32,
     hub_numbers: BTreeMap<(usize, usize), u32>,
+    logins: Vec<(AccountId, usize)>,
+    account_names: Vec<String>,
 }
 
 impl<'a> Builder<'a> {
@@ -193,8 +241,15 @@ impl<'a> Builder<'a> {
             hubs_by_name: BTreeMap::new(),
             hub_count: 0,
             hub_numbers: BTreeMap::new(),
+            logins: Vec::new(),
+            account_names: Vec::new(),
         };
         for account in &plan.accounts {
+            let shared = account.shares.as_ref().and_then(|name| builder.accounts_by_name.get(name).copied());
+            if let Some(site) = shared {
+                builder.connect_again(&account.name, site);
+                continue;
+            }
             let site = builder.add_account(&account.name, account.vendor, account.zone.clone(), account.rate_per_minute);
             if let Some(page_size) = account.page_size {
                 builder.sites[site].page_size = page_size;
@@ -208,17 +263,60 @@ impl<'a> Builder<'a> {
 
     fn add_account(&mut self, name: &str, vendor: Vendor, zone: Option<String>, rate_per_minute: Option<u32>) -> usize {
         let profile = vendor.profile();
-        let account = AccountId::numbered(self.sites.len() as u32);
+        let (account, site) = (AccountId::numbered(self.logins.len() as u32), self.sites.len());
         self.sites.push(Site::new(account, rate_per_minute.or(profile.rate_per_minute), profile.page_size));
         self.facts.config.accounts.push(AccountConfig { account, workspace: WorkspaceId::numbered(0), vendor, zone });
-        self.accounts_by_name.insert(name.to_owned(), self.sites.len() - 1);
-        self.sites.len() - 1
+        self.note_login(name, account, site);
+        site
+    }
+
+    /// The login of a site is connected once more, in a workspace of its own.
+    fn connect_again(&mut self, name: &str, site: usize) {
+        let config = &mut self.facts.config;
+        let account = AccountId::numbered(self.logins.len() as u32);
+        let workspace = WorkspaceId::numbered(config.workspaces.len() as u32);
+        config.workspaces.push(workspace);
+        let first = self.logins.iter().position(|login| login.1 == site).unwrap_or_default();
+        let AccountConfig { vendor, zone, .. } = config.accounts[first].clone();
+        config.accounts.push(AccountConfig { account, workspace, vendor, zone });
+        self.note_login(name, account, site);
+    }
+
+    fn note_login(&mut self, name: &str, account: AccountId, site: usize) {
+        self.accounts_by_name.insert(name.to_owned(), site);
+        self.logins.push((account, site));
+        self.account_names.push(name.to_owned());
+    }
+
+    /// Every lock once more for each further workspace that its site's login was connected in.
+    fn add_views(&mut self) {
+        for n in 0..self.logins.len() {
+            let (account, site) = self.logins[n];
+            if self.sites[site].account == account {
+                continue;
+            }
+            for first in 0..self.plan.devices.len().min(self.addresses.len()) {
+                let (address, facts) = (self.addresses[first], &self.facts.locks[first]);
+                if address.site != site {
+                    continue;
+                }
+                let (view_of, device) = (Some(Lock(first as u32)), DeviceId::of(account, &facts.name));
+                let name = format!("{}/{}", self.account_names[n], facts.name);
+                let facts = LockFacts { name: name.clone(), device, account, view_of, ..facts.clone() };
+                self.locks_by_name.insert(name, Lock(self.addresses.len() as u32));
+                self.addresses.push(address);
+                self.facts.locks.push(facts);
+            }
+        }
     }
 
     fn add(&mut self, device: &Device) {
         let named = device.account.as_ref().and_then(|name| self.accounts_by_name.get(name).copied());
-        let of_site = |site: usize, facts: &Facts| facts.config.accounts[site].vendor;
-        let Some(vendor) = device.vendor.or_else(|| named.map(|site| of_site(site, &self.facts))) else { return };
+        let of_site = |site: usize, builder: &Self| {
+            let login = builder.logins.iter().position(|login| login.1 == site);
+            builder.facts.config.accounts[login.unwrap_or_default()].vendor
+        };
+        let Some(vendor) = device.vendor.or_else(|| named.map(|site| of_site(site, self))) else { return };
         let implied = |builder: &Self| builder.accounts_by_name.get(vendor.name()).copied();
         let site = named.or_else(|| implied(self)).unwrap_or_else(|| self.add_account(vendor.name(), vendor, None, None));
         let profile = overridden(vendor.profile(), device);
@@ -235,6 +333,7 @@ impl<'a> Builder<'a> {
         };
         let usable_slots = lock.capacity() - profile.reserved_slots;
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
+        let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
         let serial = Name::from(device.name.as_str());
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
         let account = self.sites[site].account;
@@ -244,10 +343,12 @@ impl<'a> Builder<'a> {
             name: device.name.clone(),
             device: DeviceId::of(account, &device.name),
             account,
+            view_of: None,
             hub: hub.map(|hub| self.hub_numbers[&(site, hub)]),
             profile,
             usable_slots,
             minds_twins,
+            clock_settable,
         });
     }
 

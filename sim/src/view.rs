@@ -225,7 +225,7 @@ impl View {
                 // The ghost of a record that is gone is still told by its name.
                 _ => Some(self.label(code)),
             },
-            Origin::Unclaimed | Origin::External | Origin::Reserved => None,
+            Origin::Unclaimed | Origin::External | Origin::Other | Origin::Reserved => None,
         }
     }
 
@@ -236,7 +236,7 @@ impl View {
             Origin::Code(code) => {
                 self.records.get(&code).is_some_and(|record| record.is_backup) && !self.codes.values().any(|named| *named == code)
             }
-            Origin::Unclaimed | Origin::External | Origin::Reserved => false,
+            Origin::Unclaimed | Origin::External | Origin::Other | Origin::Reserved => false,
         }
     }
 }

@@ -26,12 +26,10 @@ const NOT_RAISED: &[&str] = &[
     "error august_lock_temporarily_offline",
     "error wyze_duplicate_code_name",
     "warning august_lock_temporarily_offline",
-    "warning management_transferred",
     "quirk serial_hidden",
     "quirk one_length_per_lock",
     "quirk twin_cause_unclear",
     "quirk scan_stops_early",
-    "quirk clock_off",
 ];
 
 /// Rows that are raised, and that no story clears yet.

@@ -118,9 +118,9 @@ impl Platform {
     /// An answer that is no list: backs off, and takes what it tells about the login.
     fn on_account_failure(&mut self, account: u32, read: &Read, answer: &Answer) {
         self.take_condition(account, None, read.sent_at, answer);
-        let (now, policy) = (self.now, self.policy);
+        let delay_ms = self.probe_delay_ms(self.watches[account as usize].failures);
         let watch = &mut self.watches[account as usize];
-        watch.list_at = now + policy.probe_delay_ms(watch.failures);
+        watch.list_at = self.now + delay_ms;
         watch.failures = watch.failures.saturating_add(1);
         self.schedule_account(account);
     }
@@ -158,7 +158,7 @@ impl Platform {
         if was_down {
             return;
         }
-        let delay = self.policy.probe_delay_ms(0);
+        let delay = self.probe_delay_ms(0);
         let watch = &mut self.watches[account as usize];
         watch.list_at = watch.list_at.min(now + delay);
         for device in self.devices_of(account) {
@@ -255,6 +255,7 @@ impl Platform {
             last_reversal: None,
             saw_other_writer: false,
             levels: None,
+            is_clock_wrong: false,
             codes_made: 0,
             codes: Vec::new(),
         });

@@ -120,8 +120,8 @@ impl Platform {
         let (now, code) = (self.now, self.code(at));
         let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
         if code.write.is_none() && code.late.as_ref().is_some_and(is_asked) {
-            self.code_mut(at).late = None;
             self.conclude_twin(at, now);
+            self.code_mut(at).late = None;
         }
     }
 
@@ -183,6 +183,7 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        self.want_clock(at.device);
         if self.policy.looks_after_write() {
             self.sync_now(at.device);
         }

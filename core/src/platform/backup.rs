@@ -16,9 +16,9 @@ use crate::pin::Pin;
 use crate::request::Refusal;
 use crate::time::Window;
 
-/// Not pulled, and not on its way out.
+/// Managed here, not pulled, and not on its way out.
 fn is_pooled(code: &Code) -> bool {
-    code.record.is_backup && !code.is_pulled && !code.is_gone && code.goal == Goal::Hold
+    code.record.is_backup && code.record.is_managed && !code.is_pulled && !code.is_gone && code.goal == Goal::Hold
 }
 
 impl Platform {
@@ -162,7 +162,8 @@ impl Platform {
         let sets_only = self.policy.backup_pull_picks_set_only();
         let once = self.policy.backup_is_single_use();
         let is_available = |code: &&Code| {
-            let is_free = is_pooled(code) || (!once && code.record.is_backup && !code.is_gone && code.goal == Goal::Hold);
+            let is_free =
+                is_pooled(code) || (!once && code.record.is_backup && code.record.is_managed && !code.is_gone && code.goal == Goal::Hold);
             is_free && (code.record.status == Status::Set || !sets_only)
         };
         self.device(device).codes.iter().find(is_available).map(|code| At { device, n: code.n })

@@ -136,9 +136,9 @@ impl Platform {
             self.on_gone(device);
         } else {
             self.take_condition(account, Some(device), read.sent_at, answer);
-            let (now, policy) = (self.now, self.policy);
+            let delay_ms = self.probe_delay_ms(self.caches[device as usize].condition_failures);
             let memory = &mut self.caches[device as usize];
-            memory.condition_at = Some(now + policy.probe_delay_ms(memory.condition_failures));
+            memory.condition_at = Some(self.now + delay_ms);
             memory.condition_failures = memory.condition_failures.saturating_add(1);
         }
         self.again_device(device);
@@ -245,6 +245,7 @@ impl Platform {
         memory.list_not_before = self.now;
         memory.was_told_down = false;
         self.want_listing(device, self.now);
+        self.want_clock(device);
         if is_known_cause {
             self.forget_failures(device);
         }

@@ -511,9 +511,14 @@ impl Platform {
     pub(super) fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
         let is_meant = |device: &u32| {
             let state = self.device(*device);
-            state.id == id && self.config.accounts[state.account as usize].workspace == workspace
+            state.id == id && self.belongs_to(self.config.accounts[state.account as usize].workspace, workspace)
         };
         (0..self.state.devices.len() as u32).find(is_meant).ok_or(Refusal::DeviceNotFound)
+    }
+
+    /// Ids of other workspaces are not found.
+    fn belongs_to(&self, owner: WorkspaceId, caller: WorkspaceId) -> bool {
+        owner == caller || !self.policy.keeps_workspaces_apart()
     }
 
     /// A device that takes new codes: a removed one is not found (`R-53`).
@@ -528,7 +533,8 @@ impl Platform {
     fn managed_in(&self, workspace: WorkspaceId, id: CodeId, device: Option<DeviceId>) -> Result<At, Refusal> {
         let at = *self.index.get(&id).ok_or(Refusal::AccessCodeNotFound)?;
         let record = &self.code(at).record;
-        let is_meant = record.workspace_id == workspace && record.is_managed && device.is_none_or(|device| device == record.device_id);
+        let is_meant =
+            self.belongs_to(record.workspace_id, workspace) && record.is_managed && device.is_none_or(|device| device == record.device_id);
         if is_meant { Ok(at) } else { Err(Refusal::AccessCodeNotFound) }
     }
 

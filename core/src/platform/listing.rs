@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::condition::earliest;
+use super::clock::ClockWatch;
 use super::likeness::{Content, Likeness, hides_pin, is_return_of, like};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
@@ -47,6 +47,7 @@ pub(super) struct Memory {
     pub was_told_down: bool,
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
+    pub clock: ClockWatch,
     /// Slots that refused a write as occupied: what is in them may be hidden from every read.
     pub refusing: BTreeSet<Slot>,
     /// Codes that wait for another write to this lock.
@@ -84,6 +85,7 @@ impl Memory {
             unreachable_at: Timestamp::MIN,
             was_told_down: false,
             scouting: None,
+            clock: ClockWatch::new(now),
             refusing: BTreeSet::new(),
             waiting: BTreeSet::new(),
         }
@@ -105,12 +107,13 @@ impl Platform {
         self.refill(device);
         self.tend_listing(device);
         let levels_at = self.tend_levels(device);
+        let clock_at = self.tend_clock(device);
         let now = self.now;
         let memory = &self.caches[device as usize];
         let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
         let listing_at = self.listing_wanted(device).map(|(at, _)| at).filter(|at| *at > now);
         let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
-        self.wake_device(device, earliest(earliest(condition_at, listing_at), earliest(calm_at, levels_at)));
+        self.wake_device(device, [condition_at, listing_at, calm_at, levels_at, clock_at].into_iter().flatten().min());
     }
 
     /// When the entries are to be listed next, and whether past every cache.
@@ -121,7 +124,7 @@ impl Platform {
         }
         if state.unreachable.is_some() {
             // Only an answer of the lock itself shows that it can be reached again.
-            let probe_at = memory.unreachable_at + self.policy.probe_delay_ms(memory.list_failures);
+            let probe_at = memory.unreachable_at + self.probe_delay_ms(memory.list_failures);
             return Some((memory.fresh_at.unwrap_or(probe_at).max(memory.list_not_before), true));
         }
         if state.has_path_error() {
@@ -192,15 +195,14 @@ impl Platform {
 
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
-        let (now, policy, account) = (self.now, self.policy, self.device(device).account);
-        let period = self.config.policy.sync_period_ms;
+        let (now, account) = (self.now, self.device(device).account);
+        let (delay_ms, period_ms) = (self.probe_delay_ms(self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            // However long it fails, each period has its listing.
-            memory.list_not_before = now + policy.probe_delay_ms(memory.list_failures).min(period);
+            memory.list_not_before = now + delay_ms;
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
@@ -216,7 +218,7 @@ impl Platform {
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
         let memory = &mut self.caches[device as usize];
-        memory.next_sync = now + period;
+        memory.next_sync = now + period_ms;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
         if !listing.is_fresh && is_same {
             memory.list_failures = 0;
@@ -289,6 +291,10 @@ impl Platform {
             self.on_shown(At { device, n }, item.place, Some(item), evidence);
             return None;
         }
+        if self.is_managed_elsewhere(device, item.place) {
+            self.on_stranger(device, item);
+            return None;
+        }
         if let Some(n) = self.take_assigned(device, item) {
             return Some(n);
         }
@@ -303,7 +309,8 @@ impl Platform {
         }
         if let Some((n, left_at)) = self.former_owner_of(device, item) {
             let lag = self.lag_of(device, evidence);
-            if evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag) {
+            let is_late_enough = evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag);
+            if is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
                 // An old listing shows what has left since; only a look that began late enough shows a return.
@@ -337,7 +344,7 @@ impl Platform {
     }
 
     /// The code whose unsettled creation this entry equals in PIN, name and window (`P-09`).
-    fn writer_of(&self, device: u32, item: &Item) -> Option<u64> {
+    pub(super) fn writer_of(&self, device: u32, item: &Item) -> Option<u64> {
         let profile = self.profile(device);
         let is_its_own = |code: &&Code| {
             let creation = code.write.as_ref().filter(|write| write.place().is_none());

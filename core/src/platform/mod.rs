@@ -19,6 +19,7 @@ mod account;
 mod answers;
 mod backup;
 mod choose;
+mod clock;
 mod condition;
 mod external;
 mod intake;
@@ -44,6 +45,7 @@ mod stranger;
 mod tests;
 mod unmanaged;
 mod vendor;
+mod workspaces;
 
 pub use policy::{Honest, Policy};
 

@@ -37,17 +37,24 @@ impl Platform {
                 let lag = lags.max().unwrap_or(0);
                 self.watches[account as usize].again_at = Some(self.now + lag + SECOND_MS);
                 self.want_devices(account);
+                self.devices_of(account).into_iter().for_each(|device| self.want_clock(device));
             }
             News::DeviceRemoved => match device {
                 Some(device) => self.on_device_removed(device),
                 None => self.want_devices(account),
             },
+            News::BatteryChanged => {
+                if let Some(device) = device {
+                    self.want_clock(device);
+                }
+            }
             News::LockOnline | News::LockOffline | News::KeypadAttached | News::KeypadDetached | News::PlanChanged => match device {
                 Some(device) => {
                     // A plain answer may be as old as the read lag: ask now, and once more when it can't be.
                     let lag = self.profile(device).read_lag_ms;
                     self.caches[device as usize].condition_again_at = Some(self.now + lag + SECOND_MS);
                     self.want_condition(device, self.now);
+                    self.want_clock(device);
                 }
                 None => self.want_devices(account),
             },
@@ -71,7 +78,7 @@ impl Platform {
                     self.on_offline_use(device, *place);
                 }
             }
-            News::KeypadRefused | News::KeypadLocked | News::BatteryLow | News::BatteryChanged => {}
+            News::KeypadRefused | News::KeypadLocked | News::BatteryLow => {}
         }
     }
 
@@ -109,7 +116,7 @@ impl Platform {
         let is_removal = matches!(news, News::EntryRemoved(_));
         let code = self.code(at);
         if !code.record.is_managed && !code.is_gone {
-            self.code_quiet(at).passing.is_told_changed = true;
+            self.code_quiet(at).passing.told_changed_at = Some(now);
             self.want_verify(at, now);
             return;
         }

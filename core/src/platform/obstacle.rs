@@ -9,6 +9,7 @@ use crate::access_code::Status;
 use crate::pin::Pin;
 use crate::port::{OnLock, Place, Reason};
 use crate::problem::ErrorCode;
+use crate::time::Timestamp;
 
 /// Why a write is not sent, though it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl Platform {
     /// The conflict is gone at this attempt (lifecycle 9).
     pub(super) fn clear_obstacle(&mut self, at: At) {
         let code = self.code(at);
-        let is_told = matches!(code.block, Some(Block::Twin(until)) if until > self.now);
+        let is_told = matches!(code.block, Some(Block::Twin { until, .. }) if until > self.now);
         let shows = |error| code.has_error(error);
         if shows(ErrorCode::DuplicateCodeAttemptPrevented) || (shows(ErrorCode::DuplicateCodeOnDevice) && !is_told) {
             let code = self.code_mut(at);
@@ -190,8 +191,18 @@ impl Platform {
 
     /// A twin block or a refusal ends: something that it hung on has changed.
     pub(super) fn unblock(&mut self, device: u32) {
+        self.unblock_since(device, self.now);
+    }
+
+    /// A twin block or a refusal ends: something that it hung on has changed at this instant. What was refused as a twin after it knew the change.
+    pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
+        let is_over = |code: &&Code| match code.block {
+            Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
+            Some(Block::Refused(_)) => true,
+            None => false,
+        };
         let blocked: alloc::vec::Vec<u64> =
-            self.device(device).codes.iter().filter(|code| code.block.is_some() && code.offline.is_none()).map(|code| code.n).collect();
+            self.device(device).codes.iter().filter(|code| code.offline.is_none()).filter(is_over).map(|code| code.n).collect();
         for n in blocked {
             let at = At { device, n };
             let code = self.code_mut(at);

@@ -217,7 +217,8 @@ impl Platform {
 
     /// The ends of the PINs that the vendor has given out for this device and counts, whatever became of the records (`R-43`).
     fn ends_of_places(&self, device: u32) -> impl Iterator<Item = Timestamp> {
-        let given_out = self.device(device).codes.iter().filter(|code| code.offline.as_ref().is_some_and(|offline| offline.handle.is_some()));
+        let given_out =
+            self.device(device).codes.iter().filter(|code| code.offline.as_ref().is_some_and(|offline| offline.handle.is_some()));
         given_out.filter_map(|code| code.record.ends_at).filter(|ends_at| *ends_at > self.now)
     }
 
@@ -413,7 +414,7 @@ impl Platform {
         self.caches[device as usize].levels_read = None;
         self.again_device(device);
         let Answer::UserLevels(levels) = answer else {
-            self.caches[device as usize].levels_at = now + self.policy.probe_delay_ms(0);
+            self.caches[device as usize].levels_at = now + self.probe_delay_ms(0);
             let account = self.device(device).account;
             return self.take_condition(account, Some(device), read.sent_at, answer);
         };

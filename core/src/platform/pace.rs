@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use super::Platform;
 use super::step::Who;
-use crate::time::{MINUTE_MS, Timestamp};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
 
 /// What comes first when calls are scarce; the smaller the earlier. Codes then go by the instant they are wanted at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,11 @@ impl Pace {
 }
 
 impl Platform {
+    /// How long a read that failed so many times before waits for its next try. However long it fails, each period has one (`R-04`).
+    pub(super) fn probe_delay_ms(&self, failures: u32) -> i64 {
+        ((30 * SECOND_MS) << failures.min(5)).min(self.config.policy.sync_period_ms)
+    }
+
     /// Whether `who` may call now; then the call is counted. Else it is woken when its turn comes.
     pub(super) fn may_call(&mut self, account: u32, urgency: Urgency, who: Who) -> bool {
         let ready_at = self.ready_at(account);

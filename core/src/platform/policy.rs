@@ -7,7 +7,7 @@ use crate::config::PolicyConstants;
 use crate::draw::below;
 use crate::offline::Asked;
 use crate::port::Reason;
-use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
+use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::Ack;
 
 /// What the reference decides. Every method may be overridden by itself; durations are milliseconds.
@@ -125,6 +125,11 @@ pub trait Policy: Sync {
     /// Whether a PIN that is known to be in the lock under another entry is sent all the same (`R-46`).
     fn sends_duplicate_pin(&self) -> bool {
         false
+    }
+
+    /// Whether the clocks of locks are read, and set when they are wrong (`R-56`).
+    fn minds_clocks(&self) -> bool {
+        true
     }
 
     /// Whether the choice of a slot leaves out what was not seen free (`I-DEV-07`).
@@ -252,6 +257,16 @@ pub trait Policy: Sync {
         false
     }
 
+    /// Whether an entry that another workspace manages is taken over by force only, and from that workspace (`R-44`, `R-45`).
+    fn minds_other_workspaces(&self) -> bool {
+        true
+    }
+
+    /// Whether a call finds only what belongs to the caller's workspace (api.md 1).
+    fn keeps_workspaces_apart(&self) -> bool {
+        true
+    }
+
     /// Whether so many reversals within the period make a fight of it (`R-62`).
     fn is_fight(&self, reversals: usize) -> bool {
         reversals >= 3
@@ -299,11 +314,6 @@ pub trait Policy: Sync {
     /// Whether an offline code that was given out is deleted when its owner says so, as if anybody could take it back (`R-40`).
     fn revokes_offline_codes(&self) -> bool {
         false
-    }
-
-    /// How often the conditions of a device that answers nothing are asked for again, after so many failures.
-    fn probe_delay_ms(&self, failures: u32) -> i64 {
-        ((30 * SECOND_MS) << failures.min(5)).min(HOUR_MS / 4)
     }
 }
 

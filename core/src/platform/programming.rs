@@ -291,8 +291,8 @@ impl Platform {
         }
         match code.block {
             Some(Block::Refused(_)) if code.goal == Goal::Hold => return Err(None),
-            Some(Block::Twin(until)) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
-            Some(Block::Refused(_) | Block::Twin(_)) | None => {}
+            Some(Block::Twin { until, .. }) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
+            Some(Block::Refused(_) | Block::Twin { .. }) | None => {}
         }
         if code.unanswered.is_some() {
             let deadline = code.passing.restart_deadline;

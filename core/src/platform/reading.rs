@@ -26,6 +26,8 @@ pub(super) enum ReadKind {
     Site { account: u32 },
     /// The description of one device.
     Device { device: u32, epoch: Epoch },
+    /// The clock of a lock; or it is set.
+    Clock { device: u32, epoch: Epoch },
     /// All entries of a lock.
     Entries { device: u32, epoch: Epoch },
     /// One place, for the code that is or may be there.
@@ -51,15 +53,13 @@ impl Platform {
             ReadKind::Site { account } => self.on_site(account, &read, &answer),
             ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
             ReadKind::Levels { device, epoch } if self.device(device).epoch() == epoch => self.on_levels(device, &read, &answer),
+            ReadKind::Clock { device, epoch } if self.device(device).epoch() == epoch => self.on_clock(device, &read, &answer),
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
             ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
             // Read in an incarnation that is over.
-            ReadKind::Device { .. }
-            | ReadKind::Levels { .. }
-            | ReadKind::Entries { .. }
-            | ReadKind::Place { .. }
-            | ReadKind::Scout { .. } => {}
+            ReadKind::Device { .. } | ReadKind::Levels { .. } | ReadKind::Clock { .. } => {}
+            ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
         }
     }
 
@@ -136,9 +136,10 @@ impl Platform {
     pub(super) fn on_read_failure(&mut self, at: At, read: &Read, answer: &Answer) {
         let account = self.device(at.device).account;
         self.take_condition(account, Some(at.device), read.sent_at, answer);
-        let (now, policy) = (self.now, self.policy);
+        let delay_ms = self.probe_delay_ms(self.code(at).passing.read_failures);
+        let now = self.now;
         let passing = &mut self.code_quiet(at).passing;
-        passing.read_not_before = Some(now + policy.probe_delay_ms(passing.read_failures));
+        passing.read_not_before = Some(now + delay_ms);
         passing.read_failures = passing.read_failures.saturating_add(1);
     }
 

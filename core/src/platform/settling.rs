@@ -136,7 +136,7 @@ impl Platform {
     /// The vendor has the entry, the lock not yet (`lock_loads_late`).
     fn on_not_loaded(&mut self, at: At, write: &Write, item: &Item, evidence: Evidence) {
         let Some(closing) = write.closed else { return };
-        let (now, policy) = (self.now, self.policy);
+        let now = self.now;
         self.show(at, Symptom::NotLoaded);
         let ends_at = write.sent_at + self.profile(at.device).command_ttl_ms;
         if evidence.is_fresh && evidence.sent_at >= ends_at {
@@ -148,8 +148,8 @@ impl Platform {
             self.attempt_failed(at, closing.at, 0);
             return;
         }
+        let wait = self.probe_delay_ms(self.code(at).passing.read_failures);
         let passing = &mut self.code_quiet(at).passing;
-        let wait = policy.probe_delay_ms(passing.read_failures);
         passing.read_failures = passing.read_failures.saturating_add(1);
         passing.absent_since = None;
         if write.place().is_some() {
@@ -162,11 +162,12 @@ impl Platform {
     /// Something is there, and nobody can tell what: only `Done` proves, so the same place is written again.
     fn on_undecided(&mut self, at: At, write: &Write, item: Option<&Item>) {
         let is_blank = item.is_some_and(|item| item.pin == ShownPin::Blank) && !hides_pin(self.profile(at.device));
-        let (now, policy) = (self.now, self.policy);
+        let now = self.now;
+        let delay_ms = self.probe_delay_ms(self.code(at).passing.read_failures);
         let passing = &mut self.code_quiet(at).passing;
         if is_blank && passing.read_failures < 3 {
             // Some locks show a PIN only some time after it was written (`pin_blank_after_write`).
-            passing.verify_at = Some(now + policy.probe_delay_ms(passing.read_failures));
+            passing.verify_at = Some(now + delay_ms);
             passing.read_failures += 1;
             return;
         }
@@ -317,7 +318,8 @@ impl Platform {
         let jitter = below(self.draw_jitter(at), (wait / 10).max(1) as u64) as i64;
         let now = self.now;
         let code = self.code_mut(at);
-        code.block = Some(Block::Twin(now + wait + jitter));
+        let sent_at = code.write.as_ref().or(code.late.as_ref()).map_or(now, |write| write.sent_at);
+        code.block = Some(Block::Twin { sent_at, until: now + wait + jitter });
         code.raise_error(ErrorCode::DuplicateCodeOnDevice, now);
         self.show(at, Symptom::MaybeTwin);
         self.fail_to_set(at);

@@ -83,6 +83,9 @@ pub(super) struct Device {
     pub saw_other_writer: bool,
     /// The door's time slots for offline codes, as last read.
     pub levels: Option<Vec<UserLevel>>,
+    /// Its clock is wrong and can't be set: a warning of the inside, which no API shows (`R-56`).
+    #[serde(default)]
+    pub is_clock_wrong: bool,
     pub codes_made: u64,
     /// In order of creation; gone ones too, as long as they are remembered.
     pub codes: Vec<Code>,
@@ -257,8 +260,8 @@ impl Episode {
 pub(super) enum Block {
     /// Until record, device or capacity change (`R-20`).
     Refused(Reason),
-    /// Told to be a twin; until something changes, or this instant (`R-54`).
-    Twin(Timestamp),
+    /// What was sent at `sent_at` was told to be a twin; until something changes, or that instant (`R-54`).
+    Twin { sent_at: Timestamp, until: Timestamp },
 }
 
 /// Back-off of one code (`R-03`).
@@ -278,7 +281,7 @@ pub(super) struct Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Errand {
     /// To manage it (T31, T32).
-    Convert { asked_at: Timestamp, is_external_modification_allowed: bool },
+    Convert { asked_at: Timestamp, is_external_modification_allowed: bool, force: bool },
     /// To erase it (T34).
     Delete,
 }
@@ -371,8 +374,8 @@ pub(super) struct Passing {
     pub read_not_before: Option<Timestamp>,
     /// A notice told that its entry was removed.
     pub told_removed_at: Option<Timestamp>,
-    /// A notice told of a change of this entry of somebody else's, and no read was made since.
-    pub is_told_changed: bool,
+    /// When a notice told of a change of this entry of somebody else's, if no read was made since.
+    pub told_changed_at: Option<Timestamp>,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
 }

@@ -50,20 +50,20 @@ impl Platform {
             }
             return;
         };
-        let mut is_told_changed = false;
+        let mut told_changed_at = None;
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
             (passing.verify_at, passing.told_removed_at) = (None, None);
-            is_told_changed = core::mem::take(&mut passing.is_told_changed);
+            told_changed_at = passing.told_changed_at.take();
         }
         let code = self.code(at);
         let is_same = code.held.as_ref().is_some_and(|held| {
             held.pin == shown_pin(item) && held.name == item.name && held.window == item.window && held.is_enabled == item.enabled
         });
         if is_same {
-            if is_told_changed {
+            if let Some(changed_at) = told_changed_at {
                 // Whatever changed there unseen, a twin may have left.
-                self.unblock(at.device);
+                self.unblock_since(at.device, changed_at);
             }
             if evidence.is_fresh {
                 self.on_stranger_proven(at, item, evidence);
@@ -81,7 +81,7 @@ impl Platform {
         describe(self.code_mut(at), item, now);
         // This is what a notice told of, if any did.
         let passing = &mut self.code_quiet(at).passing;
-        (passing.verify_at, passing.is_told_changed) = (None, false);
+        (passing.verify_at, passing.told_changed_at) = (None, None);
         self.again(at);
         self.unblock(at.device);
     }

@@ -10,6 +10,7 @@ use super::reading::Evidence;
 use super::state::{Awaited, Code, Errand, Goal, Retry, Told, Write};
 use super::step::At;
 use super::stranger::describe;
+use super::workspaces::Elsewhere;
 use crate::access_code::Status;
 use crate::event::EventType;
 use crate::id::{CodeId, WorkspaceId};
@@ -65,17 +66,19 @@ impl Platform {
     /// What stands against it is told by the event alone, even if it is known by now.
     fn convert(&mut self, workspace: WorkspaceId, convert: &ConvertToManaged) -> Result<Response, Refusal> {
         let at = self.unmanaged_in(workspace, convert.access_code_id)?;
+        let is_forced = convert.force == Some(true);
+        let (asked_at, force) = match self.code(at).errand {
+            Some(Errand::Convert { asked_at, force, .. }) => (asked_at, force || is_forced),
+            Some(Errand::Delete) | None => (self.now, is_forced),
+        };
         let is_leaving = self.code(at).errand == Some(Errand::Delete);
-        if is_leaving || !self.is_convertible(at) {
+        if is_leaving || !self.is_convertible(at) || (!force && self.elsewhere(at) != Elsewhere::Nobody) {
+            self.code_mut(at).errand = Some(Errand::Delete).filter(|_| is_leaving);
             self.emit(at, EventType::UnmanagedFailedToConvertToManaged);
             return Ok(Response::AccessCode(convert.access_code_id));
         }
-        let asked_at = match self.code(at).errand {
-            Some(Errand::Convert { asked_at, .. }) => asked_at,
-            Some(Errand::Delete) | None => self.now,
-        };
         let is_external_modification_allowed = convert.is_external_modification_allowed.unwrap_or(false);
-        self.code_mut(at).errand = Some(Errand::Convert { asked_at, is_external_modification_allowed });
+        self.code_mut(at).errand = Some(Errand::Convert { asked_at, is_external_modification_allowed, force });
         // Whatever was read before may be old: the entry must be there now.
         self.want_verify(at, self.now);
         Ok(Response::AccessCode(convert.access_code_id))
@@ -139,13 +142,19 @@ impl Platform {
 
     /// A fresh read shows an unmanaged code's entry just as it is known: a conversion needs no more (T31).
     pub(super) fn on_stranger_proven(&mut self, at: At, item: &Item, evidence: Evidence) {
-        let Some(Errand::Convert { asked_at, is_external_modification_allowed }) = self.code(at).errand else { return };
+        let Some(Errand::Convert { asked_at, is_external_modification_allowed, force }) = self.code(at).errand else { return };
         if evidence.sent_at < asked_at {
             return;
         }
         if !self.is_convertible(at) || item.on_lock != OnLock::Yes {
             self.fail_conversion(at);
             return;
+        }
+        match self.elsewhere(at) {
+            Elsewhere::Nobody => {}
+            Elsewhere::Manager(manager) if force => self.hand_over(manager),
+            Elsewhere::Busy if force => return self.want_verify(at, self.now + self.config.policy.retry_base_ms),
+            Elsewhere::Manager(_) | Elsewhere::Busy | Elsewhere::Leaving => return self.fail_conversion(at),
         }
         let schedules = self.profile(at.device).schedules;
         let now = self.now;

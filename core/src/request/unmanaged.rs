@@ -33,12 +33,34 @@ impl UnmanagedRequest {
         }
     }
 
+    /// Whether it asks for a conversion by force.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        match self {
+            Self::ConvertToManaged(convert) => convert.force == Some(true),
+            Self::Update(update) => update.force == Some(true),
+            Self::List(_) | Self::Get(_) | Self::Delete(_) => false,
+        }
+    }
+
     /// The code whose deletion is asked for, if one is.
     #[must_use]
     pub const fn deletes(&self) -> Option<CodeId> {
         match self {
             Self::Delete(delete) => Some(delete.access_code_id),
             Self::List(_) | Self::Get(_) | Self::ConvertToManaged(_) | Self::Update(_) => None,
+        }
+    }
+
+    /// The code that it names, and the device.
+    #[must_use]
+    pub const fn target(&self) -> (Option<CodeId>, Option<DeviceId>) {
+        match self {
+            Self::List(list) => (None, Some(list.device_id)),
+            Self::Get(get) => (get.access_code_id, get.device_id),
+            Self::ConvertToManaged(convert) => (Some(convert.access_code_id), None),
+            Self::Update(update) => (Some(update.access_code_id), None),
+            Self::Delete(delete) => (Some(delete.access_code_id), None),
         }
     }
 

@@ -112,6 +112,8 @@ pub struct Lock {
     pub keypad: bool,
     /// Error of its clock; positive is fast.
     pub clock_off_ms: i64,
+    /// When a command last set its clock.
+    pub clock_set_at: Option<Timestamp>,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
     /// Places that it tells and has not (`fewer_slots_than_told`).
@@ -130,8 +132,19 @@ impl Lock {
         entries.reverse();
         let lengths = profile.lengths;
         let missing_places = if quirks.has(Quirk::FewerSlotsThanTold) { 2.min(profile.slots - 1) } else { 0 };
-        let (powered, keypad, clock_off_ms) = (true, true, 0);
-        Self { profile, quirks, entries, powered, keypad, clock_off_ms, lengths, missing_places, algorithm: None, next_handle: 1 }
+        Self {
+            profile,
+            quirks,
+            entries,
+            powered: true,
+            keypad: true,
+            clock_off_ms: 0,
+            clock_set_at: None,
+            lengths,
+            missing_places,
+            algorithm: None,
+            next_handle: 1,
+        }
     }
 
     /// Places that can hold a code, the lock's own included.

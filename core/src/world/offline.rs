@@ -364,8 +364,9 @@ mod tests {
         let mut lock = algorithm(Vendor::LocklyOffline);
         let now = window(0, 1).starts_at;
         let mut registry = Registry::default();
-        let pins: Vec<Pin> =
-            (0..500).map(|n| registry.register(now, &mut lock, &[], (OfflineKind::Hourly, window(-n, 500 - n)), 500).unwrap().pin).collect();
+        let pins: Vec<Pin> = (0..500)
+            .map(|n| registry.register(now, &mut lock, &[], (OfflineKind::Hourly, window(-n, 500 - n)), 500).unwrap().pin)
+            .collect();
         assert!(pins.iter().all(|pin| lock.opens(*pin, now)));
         lock.renew();
         assert!(pins.iter().all(|pin| !lock.opens(*pin, now)), "not by chance either");

@@ -123,6 +123,9 @@ quirks! {
     LevelMissing = "level_missing", Fault, "The time slots of the door are taken away.";
     LevelsSyncLate = "levels_sync_late", Fault, "The table of the door's time slots is shown as it was half an hour ago.";
     ReportsOfflineUse = "reports_offline_use", Standing, "The lock's hub reports the use of offline codes.";
+    ClockDrifts = "clock_drifts", Standing, "The lock's clock gains some seconds a day.";
+    ClockResetWithBattery = "clock_reset_with_battery", Fault, "New batteries set the lock's clock back.";
+    ClockWriteRefused = "clock_write_refused", Standing, "The lock's clock can't be set.";
 }
 
 impl fmt::Display for Quirk {

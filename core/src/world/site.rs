@@ -156,6 +156,13 @@ pub enum Consequence {
         /// The lock.
         lock: usize,
     },
+    /// The lock's clock differs.
+    ClockChanged {
+        /// The lock.
+        lock: usize,
+        /// By which command, if by one.
+        by: Option<CommandId>,
+    },
     /// The lock works, or does not: power, keypad.
     Works {
         /// The lock.
@@ -543,7 +550,8 @@ impl Site {
         if order.op.is_mutating() && (site.holds(LockCondition::QueueFull) || self.is_queue_full(lock)) {
             return Some((Answer::QueueFull, None));
         }
-        if matches!(order.op, Op::SetClock { .. }) && !profile.clock_settable {
+        let keeps_clock = !profile.clock_settable || site.lock.quirks.has(Quirk::ClockWriteRefused);
+        if matches!(order.op, Op::SetClock { .. }) && keeps_clock {
             return refused(Reason::ClockNotWritable);
         }
         if matches!(order.op, Op::CreateEntry { .. }) && self.holds(CloudCondition::CreateDown)
@@ -645,6 +653,9 @@ impl Site {
         let command_id = job.order.command_id;
         if !job.order.op.is_mutating() {
             let (answer, snapshot_at) = self.locks[lock].direct_answer(now, &job.order, self.page_size);
+            if matches!(job.order.op, Op::SetClock { .. }) {
+                out.push(Consequence::ClockChanged { lock, by: Some(command_id) });
+            }
             return out.push(Consequence::Answer { command_id, answer, snapshot_at });
         }
         let site = &mut self.locks[lock];
@@ -1031,6 +1042,20 @@ impl Site {
         self.remember(now, lock);
     }
 
+    /// The lock's clock jumps.
+    pub fn shifts_clock(&mut self, lock: usize, jump_ms: i64, out: &mut Vec<Consequence>) {
+        self.locks[lock].lock.clock_off_ms += jump_ms;
+        out.push(Consequence::ClockChanged { lock, by: None });
+    }
+
+    /// Somebody puts new batteries in, and the lock's clock falls back (`clock_reset_with_battery`).
+    pub fn gets_batteries(&mut self, now: Timestamp, lock: usize, set_back_ms: i64, out: &mut Vec<Consequence>) {
+        self.shifts_clock(lock, -set_back_ms, out);
+        if self.locks[lock].lock.profile.notices.battery {
+            self.tell(now, Some(lock), News::BatteryChanged, None, out);
+        }
+    }
+
     /// The lock is removed from the account.
     pub fn leaves(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
         if !self.locks[lock].present {
@@ -1197,6 +1222,7 @@ impl LockSite {
             Op::ReadClock => return (Answer::Clock { lock_time: now + self.lock.clock_off_ms }, Some(now)),
             Op::SetClock { to } => {
                 self.lock.clock_off_ms = *to - now;
+                self.lock.clock_set_at = Some(now);
                 return (Answer::Done { handle: None }, Some(now));
             }
             Op::ReadEntry { handle, .. } => Place::Handle(*handle),

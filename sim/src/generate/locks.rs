@@ -87,6 +87,7 @@ fn no_device() -> Device {
         start_margin: None,
         page_size: None,
         clock_off: None,
+        clock_drift: None,
         zone: None,
         quirks: Vec::new(),
         memory: Vec::new(),
@@ -106,7 +107,16 @@ fn account(chance: &mut Chance, plan: &mut Plan, vendor: Vendor) -> Option<Strin
     let zone = chance.happens(30).then(|| chance.one_of(&ZONES).to_owned());
     let slow = vendor.profile().rate_per_minute.is_some() && chance.happens(15);
     let rate_per_minute = slow.then(|| chance.one_of(&[10, 20, 30]));
-    plan.accounts.push(Account { name: name.clone(), vendor, zone, rate_per_minute, page_size: None, seats: None, seats_of_others: None });
+    plan.accounts.push(Account {
+        name: name.clone(),
+        vendor,
+        zone,
+        rate_per_minute,
+        page_size: None,
+        seats: None,
+        seats_of_others: None,
+        shares: None,
+    });
     Some(name)
 }
 

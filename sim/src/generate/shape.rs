@@ -264,7 +264,7 @@ struct Night<'a> {
 impl Night<'_> {
     fn step(&mut self, at: i64, action: Action) {
         if (0..=self.swarm.horizon_ms).contains(&at) {
-            self.plan.steps.push(Step { at: Offset::After(at), action });
+            self.plan.steps.push(Step { at: Offset::After(at), action, by: None });
         }
     }
 

@@ -119,7 +119,7 @@ pub fn add(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &mut P
     let Teller { mut steps, .. } = teller;
     // The sort is stable, so what is said of one code at one instant keeps its order.
     steps.sort_by_key(|(at, _)| *at);
-    plan.steps = steps.into_iter().map(|(at, action)| Step { at: Offset::After(at), action }).collect();
+    plan.steps = steps.into_iter().map(|(at, action)| Step { at: Offset::After(at), action, by: None }).collect();
 }
 
 /// The same for a lock that takes offline codes alone; worlds of the default draw have none.

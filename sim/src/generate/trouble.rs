@@ -28,7 +28,7 @@ impl Kinds {
     pub fn draw(draw: &Draw, chance: &mut Chance) -> Self {
         let likely = |quirk: &Quirk| match quirk.sort() {
             QuirkSort::Standing => 0,
-            _ if *quirk == Quirk::ClockOff => 5,
+            _ if matches!(quirk, Quirk::ClockOff | Quirk::ClockResetWithBattery) => 5,
             QuirkSort::Noise => 45,
             QuirkSort::Fault => 35,
             QuirkSort::Actor => 25,
@@ -101,6 +101,8 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
         Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode => lock.vendor == Vendor::SaltoKs,
         Quirk::PinAssignedLate => false,
+        Quirk::ClockResetWithBattery => profile.notices.battery,
+        Quirk::ClockDrifts | Quirk::ClockWriteRefused => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
@@ -122,7 +124,8 @@ pub fn of_other_vendors(quirk: Quirk) -> bool {
     let of_offline_codes = matches!(quirk, Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse);
     let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     let of_the_way = matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull);
-    of_a_site || of_offline_codes || of_the_device || of_the_way
+    let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
+    of_a_clock || of_a_site || of_offline_codes || of_the_device || of_the_way
 }
 
 fn is_august(lock: &DrawnLock) -> bool {
@@ -224,7 +227,7 @@ fn fitting(quirk: Quirk, kinds: &[OpKind]) -> Vec<OpKind> {
 /// What else is to be said of a fault or an actor.
 fn particulars(quirk: Quirk, fault: &mut Fault, chance: &mut Chance) {
     match quirk {
-        Quirk::ClockOff => fault.delay = Some(Span(chance.spread(10 * SECOND_MS, 3 * HOUR_MS))),
+        Quirk::ClockOff | Quirk::ClockResetWithBattery => fault.delay = Some(Span(chance.spread(10 * SECOND_MS, 3 * HOUR_MS))),
         Quirk::RivalManager => {
             let from = chance.within(1, 4) as u16;
             fault.slots = Some((from, from + chance.within(0, 4) as u16));

@@ -116,6 +116,8 @@ pub struct Work {
     kinds: [Option<OpKind>; 2],
     /// When a twin was first named since the last change of cause, with nothing of the code unsettled.
     pub twin_at: Option<Timestamp>,
+    /// When a twin was first named since the last attempt, whatever was open.
+    twin_told_since: Option<Timestamp>,
     /// When it was last told that its PIN is taken, whatever came since: without a sign it need not ask again before the time of `R-54`.
     pub told_twin_at: Option<Timestamp>,
     /// Attempts since then.
@@ -149,6 +151,7 @@ impl Work {
             attempts: 0,
             kinds: [None; 2],
             twin_at: None,
+            twin_told_since: None,
             told_twin_at: None,
             attempts_at_twin: 0,
             confirmed_at: None,
@@ -181,6 +184,7 @@ impl Work {
     fn attempt(&mut self, now: Timestamp, op: &Op) {
         let kind = Some(op.kind());
         self.active_at = now;
+        self.twin_told_since = None;
         if self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind {
             self.kinds[1] = kind;
         } else {
@@ -198,14 +202,16 @@ impl Work {
         self.failing_since = self.failing_since.or(Some(now));
         self.is_twin = matches!(closing, Closing::Refused(Reason::PinTaken) | Closing::MaybeDuplicate);
         self.is_refused_for_good = matches!(closing, Closing::Refused(reason) if reason.is_permanent());
+        // Which of two writes the first word of a twin means nobody can tell: from then on the controller may count (`P-06`, `R-54`).
+        let since = if self.is_twin { *self.twin_told_since.get_or_insert(now) } else { now };
         if closing != Closing::Refused(Reason::PinTaken) {
-            // Nobody was told anything this time: `R-03` says when to try again.
+            // Nobody was told anything definite this time: `R-03` says when to try again.
             (self.twin_at, self.attempts_at_twin) = (None, 0);
             return;
         }
         self.told_twin_at = Some(now);
         if self.unsettled == 0 && self.twin_at.is_none() {
-            (self.twin_at, self.attempts_at_twin) = (Some(now), 0);
+            (self.twin_at, self.attempts_at_twin) = (Some(since), 0);
         }
     }
 
@@ -272,6 +278,9 @@ impl History {
             stored: None,
         };
         self.commands.insert(command.command_id, sent);
+        if let (Op::SetClock { .. }, Some(lock)) = (&command.op, lock) {
+            self.locks[lock.0 as usize].clock_settings += 1;
+        }
         if !is_mutating {
             return;
         }

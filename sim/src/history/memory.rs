@@ -260,12 +260,21 @@ impl History {
     }
 
     pub(super) fn change_truth(&mut self, now: Timestamp, lock: Lock, change: &Change, cause: Cause) {
+        let is_drift = matches!(change, Change::Clock { off_ms } if self.is_drift(lock, *off_ms));
         match change {
             Change::Stored { place, entry } => self.put(now, lock, *place, entry, cause),
             Change::Erased { place } => self.take(now, lock, *place, cause),
             Change::Clock { off_ms } => {
+                let tolerance = self.policy().clock_tolerance_ms;
                 let state = &mut self.locks[lock.0 as usize];
-                (state.clock_off_ms, state.clock_since, state.clock_means_at) = (*off_ms, now, None);
+                let was_off = state.clock_off_ms.abs() > tolerance;
+                state.clock_off_ms = *off_ms;
+                if !is_drift || was_off != (off_ms.abs() > tolerance) {
+                    (state.clock_since, state.clock_means_at) = (now, None);
+                    if !matches!(cause, Cause::Command(_)) {
+                        (state.clock_settings, state.clock_settings_since) = (0, now);
+                    }
+                }
             }
             Change::Works(works) => self.locks[lock.0 as usize].works = *works,
             Change::Joined { device, epoch } => self.join(now, lock, *device, *epoch, cause),
@@ -281,8 +290,8 @@ impl History {
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        // Whoever uses a code disturbs nothing.
-        if cause == Cause::World && !matches!(change, Change::Used { .. }) {
+        // Whoever uses a code disturbs nothing, and neither does a clock that drifts, which is a fact of the lock.
+        if cause == Cause::World && !is_drift && !matches!(change, Change::Used { .. }) {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);
@@ -290,6 +299,11 @@ impl History {
         }
         self.weigh_hindrances(now, lock, is_of_memory);
         self.touch_lock(lock);
+    }
+
+    /// Whether a clock went wrong, or right, by no more than what is left alone (`R-56`).
+    fn is_drift(&self, lock: Lock, off_ms: i64) -> bool {
+        (off_ms - self.lock(lock).clock_off_ms).abs() <= self.policy().clock_tolerance_ms
     }
 
     fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
@@ -357,6 +371,10 @@ impl History {
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
+        if state.record.as_ref().is_some_and(|record| record.status == Status::Setting) {
+            // It was gone before it was confirmed: one more failure of the same trouble (`R-03`).
+            state.work.failing_since = state.work.failing_since.or(Some(now));
+        }
         state.work.change_cause(now);
         self.touch_code(owner);
     }
@@ -405,7 +423,7 @@ impl History {
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
-        if entry.origin == Origin::Reserved || cause == Cause::Beginning {
+        if matches!(entry.origin, Origin::Reserved | Origin::Other) || cause == Cause::Beginning {
             return None;
         }
         let equals = |op: &Op| match op {
@@ -435,7 +453,8 @@ impl History {
         let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            shows_names && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+            // What is nobody's any more has nothing to come back to.
+            shows_names && !code.is_residual && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
         };
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;
@@ -580,6 +599,11 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
+        // An answer may come late, and no handle is given twice: what was told gone since it was made stays gone (`P-06`, `P-12`).
+        let is_made = matches!(sent.command.op, Op::CreateEntry { .. } | Op::AssignPin { .. });
+        if is_made && self.whose_told(lock, place) == Some(Whose::Free) {
+            return;
+        }
         let pin = match &sent.command.op {
             Op::AssignPin { .. } => assigned_pin(answer),
             Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),

@@ -154,6 +154,10 @@ pub struct LockState {
     pub clock_since: Timestamp,
     /// When the controller first had the means to see and undo that error (`R-56`).
     pub clock_means_at: Option<Timestamp>,
+    /// How often a command tried to set it, since it went wrong or the path changed.
+    pub clock_settings: u32,
+    /// Since when these count.
+    pub clock_settings_since: Timestamp,
     /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
     pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
@@ -335,11 +339,14 @@ impl History {
     /// Puts a lock on its serial path and into its quota.
     fn join_path(&mut self, lock: Lock) {
         let facts = &self.locks[lock.0 as usize].facts;
-        let (account, lat_max_ms) = (facts.account, facts.profile.lat_max_ms);
+        let first = facts.view_of.unwrap_or(lock);
+        // What several workspaces share is one path and one quota.
+        let (account, lat_max_ms) = (self.locks[first.0 as usize].facts.account, facts.profile.lat_max_ms);
         let hub = facts.hub.filter(|_| facts.profile.serial_path == SerialPath::Hub);
         let shares = |path: &Path| {
             let other = &self.locks[path.locks[0].0 as usize].facts;
-            hub.is_some() && other.hub == hub && other.profile.serial_path == SerialPath::Hub
+            let is_same_hub = hub.is_some() && other.hub == hub && other.profile.serial_path == SerialPath::Hub;
+            is_same_hub || path.locks.contains(&first)
         };
         let path = self.paths.iter().position(shares).unwrap_or(self.paths.len());
         if path == self.paths.len() {
@@ -485,6 +492,13 @@ impl History {
     #[must_use]
     pub fn profile(&self, code: CodeIx) -> Option<&Profile> {
         self.code(code).lock.map(|lock| &self.lock(lock).facts.profile)
+    }
+
+    /// Whether both are one lock, seen from two workspaces.
+    #[must_use]
+    pub fn is_same_lock(&self, one: Lock, other: Lock) -> bool {
+        let first = |lock: Lock| self.lock(lock).facts.view_of.unwrap_or(lock);
+        first(one) == first(other)
     }
 
     /// The workspace an account was connected in.
@@ -812,6 +826,10 @@ impl History {
             if to == Some(Status::Unknown) {
                 code.was_unknown_since = Some(now);
             }
+            if to == Some(Status::Set) {
+                // Whatever failed before, it works now, though no answer said so.
+                code.work.failing_since = None;
+            }
             if is_transition {
                 code.last_transition = transition(from, to);
             }
@@ -891,6 +909,7 @@ impl History {
         if up && state.clock_means_at.is_none() {
             state.clock_means_at = Some(now);
         }
+        (state.clock_settings, state.clock_settings_since) = (0, now);
         self.change_cause(lock, now);
         self.touch_codes_of(lock);
         self.touch_lock(lock);
@@ -1126,6 +1145,8 @@ impl LockState {
             clock_off_ms: 0,
             clock_since: begins_at,
             clock_means_at: None,
+            clock_settings: 0,
+            clock_settings_since: begins_at,
             seats: None,
             works: true,
             lengths: facts.profile.lengths,

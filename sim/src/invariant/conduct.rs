@@ -99,6 +99,20 @@ impl Quiet {
         Self::quarrelsome(work, policy.reversal_period_ms).filter(|_| work.is_fighting(now, policy))
     }
 
+    /// A clock is set because it is wrong, and no more often than anything else is tried (`R-56`).
+    fn fusses(history: &History, lock: Lock, now: Timestamp) -> Option<String> {
+        let (state, policy) = (history.lock(lock), history.policy());
+        let is_right = state.clock_off_ms.abs() <= policy.clock_tolerance_ms;
+        // A reading may be as old as its way.
+        let known_by = state.clock_since + 2 * state.facts.profile.command_timeout_ms;
+        if is_right && now > known_by {
+            return Some(format!("sets the clock of {}, which is right since {}", state.facts.name, state.clock_since));
+        }
+        let allowed = attempts_allowed(policy, now - state.clock_settings_since);
+        let times = state.clock_settings;
+        (times > allowed).then(|| format!("sets the clock of {} {times} times, and {allowed} are allowed", state.facts.name))
+    }
+
     /// Re-sets in a fight: two in its first hour, one in each later one.
     fn quarrelsome(work: &Work, period_ms: i64) -> Option<String> {
         let start = work.reversals.windows(3).find(|three| three[2] - three[0] <= period_ms)?[0];
@@ -126,6 +140,13 @@ impl Invariant for Quiet {
             let needless = Self::needless(history, command, lock, code, now);
             if let Some(what) = needless.or_else(|| Self::impatient(history, &history.code(code).work, now)) {
                 found.broken_by("I-QUI-01", history, code, what);
+            }
+        }
+        for (command, lock) in &history.step().commands {
+            if let (Op::SetClock { .. }, Some(lock)) = (&command.op, *lock)
+                && let Some(what) = Self::fusses(history, lock, now)
+            {
+                found.broken("I-QUI-01", what, "clock".to_owned());
             }
         }
     }
@@ -268,8 +289,10 @@ impl About {
     }
 
     fn shares(history: &History, one: Lock, other: Lock) -> bool {
+        // What one workspace takes over changes the record of another.
+        let is_same = history.is_same_lock(one, other);
         let (one, other) = (&history.lock(one).facts, &history.lock(other).facts);
-        one.account == other.account || one.hub.is_some() && one.hub == other.hub
+        is_same || one.account == other.account || one.hub.is_some() && one.hub == other.hub
     }
 
     fn names(&self, history: &History) -> String {

@@ -622,7 +622,7 @@ fn was_strange(view: &View<'_>, event: &Event) -> bool {
     let is_strange = |(_, stored): (&Place, &Stored)| {
         let is_ours = match stored.entry.origin {
             StoredBy::Code(code) => view.live(code).is_some_and(|record| record.is_managed),
-            StoredBy::Unclaimed | StoredBy::External | StoredBy::Reserved => false,
+            StoredBy::Unclaimed | StoredBy::External | StoredBy::Other | StoredBy::Reserved => false,
         };
         is_like(stored.entry.pin) && !stored.entry.hidden && (!is_ours || !matches!(stored.cause, Cause::Command(_)))
     };

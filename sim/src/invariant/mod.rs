@@ -30,6 +30,7 @@ pub mod status;
 pub mod story;
 pub mod unmanaged;
 pub mod window;
+pub mod workspaces;
 
 /// What one checker must do. All methods but `ids` do nothing unless written.
 pub trait Invariant {
@@ -202,6 +203,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: offline::ROWS, checkers: offline::checkers },
     Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
+    Family { rows: workspaces::ROWS, checkers: workspaces::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];
 

@@ -37,7 +37,7 @@ const fn hides_pin(profile: &Profile) -> bool {
 }
 
 /// The records that a step of the controller took over from nobody.
-fn conversions(history: &History) -> impl Iterator<Item = (CodeIx, &Record, &Record)> {
+pub(super) fn conversions(history: &History) -> impl Iterator<Item = (CodeIx, &Record, &Record)> {
     let changed = if history.is_transition() { history.changed_codes() } else { &[] };
     let both = changed.iter().filter_map(|code| Some((*code, history.previous(*code)?, history.code(*code).record.as_deref()?)));
     both.filter(|(_, before, after)| !before.is_managed && after.is_managed)

@@ -541,8 +541,10 @@ pub fn facts() -> Facts {
             name: name.to_owned(),
             device: DeviceId::of(account, name),
             account,
+            view_of: None,
             hub: (vendor == Vendor::GenericSlot).then_some(0),
             usable_slots: vendor.profile().slots,
+            clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
             profile: vendor.profile(),
         }

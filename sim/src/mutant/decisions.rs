@@ -38,6 +38,13 @@ deciders! {
         }
     }
 
+    /// `F-13`, naive: memory is right, so the times are.
+    OverlooksClocks {
+        fn minds_clocks(&self) -> bool {
+            false
+        }
+    }
+
     /// `F-14`, naive: what the lock made of a name is not the name, so somebody must have changed it.
     TakesShortNamesForChanges {
         fn name_difference_is_modification(&self) -> bool {
@@ -247,6 +254,20 @@ deciders! {
     /// Does not see that somebody switched an entry off.
     OverlooksDisabledEntries {
         fn detects_disabled_as_modified(&self) -> bool {
+            false
+        }
+    }
+
+    /// Converts what another workspace manages like anybody's entry.
+    TakesWithoutAsking {
+        fn minds_other_workspaces(&self) -> bool {
+            false
+        }
+    }
+
+    /// Finds a code by its id, whoever asks.
+    SharesIds {
+        fn keeps_workspaces_apart(&self) -> bool {
             false
         }
     }

@@ -33,7 +33,7 @@ pub fn place(place: Place) -> String {
 pub fn owner<'a>(view: &'a View, entry: &TrueEntry) -> &'a str {
     match entry.origin {
         Origin::Reserved => "the lock itself",
-        Origin::Code(_) | Origin::Unclaimed | Origin::External => view.owner(entry).unwrap_or("nobody"),
+        Origin::Code(_) | Origin::Unclaimed | Origin::External | Origin::Other => view.owner(entry).unwrap_or("nobody"),
     }
 }
 

@@ -140,6 +140,12 @@ impl Names {
         for (i, device) in plan.devices.iter().enumerate() {
             names.declare(&device.name, Named::Device, &way!["devices", i, "name"], false)?;
         }
+        // Each lock has one name more in each workspace that shares its account.
+        for account in plan.accounts.iter().filter(|account| account.shares.is_some()) {
+            let is_shared = |device: &&Device| device.account == account.shares;
+            let views = plan.devices.iter().filter(is_shared).map(|device| format!("{}/{}", account.name, device.name));
+            names.0.extend(views.map(|view| (view, Named::Device)));
+        }
         for (i, device) in plan.devices.iter().enumerate() {
             for (j, stored) in device.memory.iter().enumerate() {
                 if let Some(owner) = &stored.owner {
@@ -259,6 +265,13 @@ impl Checker<'_> {
             if !is_by_seat && (account.seats.is_some() || account.seats_of_others.is_some()) {
                 return Err(wrong(&way!["accounts", i, "seats"], format!("{} sells no seats", account.vendor)));
             }
+            let Some(shared) = &account.shares else { continue };
+            let at = way!["accounts", i, "shares"];
+            self.names.expect(shared, &[Named::Account], &at)?;
+            let first = self.plan.accounts[..i].iter().find(|first| first.name == *shared);
+            if first.is_none_or(|first| first.shares.is_some() || first.vendor != account.vendor) {
+                return Err(wrong(&at, format!("expected an account of {} that stands before this one and shares none", account.vendor)));
+            }
         }
         Ok(())
     }
@@ -296,6 +309,10 @@ impl Checker<'_> {
                 self.plan.accounts.iter().find(|account| account.name == *name)
             }
         };
+        if let Some(shared) = account.and_then(|account| account.shares.as_ref()) {
+            let message = format!("the account is another's login; its locks belong to `{shared}`");
+            return Err(wrong(&way![at; "account"], message));
+        }
         match (device.vendor, account.map(|account| account.vendor)) {
             (Some(own), Some(other)) if own != other => {
                 Err(wrong(&way![at; "vendor"], format!("the device is of {own}, its account of {other}; expected one vendor")))
@@ -312,6 +329,9 @@ impl Checker<'_> {
     fn steps(&self) -> Checked {
         for (i, step) in self.plan.steps.iter().enumerate() {
             self.time(step.at, &way!["steps", i, "at"])?;
+            if let Some(account) = &step.by {
+                self.names.expect(account, &[Named::Account], &way!["steps", i, "by"])?;
+            }
             self.action(&step.action, step.at, &way!["steps", i, "do"])?;
         }
         Ok(())

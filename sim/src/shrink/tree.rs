@@ -91,7 +91,10 @@ pub fn declared(tree: &Value) -> Vec<String> {
 
 /// The tree with other names, wherever they stand.
 pub fn renamed(tree: &Value, names: &BTreeMap<String, String>) -> Value {
-    let new = |name: &String| names.get(name).unwrap_or(name).clone();
+    let known = |name: &str| names.get(name).cloned();
+    // A lock as another workspace sees it has a name of two parts.
+    let of_parts = |name: &str| name.split('/').map(|part| known(part).unwrap_or_else(|| part.to_owned())).collect::<Vec<_>>().join("/");
+    let new = |name: &String| known(name).unwrap_or_else(|| of_parts(name));
     match tree {
         Value::String(name) => Value::String(new(name)),
         Value::Array(list) => list.iter().map(|value| renamed(value, names)).collect(),
@@ -134,7 +137,7 @@ pub fn edited<'a>(base: &Value, edits: impl IntoIterator<Item = &'a Edit>) -> Va
 /// Empties the elements of lists and the fields that name what is lost. Whether the value itself does.
 fn forget(value: &mut Value, lost: &BTreeSet<&String>) -> bool {
     match value {
-        Value::String(name) => lost.contains(name),
+        Value::String(name) => lost.iter().any(|lost| *lost == name || name.split('/').any(|part| part == *lost)),
         Value::Array(list) => {
             for element in list {
                 if forget(element, lost) {

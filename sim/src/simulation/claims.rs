@@ -20,6 +20,10 @@ impl Simulation<'_> {
             is_shown && Some(entry.pin) == record.code && entry.window == record.window()
         };
         let Some((place, written_at)) = entries.iter().find(is_it).map(|entry| (entry.place, entry.written_at)) else { return };
+        let stored_by = entries.iter().find(|entry| entry.place == place).map(|entry| entry.source);
+        if matches!(stored_by, Some(Source::Command(command)) if self.is_for_other_view(lock, command)) {
+            self.mark("other_workspace_takes");
+        }
         self.claims.insert((lock, place), (written_at, record.access_code_id));
         self.see(&Occurrence::Claimed { lock, place, code: record.access_code_id });
     }

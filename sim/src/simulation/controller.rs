@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::controller::{Input, Output, Outputs};
 use keyway_core::draw::mix;
-use keyway_core::id::{CallId, CodeId, CommandId, DeviceId};
+use keyway_core::id::{CallId, CodeId, CommandId, DeviceId, WorkspaceId};
 use keyway_core::port::{Answer, Notice};
 use keyway_core::request::{Request, Response};
 use keyway_core::time::{MINUTE_MS, Timestamp};
@@ -71,7 +71,16 @@ impl Simulation<'_> {
             CrashPoint::AfterReply { step: of } if *of == step as u32 => Some(u32::MAX),
             _ => None,
         });
-        self.hand_call(call_id, request, in_call);
+        let by = plan.steps[step].by.as_deref().and_then(|account| self.setup.workspace_named(account));
+        let workspace = by.or_else(|| self.workspace_asked(&request));
+        self.hand_call(call_id, workspace, request, in_call);
+    }
+
+    /// The workspace of the device or code that a call names.
+    fn workspace_asked(&self, request: &Request) -> Option<WorkspaceId> {
+        let (code, device) = request.target();
+        let of_code = code.and_then(|code| self.records.get(&code)).map(|record| record.workspace_id);
+        of_code.or_else(|| self.setup.workspace_of(device?))
     }
 
     pub(super) fn prologue_call(&mut self, index: usize) {
@@ -79,12 +88,12 @@ impl Simulation<'_> {
         let call_id = CallId(PROLOGUE_CALLS + index as u64);
         if let Some((request, names)) = call(&Action::Create(create), &self.setup, &self.names, &self.records) {
             self.naming.insert(call_id, names);
-            self.hand_call(call_id, request, None);
+            self.hand_call(call_id, None, request, None);
         }
     }
 
-    pub(super) fn hand_call(&mut self, call_id: CallId, request: Request, cut: Option<(usize, usize)>) {
-        let workspace = self.setup.facts.config.workspaces[0];
+    fn hand_call(&mut self, call_id: CallId, workspace: Option<WorkspaceId>, request: Request, cut: Option<(usize, usize)>) {
+        let workspace = workspace.unwrap_or(self.setup.facts.config.workspaces[0]);
         if self.controller.is_none() {
             return self.see(&Occurrence::CallLost { call_id });
         }
@@ -322,8 +331,8 @@ impl Simulation<'_> {
         self.figures.crashes += 1;
         self.mark("crash");
         self.see(&Occurrence::Crashed);
-        for n in 0..self.setup.addresses.len() {
-            self.disturb(Lock(n as u32));
+        for lock in self.setup.locks_of(&self.setup.target(None)) {
+            self.disturb(lock);
         }
         let until = self.now + self.plan.crashes[index].down.0;
         self.down_until = Some(until);
@@ -333,8 +342,8 @@ impl Simulation<'_> {
     pub(super) fn restart(&mut self) {
         self.down_until = None;
         self.start_controller(true);
-        for n in 0..self.setup.addresses.len() {
-            self.disturb(Lock(n as u32));
+        for lock in self.setup.locks_of(&self.setup.target(None)) {
+            self.disturb(lock);
         }
     }
 

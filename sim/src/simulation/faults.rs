@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyway_core::id::{CodeId, CommandId};
 use keyway_core::pin::Lengths;
 use keyway_core::port::Place;
-use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::world::lock::Source;
 use keyway_core::world::quirk::{Quirk, QuirkSort};
 use keyway_core::world::site::{CloudCondition, Consequence, LockCondition};
@@ -18,8 +18,10 @@ use crate::setup::Target;
 
 /// A rival manager that is not told otherwise acts after this.
 const RIVAL_DELAY_MS: i64 = 20 * SECOND_MS;
-/// The clock of a lock under `clock_off` jumps by this unless the plan says otherwise.
+/// The clock of a lock jumps by this unless the plan says otherwise.
 const CLOCK_JUMP_MS: i64 = 10 * MINUTE_MS;
+/// A clock under `clock_drifts` gains this a day unless the plan says otherwise.
+const CLOCK_DRIFT_MS: i64 = 2 * SECOND_MS;
 
 impl Simulation<'_> {
     pub(super) fn fault(&mut self, index: usize, begins: bool) {
@@ -63,7 +65,7 @@ impl Simulation<'_> {
                 hubs.into_iter().flat_map(|(site, hub)| self.setup.locks_of(&Target::Hub(site, hub))).collect()
             }
         };
-        widened.into_iter().collect()
+        widened.into_iter().flat_map(|lock| self.setup.views(lock)).copied().collect()
     }
 
     pub(super) fn hub_of(&self, lock: Lock) -> Option<(usize, usize)> {
@@ -110,6 +112,9 @@ impl Simulation<'_> {
                 }
             }
             Quirk::ClockOff => self.shift_clocks(fault, &locks, begins),
+            Quirk::ClockResetWithBattery if begins => self.on_each(&locks, |world, now, site, lock, out| {
+                world.setup.sites[site].gets_batteries(now, lock, jump_of(fault), out);
+            }),
             Quirk::LengthRefusedByLock => self.change_lengths(&locks, begins),
             Quirk::DeviceLeavesAccount => self.on_each(&locks, |world, now, site, lock, out| {
                 let site = &mut world.setup.sites[site];
@@ -148,15 +153,24 @@ impl Simulation<'_> {
         }
     }
 
+    /// The end of a jump takes it back, unless the clock was set since.
     pub(super) fn shift_clocks(&mut self, fault: &Fault, locks: &[Lock], begins: bool) {
-        let jump = fault.delay.map_or(CLOCK_JUMP_MS, |delay| delay.0);
-        for lock in locks {
-            let address = self.setup.addresses[lock.0 as usize];
-            let true_lock = &mut self.setup.sites[address.site].locks[address.lock].lock;
-            true_lock.clock_off_ms += if begins { jump } else { -jump };
-            let off_ms = true_lock.clock_off_ms;
-            self.truth(*lock, Change::Clock { off_ms }, Cause::World);
-        }
+        let (jump, from) = (jump_of(fault), self.setup.instant(fault.from));
+        self.on_each(locks, |world, _, site, lock, out| {
+            let site = &mut world.setup.sites[site];
+            let is_undone = site.locks[lock].lock.clock_set_at.is_some_and(|set_at| set_at >= from);
+            if begins || !is_undone {
+                site.shifts_clock(lock, if begins { jump } else { -jump }, out);
+            }
+        });
+    }
+
+    /// An hour's drift of a clock.
+    pub(super) fn drift(&mut self, lock: Lock) {
+        let device = &self.plan.devices[lock.0 as usize];
+        let gain_ms = device.clock_drift.map_or(CLOCK_DRIFT_MS, |drift| drift.0) / 24;
+        self.on_each(&[lock], |world, _, site, lock, out| world.setup.sites[site].shifts_clock(lock, gain_ms, out));
+        self.agenda.add(self.now + HOUR_MS, Class::Fault, self.crash_entity() + 1 + lock.0, Item::Drift { lock });
     }
 
     pub(super) fn change_lengths(&mut self, locks: &[Lock], begins: bool) {
@@ -227,6 +241,11 @@ impl Simulation<'_> {
             }
         }
     }
+}
+
+/// How far a fault of the clock moves it.
+fn jump_of(fault: &Fault) -> i64 {
+    fault.delay.map_or(CLOCK_JUMP_MS, |delay| delay.0)
 }
 
 /// Which locks a fault touches beyond those it names.

@@ -14,6 +14,7 @@ use keyway_core::port::{Answer, Notice, OpKind, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
 use keyway_core::vendor::Family;
 use keyway_core::world::lock::{Entry, Source};
+use keyway_core::world::quirk::Quirk;
 use keyway_core::world::site::{Consequence, Fate, Order};
 
 use crate::agenda::{Agenda, Class};
@@ -55,6 +56,7 @@ enum Item {
     Restart,
     Act { step: usize },
     Rival { index: usize, lock: Lock, place: Place },
+    Drift { lock: Lock },
     Arrive { site: usize, order: Box<Order>, fate: Fate },
     Run { site: usize, lock: usize },
     Answer { command_id: CommandId, answer: Box<Answer>, snapshot_at: Option<Timestamp> },
@@ -179,8 +181,8 @@ impl<'a> Simulation<'a> {
 
     fn begin(&mut self) {
         self.see(&Occurrence::Phase(self.phase));
-        for n in 0..self.setup.addresses.len() {
-            self.show_beginning(Lock(n as u32));
+        for lock in self.setup.locks_of(&self.setup.target(None)) {
+            self.show_beginning(lock);
         }
         for index in 0..self.setup.prologue.len() {
             let at = self.setup.prologue_at(index);
@@ -232,6 +234,12 @@ impl<'a> Simulation<'a> {
                 self.agenda.add(until, Class::Fault, index as u32, Item::Fault { index, begins: false });
             }
         }
+        for n in 0..self.setup.addresses.len() {
+            let address = self.setup.addresses[n];
+            if self.setup.sites[address.site].locks[address.lock].lock.quirks.has(Quirk::ClockDrifts) {
+                self.drift(Lock(n as u32));
+            }
+        }
         for (index, crash) in self.plan.crashes.iter().enumerate() {
             if let CrashPoint::At(at) = crash.when {
                 self.agenda.add(self.setup.instant(at), Class::Fault, self.crash_entity(), Item::Crash { index });
@@ -249,7 +257,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// Crashes and restarts come after the faults of their instant.
-    fn crash_entity(&self) -> u32 {
+    pub(super) fn crash_entity(&self) -> u32 {
         self.plan.faults.len() as u32
     }
 
@@ -320,6 +328,7 @@ impl<'a> Simulation<'a> {
             Item::Crash { index } => self.crash(index),
             Item::Restart => self.restart(),
             Item::Act { step } => self.act(step),
+            Item::Drift { lock } => self.drift(lock),
             Item::Rival { index, lock, place } => self.rival_acts(index, lock, place),
             Item::Arrive { site, order, fate } => {
                 self.setup.sites[site].receive(self.now, *order, fate, &mut self.consequences);
@@ -349,22 +358,42 @@ impl<'a> Simulation<'a> {
         *self.marks.entry(mark).or_default() += 1;
     }
 
+    /// A change of a lock, as each workspace sees it.
     fn truth(&mut self, lock: Lock, change: Change, cause: Cause) {
-        self.see(&Occurrence::Truth { lock, change, cause });
+        for view in self.setup.views(lock).to_vec() {
+            self.truth_for(view, change.clone(), cause);
+        }
     }
 
     fn show_entry(&mut self, lock: Lock, place: Place, cause: Cause) {
         let address = self.setup.addresses[lock.0 as usize];
         let entry = self.setup.sites[address.site].locks[address.lock].lock.entry(place).cloned();
-        if let Some(entry) = entry {
-            let entry = self.true_entry(lock, &entry);
-            self.truth(lock, Change::Stored { place, entry }, cause);
+        let Some(entry) = entry else { return };
+        for view in self.setup.views(lock).to_vec() {
+            let entry = self.true_entry(view, &entry);
+            self.truth_for(view, Change::Stored { place, entry }, cause);
         }
+    }
+
+    /// What one workspace has the controller do is, to every other, done by somebody else.
+    fn truth_for(&mut self, view: Lock, change: Change, cause: Cause) {
+        let is_others = matches!(cause, Cause::Command(command) if self.is_for_other_view(view, command));
+        if is_others {
+            self.see(&Occurrence::Disturbed { lock: view });
+        }
+        self.see(&Occurrence::Truth { lock: view, change, cause: if is_others { Cause::World } else { cause } });
+    }
+
+    /// Whether a command went to this very lock from another workspace.
+    fn is_for_other_view(&self, view: Lock, command: CommandId) -> bool {
+        let meant = self.sent.get(&command).and_then(|sent| sent.lock).map(|lock| Lock(lock as u32));
+        meant.is_some_and(|meant| meant != view && self.setup.views(view).contains(&meant))
     }
 
     fn true_entry(&self, lock: Lock, entry: &Entry) -> TrueEntry {
         let claimed = self.claimant(lock, entry.place, entry.written_at).map(Origin::Code);
         let origin = claimed.unwrap_or_else(|| match entry.source {
+            Source::Command(command) if self.is_for_other_view(lock, command) => Origin::Other,
             Source::Command(command) => match self.sent.get(&command).and_then(|sent| sent.for_code) {
                 Some(code) => Origin::Code(code),
                 None => Origin::Unclaimed,
@@ -379,7 +408,9 @@ impl<'a> Simulation<'a> {
         if self.phase < Phase::Heal {
             self.figures.fired += 1;
         }
-        self.see(&Occurrence::Disturbed { lock });
+        for view in self.setup.views(lock).to_vec() {
+            self.see(&Occurrence::Disturbed { lock: view });
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way between controller and vendors: commands, answers and notices, and the noise that strikes them.
 
 use keyway_core::draw::mix;
-use keyway_core::id::{CodeId, CommandId, Epoch};
+use keyway_core::id::{AccountId, CodeId, CommandId, Epoch};
 use keyway_core::port::{Answer, Command, News, Notice, Op, OpKind};
 use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::{Ack, Profile};
@@ -57,6 +57,10 @@ impl<'a> Simulation<'a> {
             }
             Consequence::Used { lock, pin } => self.truth(self.setup.lock_at(site, lock), Change::Used { pin }, Cause::World),
             Consequence::Renewed { lock } => self.truth(self.setup.lock_at(site, lock), Change::SetBack, Cause::World),
+            Consequence::ClockChanged { lock, by } => {
+                let off_ms = self.setup.sites[site].locks[lock].lock.clock_off_ms;
+                self.truth(self.setup.lock_at(site, lock), Change::Clock { off_ms }, by.map_or(Cause::World, Cause::Command));
+            }
             Consequence::OffCourse { lock } => self.disturb(self.setup.lock_at(site, lock)),
             Consequence::Works { lock, works } => {
                 self.truth(self.setup.lock_at(site, lock), Change::Works(works), Cause::World);
@@ -96,6 +100,7 @@ impl<'a> Simulation<'a> {
         self.agenda.add(at, Class::Answer, lock_entity(lock), item);
     }
 
+    /// The vendor tells every account that its login was connected in.
     pub(super) fn send_notice(
         &mut self,
         site: usize,
@@ -105,9 +110,26 @@ impl<'a> Simulation<'a> {
         closes: Option<CommandId>,
         not_before: Timestamp,
     ) {
-        let of = lock.map(|lock| self.setup.lock_at(site, lock));
+        for account in self.setup.accounts_of(site).collect::<Vec<_>>() {
+            let of = lock.and_then(|lock| self.setup.view_of(account, site, lock));
+            let closes = closes.filter(|command| of.is_none_or(|of| !self.is_for_other_view(of, *command)));
+            self.send_notice_to(account, site, lock, of, news.clone(), snapshot_at, closes, not_before);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // One notice: what it says, and to whom.
+    fn send_notice_to(
+        &mut self,
+        account: AccountId,
+        site: usize,
+        lock: Option<usize>,
+        of: Option<Lock>,
+        news: News,
+        snapshot_at: Timestamp,
+        closes: Option<CommandId>,
+        not_before: Timestamp,
+    ) {
         let at_site = &self.setup.sites[site];
-        let account = at_site.account;
         let (device, epoch) = match lock {
             Some(lock) => (Some(at_site.locks[lock].device), at_site.locks[lock].epoch),
             None => (None, Epoch(0)),
@@ -155,7 +177,7 @@ impl<'a> Simulation<'a> {
     pub(super) fn struck_by(&self, quirk: Quirk, lock: Option<Lock>) -> Option<&'a Fault> {
         let plan = self.plan;
         let hits = |index: usize| match lock {
-            Some(lock) => self.setup.locks_of(&self.setup.target(plan.faults[index].on.as_deref())).contains(&lock),
+            Some(lock) => self.setup.locks_of(&self.setup.target(plan.faults[index].on.as_deref())).contains(&self.setup.views(lock)[0]),
             None => true,
         };
         (0..plan.faults.len()).find(|i| self.active[*i] && plan.faults[*i].quirk.0 == quirk && hits(*i)).map(|i| &plan.faults[i])
@@ -197,7 +219,7 @@ impl<'a> Simulation<'a> {
         let on = match (&fault.on, lock) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(name), Some(lock)) => self.setup.locks_of(&self.setup.target(Some(name))).contains(&lock),
+            (Some(name), Some(lock)) => self.setup.locks_of(&self.setup.target(Some(name))).contains(&self.setup.views(lock)[0]),
         };
         let kind = fault.commands.is_empty() || op.is_some_and(|op| fault.commands.contains(&op));
         let of_code = fault.code.as_ref().is_none_or(|name| code.is_some() && self.names.get(name).copied() == code);
@@ -211,7 +233,7 @@ impl<'a> Simulation<'a> {
         };
         let at_site = &self.setup.sites[site];
         let local = command.device.and_then(|device| at_site.locks.iter().position(|lock| lock.device == device));
-        let lock = local.map(|local| self.setup.lock_at(site, local));
+        let lock = local.and_then(|local| self.setup.view_of(command.account, site, local));
         self.see(&Occurrence::Commanded { command: command.clone(), lock });
         let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
         let (op, is_registering) = (command.op.kind(), command.op.is_registering());

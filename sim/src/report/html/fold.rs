@@ -343,7 +343,7 @@ impl<'a> Fold<'a> {
     fn stored(&mut self, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
         let code = match entry.origin {
             Origin::Code(code) => Some(self.code(code)),
-            Origin::Unclaimed | Origin::External | Origin::Reserved => None,
+            Origin::Unclaimed | Origin::External | Origin::Other | Origin::Reserved => None,
         };
         let cause = match cause {
             Cause::Command(command) => {
@@ -364,7 +364,7 @@ impl<'a> Fold<'a> {
             is_hidden: entry.hidden,
             opens: Vec::new(),
             cause,
-            rule: if entry.origin == Origin::External { "T33" } else { "P-09" },
+            rule: if matches!(entry.origin, Origin::External | Origin::Other) { "T33" } else { "P-09" },
         };
         self.entries.insert((lock, place), OpenEntry { at: self.page.entries.len(), told_until: self.now });
         self.page.entries.push(drawn);
