@@ -32,3 +32,4 @@ pub mod slot;
 pub mod time;
 pub mod vendor;
 pub mod world;
+pub mod zone;

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -491,6 +492,16 @@ pub enum Place {
     Handle(Handle),
     /// by_slot.
     Slot(Slot),
+}
+
+impl fmt::Display for Place {
+    /// As reports tell it: `entry 3` or `slot 3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handle(handle) => write!(f, "entry {}", handle.0),
+            Self::Slot(slot) => write!(f, "slot {}", slot.0),
+        }
+    }
 }
 
 /// How much of a PIN a read shows.

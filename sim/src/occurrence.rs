@@ -273,14 +273,25 @@ pub struct TrueEntry {
     pub pin: Pin,
     /// The displayed name.
     pub name: Name,
-    /// The schedule the lock keeps.
+    /// The schedule, as it was written.
     pub window: Option<Window>,
+    /// The schedule that the lock goes by, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Window>,
     /// Whether the lock honours it.
     pub enabled: bool,
     /// Seen by no read.
     pub hidden: bool,
     /// Who put it there.
     pub origin: Origin,
+}
+
+impl TrueEntry {
+    /// The schedule that the lock goes by, at its own time.
+    #[must_use]
+    pub fn kept_window(&self) -> Option<Window> {
+        self.kept.or(self.window)
+    }
 }
 
 /// Who put an entry into a lock.

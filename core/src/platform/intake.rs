@@ -330,6 +330,7 @@ impl Platform {
         code.set_window(change.window);
         if is_window_changed {
             code.moved_window = None;
+            code.is_across_change = false;
         }
         // a code that is stored keeps its kind of schedule.
         let keeps_kind = is_stored && was_time_bound;

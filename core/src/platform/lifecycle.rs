@@ -228,7 +228,11 @@ impl Platform {
         let code = self.code_mut(at);
         code.clear_set_problems(keeps_delay);
         code.clear_error(ErrorCode::CodeModifiedExternalToSeam);
-        code.clear_warning(WarningCode::CodeModifiedExternalToSeam);
+        if code.is_across_change {
+            code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
+        } else {
+            code.clear_warning(WarningCode::CodeModifiedExternalToSeam);
+        }
         code.retry = Retry::default();
         code.block = None;
         code.episode = None;

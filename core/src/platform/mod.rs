@@ -36,6 +36,7 @@ mod policy;
 mod programming;
 mod reading;
 mod scouting;
+mod season;
 mod seat;
 mod settling;
 mod state;
@@ -121,10 +122,13 @@ impl Platform {
             Some(Ok(state)) => (state, None),
             Some(Err(error)) => (Durable::default(), Some(Broken(error.to_string()))),
         };
+        let mut config = config.clone();
+        config.profiles.iter_mut().for_each(|profile| profile.keeps_offset &= policy.foresees_clock_changes());
         let paces = config.accounts.iter().map(|account| Pace::new(account.vendor.profile().rate_per_minute)).collect();
         let mut platform = Self {
             policy,
-            config: config.clone(),
+            watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
+            config,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
             state,
@@ -134,7 +138,6 @@ impl Platform {
             registrations: BTreeMap::new(),
             reads: BTreeMap::new(),
             reads_sent: 0,
-            watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
             paces,
             agenda: Agenda::default(),
             todo: BTreeSet::new(),

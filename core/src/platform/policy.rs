@@ -315,6 +315,11 @@ pub trait Policy: Sync {
     fn revokes_offline_codes(&self) -> bool {
         false
     }
+
+    /// Whether clock changes are reckoned with on locks that keep the offset of the day of writing (`R-58`).
+    fn foresees_clock_changes(&self) -> bool {
+        true
+    }
 }
 
 /// The reference: every decision as it should be.

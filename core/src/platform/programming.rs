@@ -239,10 +239,9 @@ impl Platform {
     fn window_for_now(&mut self, at: At, window: Option<Window>) -> Option<Window> {
         let margin = self.profile(at.device).start_margin_ms;
         let declared = self.code(at).window().filter(|_| window.is_some())?;
-        let moved = self.policy.window_to_store(declared, self.now, margin);
-        if moved != declared {
-            self.code_mut(at).moved_window = Some(moved);
-        }
+        let foreseen = self.window_across_change(at, declared);
+        let moved = self.policy.window_to_store(foreseen, self.now, margin);
+        self.code_mut(at).moved_window = Some(moved).filter(|moved| *moved != declared);
         Some(moved)
     }
 

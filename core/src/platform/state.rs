@@ -322,6 +322,9 @@ pub(super) struct Code {
     pub display: Name,
     /// The window as it was sent, where the vendor's margin moved it (`F-22`).
     pub moved_window: Option<Window>,
+    /// A bound of what was sent lies behind a clock change, and the lock keeps its offset (`R-58`).
+    #[serde(default)]
+    pub is_across_change: bool,
     pub held: Option<Held>,
     /// Its user, where access is sold by the seat.
     #[serde(default)]
@@ -514,6 +517,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         phase: 0,
         display,
         moved_window: None,
+        is_across_change: false,
         held: None,
         user: None,
         surplus: Vec::new(),

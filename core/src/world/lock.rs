@@ -9,6 +9,7 @@ use crate::pin::{Lengths, Pin, PinEquality};
 use crate::port::{Item, Name, OnLock, Place, Reason, ShownPin};
 use crate::time::{MINUTE_MS, Timestamp, Window};
 use crate::vendor::{DuplicatePolicy, Family, Profile, ReadBack};
+use crate::zone::{ClockChange, shift_between};
 
 use super::offline::Algorithm;
 use super::quirk::Quirk;
@@ -51,8 +52,10 @@ pub struct Entry {
     pub pin: Pin,
     /// Its displayed name.
     pub name: Name,
-    /// Its schedule.
+    /// Its schedule, as it was written.
     pub window: Option<Window>,
+    /// The schedule that the lock goes by, where that is another.
+    pub kept: Option<Window>,
     /// Whether the lock honours it.
     pub enabled: bool,
     /// Seen by no read.
@@ -114,6 +117,8 @@ pub struct Lock {
     pub clock_off_ms: i64,
     /// When a command last set its clock.
     pub clock_set_at: Option<Timestamp>,
+    /// The clock changes of the zone it stands in.
+    pub clock_changes: Arc<[ClockChange]>,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
     /// Places that it tells and has not (`fewer_slots_than_told`).
@@ -140,6 +145,7 @@ impl Lock {
             keypad: true,
             clock_off_ms: 0,
             clock_set_at: None,
+            clock_changes: Arc::from([]),
             lengths,
             missing_places,
             algorithm: None,
@@ -164,7 +170,8 @@ impl Lock {
     /// The entry that a PIN would open by, at the lock's own time.
     #[must_use]
     pub fn opening_entry(&self, pin: Pin, local: Timestamp) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.enabled && entry.pin == pin && entry.window.is_none_or(|window| window.contains(local)))
+        let is_in_time = |entry: &Entry| entry.kept.or(entry.window).is_none_or(|window| window.contains(local));
+        self.entries.iter().find(|entry| entry.enabled && entry.pin == pin && is_in_time(entry))
     }
 
     /// The entry at a place.
@@ -200,7 +207,8 @@ impl Lock {
         let name =
             if self.quirks.has(Quirk::NameCutShort) { Name::from(write.name.chars().take(14).collect::<String>()) } else { write.name };
         let source = write.source;
-        let entry = Entry { place: write.place, pin: write.pin, name, window, enabled: true, hidden: false, source, written_at: now };
+        let kept = self.kept(window, now);
+        let entry = Entry { place: write.place, pin: write.pin, name, window, kept, enabled: true, hidden: false, source, written_at: now };
         match self.entries.binary_search_by_key(&write.place, |entry| entry.place) {
             Ok(at) => {
                 self.entries[at] = entry;
@@ -211,6 +219,29 @@ impl Lock {
                 Effect::Added
             }
         }
+    }
+
+    /// What the lock makes of a schedule written now: local times, read at the offset of this day for good (`offset_fixed_at_write`).
+    #[must_use]
+    pub fn kept(&self, window: Option<Window>, now: Timestamp) -> Option<Window> {
+        let read = |bound: Timestamp| bound + shift_between(&self.clock_changes, now, bound);
+        let kept = window.map(|window| Window { starts_at: read(window.starts_at), ends_at: read(window.ends_at) });
+        kept.filter(|kept| self.quirks.has(Quirk::OffsetFixedAtWrite) && Some(*kept) != window)
+    }
+
+    /// What a read makes of items after a clock change (`listing_shifts_after_dst`).
+    #[must_use]
+    pub fn as_listed(&self, items: Arc<[Item]>, now: Timestamp) -> Arc<[Item]> {
+        if !self.quirks.has(Quirk::ListingShiftsAfterDst) || self.clock_changes.is_empty() {
+            return items;
+        }
+        let shifted = |item: &Item| {
+            let written_at = self.entry(item.place).map_or(now, |entry| entry.written_at);
+            let shift_ms = -shift_between(&self.clock_changes, written_at, now);
+            let window = item.window.map(|window| Window { starts_at: window.starts_at + shift_ms, ends_at: window.ends_at + shift_ms });
+            Item { window, ..item.clone() }
+        };
+        items.iter().map(shifted).collect()
     }
 
     /// Erases a place.
@@ -337,6 +368,7 @@ fn reserved_entry(slot: u32, n: u32) -> Entry {
         pin,
         name: Name::from("reserved"),
         window: None,
+        kept: None,
         enabled: true,
         hidden: true,
         source: Source::Reserved,

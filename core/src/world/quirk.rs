@@ -126,6 +126,9 @@ quirks! {
     ClockDrifts = "clock_drifts", Standing, "The lock's clock gains some seconds a day.";
     ClockResetWithBattery = "clock_reset_with_battery", Fault, "New batteries set the lock's clock back.";
     ClockWriteRefused = "clock_write_refused", Standing, "The lock's clock can't be set.";
+    OffsetFixedAtWrite = "offset_fixed_at_write", Standing, "A stored schedule keeps the offset of the day of writing.";
+    ListingShiftsAfterDst = "listing_shifts_after_dst", Standing, "After a clock change the times of entries written before it are shown shifted.";
+    ZoneUntold = "zone_untold", Standing, "The vendor tells no time zone.";
 }
 
 impl fmt::Display for Quirk {

@@ -793,7 +793,7 @@ impl Site {
         if site.lock.quirks.has(Quirk::ScanStopsEarly) {
             items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > 8)).cloned().collect();
         }
-        (snapshot_at, items)
+        (snapshot_at, site.lock.as_listed(items, now))
     }
 
     fn down_since(&self, lock: usize) -> Option<Timestamp> {
@@ -828,7 +828,7 @@ impl Site {
             lengths: site.lock.lengths,
             constraints: profile.constraints.iter().copied().collect(),
             positions: profile.slots,
-            zone: site.zone.clone().filter(|_| profile.tells_zone),
+            zone: site.zone.clone().filter(|_| profile.tells_zone && !site.lock.quirks.has(Quirk::ZoneUntold)),
             has_rights: !site.holds(LockCondition::RightsGone),
             is_paid: !site.holds(LockCondition::PlanLapsed),
         }
@@ -987,6 +987,9 @@ impl Site {
         let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
         let mut edited = before.clone();
         edit(&mut edited);
+        if edited.window != before.window {
+            edited.kept = site.lock.kept(edited.window, now);
+        }
         if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
             return false;
         }
@@ -1216,7 +1219,8 @@ impl LockSite {
             Op::ListEntries { page, .. } => {
                 let items = self.lock.items(now);
                 self.refreshed = Some((now, items.clone()));
-                let (items, next_page) = page_of(&self.with_pending(items), *page, page_size);
+                let items = self.lock.as_listed(self.with_pending(items), now);
+                let (items, next_page) = page_of(&items, *page, page_size);
                 return (Answer::Entries { items, next_page }, Some(now));
             }
             Op::ReadClock => return (Answer::Clock { lock_time: now + self.lock.clock_off_ms }, Some(now)),
@@ -1231,7 +1235,7 @@ impl LockSite {
         };
         self.refreshed = Some((now, self.lock.items(now)));
         let shown = self.lock.entry(place).filter(|entry| !entry.hidden && entry.source != Source::Reserved);
-        let item = shown.map(|entry| self.lock.item(entry, now));
+        let item = shown.and_then(|entry| self.lock.as_listed(Arc::from([self.lock.item(entry, now)]), now).first().cloned());
         (read_answer(place, item, self), Some(now))
     }
 

@@ -40,7 +40,7 @@ fn catalogue(vendor: Vendor) -> String {
     let profile = vendor.profile();
     let mut text = format!("{vendor}\n{}\n\n", vendor.about());
     for (what, value) in capabilities(&profile) {
-        let _ = writeln!(text, "  {what:<22}{value}");
+        let _ = writeln!(text, "  {what:<26}{value}");
     }
     let _ = writeln!(text, "\nquirks");
     for quirk in QUIRKS.iter().filter(|quirk| is_special(quirk, &profile)) {

@@ -103,6 +103,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::PinAssignedLate => false,
         Quirk::ClockResetWithBattery => profile.notices.battery,
         Quirk::ClockDrifts | Quirk::ClockWriteRefused => false,
+        Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
@@ -125,7 +126,8 @@ pub fn of_other_vendors(quirk: Quirk) -> bool {
     let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
     let of_the_way = matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull);
     let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
-    of_a_clock || of_a_site || of_offline_codes || of_the_device || of_the_way
+    let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
+    of_a_clock || of_a_zone || of_a_site || of_offline_codes || of_the_device || of_the_way
 }
 
 fn is_august(lock: &DrawnLock) -> bool {

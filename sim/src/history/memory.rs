@@ -7,7 +7,7 @@ use keyway_core::id::{AccountId, Epoch, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
-use keyway_core::time::{SECOND_MS, Timestamp, Window};
+use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
@@ -237,7 +237,19 @@ impl History {
                     Cause::Command(id) => self.sent(id).map_or(stored.since, |sent| sent.at.min(stored.since)),
                     Cause::World | Cause::Beginning => stored.since,
                 };
-                (is_native || state.was_switched) && fits_window(profile, stored_window, declared, sent_at)
+                // Nobody can tell from an entry that has another handle since when it was written.
+                let written_from = sent_at.min(declared.starts_at - self.policy().native_preload_ms);
+                let moves = |bound| profile.keeps_offset && self.clocks_change(written_from, bound);
+                let starts_at = stored_window.starts_at + if moves(declared.starts_at) { HOUR_MS } else { 0 };
+                let ends_at = stored_window.ends_at - if moves(declared.ends_at) { HOUR_MS } else { 0 };
+                let forms = [
+                    stored_window,
+                    Window { starts_at, ..stored_window },
+                    Window { ends_at, ..stored_window },
+                    Window { starts_at, ends_at },
+                ];
+                let is_fit = forms.into_iter().any(|form| fits_window(profile, form, declared, sent_at));
+                (is_native || state.was_switched) && is_fit
             }
         }
     }

@@ -548,7 +548,9 @@ impl History {
     #[must_use]
     pub fn code_name(&self, code: CodeIx) -> String {
         let code = self.code(code);
-        let name = code.record.as_ref().and_then(|record| record.name.clone()).unwrap_or_else(|| code.id.to_string());
+        let name = code.record.as_ref().and_then(|record| record.name.clone());
+        // A code that is gone keeps the name that it was asked for with.
+        let name = name.or_else(|| code.acked.name.clone()).unwrap_or_else(|| code.id.to_string());
         let lock = code.lock.map_or_else(|| "no lock".to_owned(), |lock| self.lock(lock).facts.name.clone());
         format!("code {name} on {lock}")
     }
@@ -984,7 +986,7 @@ impl History {
                 next = Some(instant);
             }
         };
-        let slack = self.native_slack(code, now);
+        let (slack, offset_slack) = (self.native_slack(code, now), self.offset_slack(code));
         if self.is_up && self.is_catching_up() {
             at(now + 1);
         }
@@ -993,17 +995,19 @@ impl History {
             at(intent.due_at + 1);
             if let Goal::Present { window: Some(window), .. } = intent.goal {
                 for instant in [window.starts_at, window.ends_at] {
+                    at(instant - slack - offset_slack);
                     at(instant - slack);
                     at(instant);
                     at(instant + 1);
                     at(instant + slack + 1);
+                    at(instant + slack + offset_slack + 1);
                 }
             }
         }
         if let Some(lock) = state.lock {
             let off = self.lock(lock).clock_off_ms;
             for (_, stored) in self.entries(code) {
-                if let Some(window) = stored.entry.window {
+                if let Some(window) = stored.entry.kept_window() {
                     at(window.starts_at - off);
                     at(window.ends_at - off);
                 }
@@ -1174,7 +1178,7 @@ impl LockState {
     /// Whether the lock would open for this entry at `at`, by its own clock.
     #[must_use]
     pub fn honours(&self, entry: &TrueEntry, at: Timestamp) -> bool {
-        let is_in_window = entry.window.is_none_or(|window| window.contains(at + self.clock_off_ms));
+        let is_in_window = entry.kept_window().is_none_or(|window| window.contains(at + self.clock_off_ms));
         entry.enabled && is_in_window
     }
 

@@ -319,8 +319,8 @@ fn families_on_device(view: &View<'_>, lock: Lock, device: &DeviceRecord) -> Hel
     if device.errors.is_empty() && device.account_errors.is_empty() { Held::Idle } else { Held::Kept }
 }
 
-/// I-ERR-06. The platform's own change of a Schlage schedule would be an exception (`R-58`); no such lock is modelled.
-fn external_form(_: &View<'_>, record: &Record) -> Held {
+/// I-ERR-06. The warning also tells of a window across a clock change, on a lock that keeps its offset (`R-58`).
+fn external_form(view: &View<'_>, record: &Record) -> Held {
     if !record.is_managed {
         return Held::Idle;
     }
@@ -328,6 +328,9 @@ fn external_form(_: &View<'_>, record: &Record) -> Held {
     let is_warning = has_warning(record, WarningCode::CodeModifiedExternalToSeam);
     match (is_error, is_warning, record.is_external_modification_allowed) {
         (true, _, true) => Held::Broken("an external change stands as an error though changes are allowed".to_owned()),
+        (_, true, false) if view.history.find_code(record.access_code_id).is_some_and(|code| view.history.offset_slack(code) > 0) => {
+            Held::Kept
+        }
         (_, true, false) => Held::Broken("an external change stands as a warning though changes are forbidden".to_owned()),
         (true, ..) | (_, true, _) => Held::Kept,
         (false, false, _) => Held::Idle,

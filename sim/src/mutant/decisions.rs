@@ -38,6 +38,13 @@ deciders! {
         }
     }
 
+    /// `F-12`, naive: what the vendor shows is what is there, and the lock keeps the times it was given.
+    OverlooksClockChanges {
+        fn foresees_clock_changes(&self) -> bool {
+            false
+        }
+    }
+
     /// `F-13`, naive: memory is right, so the times are.
     OverlooksClocks {
         fn minds_clocks(&self) -> bool {

@@ -186,6 +186,14 @@ fn naive() -> Vec<Mutant> {
         )
         .naive("F-11"),
         decides(
+            "overlooks-clock-changes",
+            &decisions::OverlooksClockChanges,
+            &["I-WIN-05", "I-EVT-11"],
+            "Takes the hour that a clock change shifts for a change by others, and lets the guest out an hour early.",
+        )
+        .naive("F-12")
+        .undrawn(),
+        decides(
             "overlooks-clocks",
             &decisions::OverlooksClocks,
             &["I-WIN-05", "I-WIN-01", "I-WIN-02"],
@@ -511,7 +519,7 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: BTreeSet<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11", "F-13"];
+        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11", "F-12", "F-13"];
         let told = told.into_iter().chain(["F-14", "F-16", "F-18", "F-19", "F-20", "F-21", "F-22", "F-23", "F-24", "F-25"]);
         assert!(cases.iter().copied().eq(told), "{cases:?}");
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
@@ -539,6 +547,7 @@ mod tests {
             ("F-09", &["I-ERR-09", "I-QUI-01", "I-LIV-02"]),
             ("F-10", &["I-IDENT-01", "I-STA-01", "I-DEV-07"]),
             ("F-11", &["I-STA-01", "I-ERR-13", "I-BYTES-01", "I-LIV-01"]),
+            ("F-12", &["I-WIN-05", "I-WIN-02", "I-EVT-11", "I-ERR-06"]),
             ("F-13", &["I-WIN-05", "I-WIN-02", "I-QUI-01"]),
             ("F-16", &["I-DEV-03", "I-BAK-09", "I-ERR-09", "I-QUI-01"]),
             ("F-18", &["I-QUI-01", "I-DUR-01", "I-STA-01"]),

@@ -1,7 +1,7 @@
 //! Occurrences in the words of the plan: names instead of ids, times after the start.
 
 use keyway_core::id::CodeId;
-use keyway_core::port::{Answer, News, Op, OpKind, Place};
+use keyway_core::port::{Answer, News, Op, OpKind};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
@@ -21,12 +21,18 @@ pub fn window(plan: &Plan, window: Window) -> String {
     format!("{} to {}", clock(plan, window.starts_at), clock(plan, window.ends_at))
 }
 
-/// Where an entry is.
-pub fn place(place: Place) -> String {
-    match place {
-        Place::Slot(slot) => format!("slot {}", slot.0),
-        Place::Handle(handle) => format!("entry {}", handle.0),
-    }
+/// A text of the judge with the plan's times and names in it: instants as time after the start, codes by their words.
+pub fn plainly(plan: &Plan, view: &View, text: &str) -> String {
+    let plain = |word: &str| -> String {
+        let bare = word.trim_end_matches([',', ';', ':', '.', ')']);
+        let label =
+            || view.words_of_codes().find(|(code, _)| bare.len() == 36 && code.to_string() == bare).map(|(_, label)| label.to_owned());
+        match bare.parse::<Timestamp>().ok().map(|at| clock(plan, at)).or_else(label) {
+            Some(told) => format!("{told}{}", &word[bare.len()..]),
+            None => word.to_owned(),
+        }
+    };
+    text.split(' ').map(plain).collect::<Vec<_>>().join(" ")
 }
 
 /// Whose an entry is.
@@ -165,9 +171,9 @@ pub fn answer(answer: &Answer) -> String {
 /// What a notice says.
 pub fn news(news: &News) -> String {
     match news {
-        News::EntryAdded(at) => format!("{} added", place(*at)),
-        News::EntryChanged(at) => format!("{} changed", place(*at)),
-        News::EntryRemoved(at) => format!("{} removed", place(*at)),
+        News::EntryAdded(at) => format!("{at} added"),
+        News::EntryChanged(at) => format!("{at} changed"),
+        News::EntryRemoved(at) => format!("{at} removed"),
         News::NotAdded { slot, duplicate } => format!("slot {} not added{}", slot.0, if *duplicate { ", duplicate" } else { "" }),
         News::AllRemoved => "all removed".to_owned(),
         News::KeypadUsed { .. } => "keypad used".to_owned(),
