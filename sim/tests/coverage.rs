@@ -22,7 +22,6 @@ const NEVER_CLEARED: [&str; 3] = [
 
 /// Rows that no story raises yet.
 const NOT_RAISED: &[&str] = &[
-    "error igloohome_bridge_offline",
     "error august_lock_temporarily_offline",
     "error wyze_duplicate_code_name",
     "warning august_lock_temporarily_offline",

@@ -93,7 +93,8 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::KeypadGone | Quirk::LengthRefusedByLock => is_august(lock),
         Quirk::LockPowerLost | Quirk::MemoryLostWithPower | Quirk::MemoryRolledBack | Quirk::ClockOff => true,
         Quirk::LockAsleep => by_slot || is_august(lock),
-        Quirk::HubPowerLost | Quirk::HubForgetsQueue => profile.hub.is_some(),
+        Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubFlushesLate => profile.hub.is_some(),
+        Quirk::BridgeSeemsOnline => profile.queue_limit.is_some(),
         Quirk::HubRadioCollides | Quirk::ResetKeepsEntries | Quirk::RivalManager => by_slot,
         Quirk::DeviceLeavesAccount | Quirk::ResetWipes => true,
         Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
@@ -127,7 +128,8 @@ pub fn of_other_vendors(quirk: Quirk) -> bool {
     let of_the_way = matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull);
     let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
     let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
-    of_a_clock || of_a_zone || of_a_site || of_offline_codes || of_the_device || of_the_way
+    let of_a_bridge = matches!(quirk, Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline);
+    of_a_clock || of_a_zone || of_a_site || of_a_bridge || of_offline_codes || of_the_device || of_the_way
 }
 
 fn is_august(lock: &DrawnLock) -> bool {
