@@ -24,6 +24,7 @@ pub mod harness;
 pub mod life;
 pub mod linked;
 pub mod memory;
+pub mod offline;
 pub mod pool;
 pub mod problems;
 pub mod progress;
@@ -202,6 +203,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: pool::ROWS, checkers: pool::checkers },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: offline::ROWS, checkers: offline::checkers },
     Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
     Family { rows: bridge::ROWS, checkers: bridge::checkers },
