@@ -1,5 +1,6 @@
 //! What a controller is told before it starts: names, profiles, constants, entropy and waivers.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AccountId, WorkspaceId};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::vendor::{Model, Profile, Vendor};
+use crate::zone::ClockChange;
 
 /// Everything a controller may know about the world before it asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct Config {
     pub accounts: Vec<AccountConfig>,
     /// The kinds of lock that may be met; [`Model`] is an index into it.
     pub profiles: Vec<Profile>,
+    /// The changes of clocks that may matter, by the IANA name of a zone, in order. Without any kind of lock that minds them there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<String, Vec<ClockChange>>,
     /// The time constants.
     pub policy: PolicyConstants,
     /// What becomes of a record whose code has expired (`R-15`).

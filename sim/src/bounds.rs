@@ -1,7 +1,7 @@
 //! The terms of the invariants that speak of time: when a path is quiet, how wrong a lock's clock is, and how long a correct controller may take.
 
 use keyway_core::config::PolicyConstants;
-use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::ReadBack;
 
 use crate::history::{CodeIx, Goal, History};
@@ -172,7 +172,28 @@ impl History {
     /// `EARLY`: how long before its start a code may lawfully open.
     #[must_use]
     pub fn early(&self, code: CodeIx, now: Timestamp) -> i64 {
-        if self.is_native(code) { self.native_slack(code, now) } else { self.policy().just_in_time_lead_ms }
+        if self.is_native(code) { self.native_slack(code, now) + self.offset_slack(code) } else { self.policy().just_in_time_lead_ms }
+    }
+
+    /// What `R-58` adds to `EARLY` and `LATE`: one shift, where the window may lie across a clock change and the lock keeps its offset.
+    #[must_use]
+    pub fn offset_slack(&self, code: CodeIx) -> i64 {
+        let window = self.code(code).intents.iter().rev().find_map(|intent| match intent.goal {
+            Goal::Present { window, .. } => window,
+            Goal::Absent => None,
+        });
+        let is_kept = self.profile(code).is_some_and(|profile| profile.keeps_offset);
+        let written_from = |window: Window| window.starts_at - self.policy().native_preload_ms;
+        match window {
+            Some(window) if is_kept && self.clocks_change(written_from(window), window.ends_at + HOUR_MS) => HOUR_MS,
+            _ => 0,
+        }
+    }
+
+    /// Whether the clocks of any zone that the controller was told of change in a time.
+    #[must_use]
+    pub fn clocks_change(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.facts().config.zones.values().flatten().any(|change| from < change.at && change.at <= to)
     }
 
     /// `LATE` of a code whose lock keeps its schedule; without one the end is kept by a removal.

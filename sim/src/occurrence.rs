@@ -5,6 +5,7 @@ use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::config::Config;
 use keyway_core::event::Event;
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, VendorDevice, WorkspaceId};
+use keyway_core::offline::OfflineKind;
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Command, Name, Notice, Place};
 use keyway_core::request::{Refusal, Request, Response};
@@ -245,6 +246,24 @@ pub enum Change {
     },
     /// The lock takes these PIN lengths from now on (a bit for each length).
     Lengths(keyway_core::pin::Lengths),
+    /// The vendor's server computed a PIN that the lock takes from now on.
+    Computed {
+        /// The PIN.
+        pin: Pin,
+        /// The kind of code.
+        kind: OfflineKind,
+        /// When it opens.
+        window: Window,
+        /// The code on whose behalf it was computed.
+        code: Option<CodeId>,
+    },
+    /// A computed PIN opened the lock for the first time.
+    Used {
+        /// The PIN.
+        pin: Pin,
+    },
+    /// The lock was set back and takes no computed PIN of before.
+    SetBack,
 }
 
 /// An entry as it lies in a lock.
@@ -254,14 +273,25 @@ pub struct TrueEntry {
     pub pin: Pin,
     /// The displayed name.
     pub name: Name,
-    /// The schedule the lock keeps.
+    /// The schedule, as it was written.
     pub window: Option<Window>,
+    /// The schedule that the lock goes by, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Window>,
     /// Whether the lock honours it.
     pub enabled: bool,
     /// Seen by no read.
     pub hidden: bool,
     /// Who put it there.
     pub origin: Origin,
+}
+
+impl TrueEntry {
+    /// The schedule that the lock goes by, at its own time.
+    #[must_use]
+    pub fn kept_window(&self) -> Option<Window> {
+        self.kept.or(self.window)
+    }
 }
 
 /// Who put an entry into a lock.

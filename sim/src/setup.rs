@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use keyway_core::config::{AccountConfig, Config};
 use keyway_core::id::{AccountId, DeviceId, WorkspaceId};
 use keyway_core::pin::Constraint;
 use keyway_core::port::{Name, PathPart};
-use keyway_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
 use keyway_core::world::quirk::Quirk;
 use keyway_core::world::site::Site;
+use keyway_core::zone::ClockChange;
 
 use crate::occurrence::{Facts, Lock, LockFacts};
 use crate::plan::{CreateCode, Device, Plan};
@@ -63,6 +65,10 @@ pub enum Target {
 
 /// How long before `+0` the prologue begins, if there is one.
 const PROLOGUE_MS: i64 = 6 * HOUR_MS;
+/// Zones that a controller reckons with where it knows none (`R-58`).
+const WHEN_NO_ZONE_IS_KNOWN: [&str; 2] = ["America/New_York", "Europe/Berlin"];
+/// How far beyond the horizon clock changes are told.
+const ZONE_TABLE_MS: i64 = 400 * DAY_MS;
 /// Time between two creations of the prologue, so that they reach the locks in order.
 const PROLOGUE_GAP_MS: i64 = MINUTE_MS;
 
@@ -226,6 +232,7 @@ impl<'a> Builder<'a> {
             workspaces: vec![WorkspaceId::numbered(0)],
             accounts: Vec::new(),
             profiles: Vec::new(),
+            zones: BTreeMap::new(),
             policy: plan.policy.constants(),
             expired_record_policy: plan.expired_record_policy,
             entropy: plan.entropy,
@@ -331,6 +338,14 @@ impl<'a> Builder<'a> {
             Some(Offset::After(ms)) => ms,
             _ => 0,
         };
+        let zone = device.zone.clone().or_else(|| self.facts.config.accounts[site].zone.clone());
+        let is_told_late = quirks.has(Quirk::OffsetFixedAtWrite) || quirks.has(Quirk::ListingShiftsAfterDst);
+        if let Some(zone) = zone.filter(|_| is_told_late) {
+            lock.clock_changes = self.clock_changes(&zone).into();
+        }
+        if profile.keeps_offset {
+            self.foresee(site, device);
+        }
         let usable_slots = lock.capacity() - profile.reserved_slots;
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
@@ -350,6 +365,39 @@ impl<'a> Builder<'a> {
             minds_twins,
             clock_settable,
         });
+    }
+
+    /// The clock changes of a zone that codes of this plan may meet.
+    fn clock_changes(&self, zone: &str) -> Vec<ClockChange> {
+        let Ok(zone) = TimeZone::get(zone) else { return Vec::new() };
+        let Ok(from) = jiff::Timestamp::from_millisecond(self.facts.begins_at.0) else { return Vec::new() };
+        let until = self.facts.begins_at + self.plan.horizon.0 + ZONE_TABLE_MS;
+        let mut offset = zone.to_offset(from);
+        let mut changes = Vec::new();
+        for change in zone.following(from) {
+            let at = Timestamp(change.timestamp().as_millisecond());
+            if at > until {
+                break;
+            }
+            let shift_ms = i64::from(change.offset().seconds() - offset.seconds()) * SECOND_MS;
+            offset = change.offset();
+            if shift_ms != 0 {
+                changes.push(ClockChange { at, shift_ms });
+            }
+        }
+        changes
+    }
+
+    /// Tells the controller of the zones that a lock which keeps its offset may stand in (`R-58`).
+    fn foresee(&mut self, site: usize, device: &Device) {
+        let configured = self.facts.config.accounts[site].zone.clone();
+        let named = configured.into_iter().chain(device.zone.clone());
+        for zone in named.chain(WHEN_NO_ZONE_IS_KNOWN.map(str::to_owned)) {
+            if !self.facts.config.zones.contains_key(&zone) {
+                let changes = self.clock_changes(&zone);
+                self.facts.config.zones.insert(zone, changes);
+            }
+        }
     }
 
     fn model(&mut self, profile: &Profile) -> Model {
@@ -402,6 +450,7 @@ pub(crate) fn overridden(mut profile: Profile, device: &Device) -> Profile {
     if let Some((min_length, max_length)) = device.name_length {
         profile.constraints.push(Constraint::NameLength { min_length, max_length });
     }
+    profile.keeps_offset |= device.quirks.iter().any(|quirk| quirk.0 == Quirk::OffsetFixedAtWrite);
     if device.quirks.iter().any(|quirk| quirk.0 == Quirk::NameUnique) && !profile.constraints.contains(&Constraint::NameMustBeUnique) {
         profile.constraints.push(Constraint::NameMustBeUnique);
     }

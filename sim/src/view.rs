@@ -1,6 +1,6 @@
 //! What an onlooker knows at one instant: the stream of occurrences folded into records, memories and names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::event::Event;
@@ -26,6 +26,7 @@ pub struct View {
     /// Whether the controller is down.
     pub is_down: bool,
     labels: BTreeMap<CodeId, String>,
+    named: BTreeSet<CodeId>,
     unsaved: Vec<Event>,
 }
 
@@ -56,7 +57,7 @@ impl LockView {
     /// Whether entering this entry's PIN would open the door now.
     #[must_use]
     pub fn opens(&self, entry: &TrueEntry, now: Timestamp) -> bool {
-        let in_window = entry.window.is_none_or(|window| window.contains(now + self.clock_off_ms));
+        let in_window = entry.kept_window().is_none_or(|window| window.contains(now + self.clock_off_ms));
         self.works && entry.enabled && in_window
     }
 
@@ -91,7 +92,8 @@ impl View {
             Occurrence::Bound { name, code } => Some((*code, name.clone())),
             _ => None,
         });
-        Self { labels: bound.collect(), ..Self::new(facts) }
+        let labels: BTreeMap<CodeId, String> = bound.collect();
+        Self { named: labels.keys().copied().collect(), labels, ..Self::new(facts) }
     }
 
     /// Takes one occurrence in; gives the events that are in the log with it (`P-08`).
@@ -105,6 +107,7 @@ impl View {
             Occurrence::Bound { name, code } => {
                 self.codes.insert(name.clone(), *code);
                 self.labels.insert(*code, name.clone());
+                self.named.insert(*code);
             }
             Occurrence::Emitted(event) => self.unsaved.push(event.clone()),
             Occurrence::Saved => return std::mem::take(&mut self.unsaved),
@@ -164,6 +167,7 @@ impl View {
             Change::Works(works) => lock.works = *works,
             Change::Seats { users, .. } => lock.site_users = users.len() as u32,
             Change::Joined { .. } | Change::Left | Change::Lengths(_) => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 
@@ -199,6 +203,17 @@ impl View {
     #[must_use]
     pub fn label(&self, code: CodeId) -> &str {
         self.labels.get(&code).map_or("a code", String::as_str)
+    }
+
+    /// Whether the plan itself names a code.
+    #[must_use]
+    pub fn is_named(&self, code: CodeId) -> bool {
+        self.named.contains(&code)
+    }
+
+    /// Every word that stands for a code so far.
+    pub fn words_of_codes(&self) -> impl Iterator<Item = (&CodeId, &str)> {
+        self.labels.iter().map(|(code, label)| (code, label.as_str()))
     }
 
     /// Gives codes that the plan does not name a word, in the order in which they are first seen.

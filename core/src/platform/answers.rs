@@ -7,6 +7,7 @@ use super::step::At;
 use super::vendor::Symptom;
 use crate::id::Handle;
 use crate::port::{Answer, Op, PathPart, Place, Reason};
+use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::{Ack, ReadBack};
 
@@ -84,7 +85,9 @@ impl Platform {
             | Answer::Devices { .. }
             | Answer::Device(_)
             | Answer::Site { .. }
-            | Answer::Clock { .. } => self.close_write(at, Doubt::Lost),
+            | Answer::Clock { .. }
+            | Answer::Registered { .. }
+            | Answer::UserLevels(_) => self.close_write(at, Doubt::Lost),
         }
         self.again(at);
     }
@@ -133,6 +136,12 @@ impl Platform {
         if self.policy.is_ack_proof(ack) || ends_removal {
             self.on_applied(at, None);
             return;
+        }
+        // The bridge has taken it: it is there, and has room (vendors.md 9).
+        for error in [ErrorCode::IgloohomeBridgeOffline, ErrorCode::IgloohomeBridgeTooManyPendingJobs] {
+            if self.code(at).has_error(error) {
+                self.code_mut(at).clear_error(error);
+            }
         }
         let code = self.code_quiet(at);
         if let Some(write) = &mut code.write {
@@ -260,6 +269,8 @@ impl Platform {
             }
             Reason::NoSeat => self.on_seat_refused(at, closed_at),
             Reason::BadLength | Reason::BadPin | Reason::BadName | Reason::NotSupported => self.on_permanent_refusal(at, reason, closed_at),
+            // Of offline codes alone, which are no writes.
+            Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => self.on_permanent_refusal(at, reason, closed_at),
             Reason::NoKeypad => {
                 let now = self.now;
                 self.on_not_applied(at, closed_at, 0);

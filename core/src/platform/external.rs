@@ -108,6 +108,8 @@ impl Platform {
         if code.record.is_external_modification_allowed {
             code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
         } else {
+            // Until it is set again nobody need know of the hour that we moved.
+            code.clear_warning(WarningCode::CodeModifiedExternalToSeam);
             code.raise_error(ErrorCode::CodeModifiedExternalToSeam, now);
         }
         self.count_reversal(at, has_other_writer);

@@ -7,6 +7,7 @@ use super::Platform;
 use super::condition::earliest;
 use super::state::{Code, Episode, Goal, Retry, Told};
 use super::step::At;
+use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
 use crate::config::ExpiredRecordPolicy;
 use crate::event::EventType;
@@ -17,6 +18,9 @@ impl Platform {
     /// Brings one code to where it belongs now: first what the clock says, then what is to be sent or read for it.
     pub(super) fn pursue(&mut self, at: At) {
         let Some(code) = self.find(at) else { return };
+        if code.offline.is_some() {
+            return self.pursue_offline(at);
+        }
         if code.record.is_managed && !code.is_gone {
             self.turn(at);
         } else if self.conversion_deadline(code).is_some_and(|deadline| deadline <= self.now) {
@@ -50,6 +54,7 @@ impl Platform {
         }
         self.turn_when_due(at);
         self.mind_keypad(at);
+        self.mind_bridge(at);
         let code = self.code(at);
         match (code.record.status, code.episode) {
             (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold => self.turn_set_timers(at, episode, now),
@@ -130,8 +135,21 @@ impl Platform {
         }
     }
 
+    /// What waits for a bridge that is down says so, where the vendor has a name for it.
+    fn mind_bridge(&mut self, at: At) {
+        if self.is_bridge_missed(at.device) && !self.is_confirmed(self.code(at)) {
+            self.show(at, Symptom::BridgeDown);
+        }
+    }
+
+    /// Whether the lock is out of reach by its bridge, and the vendor has a name for that.
+    pub(super) fn is_bridge_missed(&self, device: u32) -> bool {
+        let is_down = self.device(device).errors.iter().any(|entry| entry.error_code == ErrorCode::HubDisconnected);
+        is_down && symptom_problems(self.profile(device).vendor, Symptom::BridgeDown).is_some()
+    }
+
     /// T09, T10 (`R-01`).
-    fn turn_set_timers(&mut self, at: At, episode: Episode, now: Timestamp) {
+    pub(super) fn turn_set_timers(&mut self, at: At, episode: Episode, now: Timestamp) {
         let constants = &self.config.policy;
         let (delay_ms, fail_ms) = (constants.delay_set_after_ms, constants.fail_set_after_ms);
         if !episode.is_delayed && !episode.is_failed && now >= episode.since + delay_ms {
@@ -200,16 +218,21 @@ impl Platform {
         }
         let start = code.record.starts_at.filter(|starts_at| code.is_native && *starts_at > now);
         let due_at = Some(self.due_at(code)).filter(|due_at| *due_at > now);
+        let timer = self.next_timer(code);
+        [ends_at, start, due_at, timer].into_iter().flatten().filter(|instant| *instant > now).min()
+    }
+
+    /// The next timer of the code's episode.
+    pub(super) fn next_timer(&self, code: &Code) -> Option<Timestamp> {
         let constants = &self.config.policy;
         let (delay_ms, fail_ms) = match code.record.status {
             Status::Removing => (constants.delay_remove_after_ms, constants.fail_remove_after_ms),
             Status::Setting | Status::Set | Status::Unset | Status::Unknown => (constants.delay_set_after_ms, constants.fail_set_after_ms),
         };
-        let timer = code.episode.filter(|episode| !episode.is_failed).map(|episode| {
+        code.episode.filter(|episode| !episode.is_failed).map(|episode| {
             let delayed_at = episode.since + delay_ms;
-            if episode.is_delayed || delayed_at <= now { episode.since + fail_ms } else { delayed_at }
-        });
-        [ends_at, start, due_at, timer].into_iter().flatten().filter(|instant| *instant > now).min()
+            if episode.is_delayed || delayed_at <= self.now { episode.since + fail_ms } else { delayed_at }
+        })
     }
 
     /// T04, T05, T07: the lock holds what is wanted.
@@ -220,7 +243,11 @@ impl Platform {
         let code = self.code_mut(at);
         code.clear_set_problems(keeps_delay);
         code.clear_error(ErrorCode::CodeModifiedExternalToSeam);
-        code.clear_warning(WarningCode::CodeModifiedExternalToSeam);
+        if code.is_across_change {
+            code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
+        } else {
+            code.clear_warning(WarningCode::CodeModifiedExternalToSeam);
+        }
         code.retry = Retry::default();
         code.block = None;
         code.episode = None;
@@ -322,7 +349,7 @@ impl Platform {
     }
 
     /// The record ends; a tombstone stays (`F-06`).
-    fn end_record(&mut self, at: At, was_removed: bool) {
+    pub(super) fn end_record(&mut self, at: At, was_removed: bool) {
         let first_removed = self.policy.emits_removed_before_deleted();
         if was_removed && first_removed {
             self.emit(at, EventType::RemovedFromDevice);

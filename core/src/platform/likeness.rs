@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::state::Held;
 use crate::pin::Pin;
 use crate::port::{Item, Name, ShownPin};
-use crate::time::Window;
+use crate::time::{HOUR_MS, Window};
 use crate::vendor::{Family, Profile, ReadBack};
 
 /// What an entry shall hold.
@@ -32,7 +32,11 @@ pub(super) fn hides_pin(profile: &Profile) -> bool {
 
 pub(super) fn rounds_to(shown: Option<Window>, sent: Option<Window>, profile: &Profile) -> bool {
     let rounded = |window: Option<Window>| window.map(|window| window.rounded_outward(profile.round_ms.max(1)));
-    !profile.schedules || rounded(shown) == rounded(sent)
+    let moved_by = |shift_ms: i64| sent.map(|sent| Window { starts_at: sent.starts_at + shift_ms, ends_at: sent.ends_at + shift_ms });
+    // After a clock change such a vendor may show the same times an hour off.
+    let is_shifted =
+        profile.keeps_offset && shown.is_some() && [HOUR_MS, -HOUR_MS].into_iter().any(|by| rounded(shown) == rounded(moved_by(by)));
+    !profile.schedules || rounded(shown) == rounded(sent) || is_shifted
 }
 
 /// A displayed name, where the lock may have cut it short (`name_cut_short`). Where the name is the only proof, it must be whole.

@@ -29,12 +29,14 @@ mod listing;
 mod naming;
 mod notice;
 mod obstacle;
+mod offline;
 mod outage;
 mod pace;
 mod policy;
 mod programming;
 mod reading;
 mod scouting;
+mod season;
 mod seat;
 mod settling;
 mod state;
@@ -50,6 +52,7 @@ pub use policy::{Honest, Policy};
 
 use account::Watch;
 use listing::Memory;
+use offline::Registration;
 use pace::Pace;
 use reading::Read;
 use state::{Account, Durable};
@@ -95,6 +98,8 @@ pub struct Platform {
     index: BTreeMap<CodeId, At>,
     /// Mutating commands that are not settled.
     writes: BTreeMap<CommandId, At>,
+    /// Registrations of offline codes that may still be answered.
+    registrations: BTreeMap<CommandId, Registration>,
     /// Reads under way.
     reads: BTreeMap<CommandId, Read>,
     reads_sent: u64,
@@ -117,19 +122,22 @@ impl Platform {
             Some(Ok(state)) => (state, None),
             Some(Err(error)) => (Durable::default(), Some(Broken(error.to_string()))),
         };
+        let mut config = config.clone();
+        config.profiles.iter_mut().for_each(|profile| profile.keeps_offset &= policy.foresees_clock_changes());
         let paces = config.accounts.iter().map(|account| Pace::new(account.vendor.profile().rate_per_minute)).collect();
         let mut platform = Self {
             policy,
-            config: config.clone(),
+            watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
+            config,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
             state,
             broken,
             index: BTreeMap::new(),
             writes: BTreeMap::new(),
+            registrations: BTreeMap::new(),
             reads: BTreeMap::new(),
             reads_sent: 0,
-            watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
             paces,
             agenda: Agenda::default(),
             todo: BTreeSet::new(),
@@ -186,6 +194,7 @@ impl Platform {
         if !is_gone {
             self.index.insert(id, at);
         }
+        self.resume_offline(at);
         self.wake_code(at, Some(now));
     }
 
@@ -210,6 +219,10 @@ impl Platform {
                 self.reads.remove(&command_id);
                 self.on_read_answer(read, answer);
             }
+            return;
+        }
+        if let Some(registration) = self.registrations.get(&command_id).copied() {
+            self.on_registration_answer(command_id, registration, &answer);
             return;
         }
         // An answer to a command that is forgotten or was never sent is ignored (P-01).

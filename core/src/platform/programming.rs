@@ -209,6 +209,8 @@ impl Platform {
             (Family::ById, Some(held)) if !in_place => return self.erase(at, held.place),
             (Family::ById, Some(held)) => self.replace_op(at, wanted, &held)?,
             (Family::ById, None) => self.create_op(at, wanted),
+            // Its codes go another way.
+            (Family::Offline, _) => return None,
             (Family::BySlot, Some(held)) if self.is_in_its_own_way(at, &held, wanted) => return self.erase(at, held.place),
             (Family::BySlot, held) => {
                 let slot = match held.map(|held| held.place) {
@@ -237,10 +239,9 @@ impl Platform {
     fn window_for_now(&mut self, at: At, window: Option<Window>) -> Option<Window> {
         let margin = self.profile(at.device).start_margin_ms;
         let declared = self.code(at).window().filter(|_| window.is_some())?;
-        let moved = self.policy.window_to_store(declared, self.now, margin);
-        if moved != declared {
-            self.code_mut(at).moved_window = Some(moved);
-        }
+        let foreseen = self.window_across_change(at, declared);
+        let moved = self.policy.window_to_store(foreseen, self.now, margin);
+        self.code_mut(at).moved_window = Some(moved).filter(|moved| *moved != declared);
         Some(moved)
     }
 

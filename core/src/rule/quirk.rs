@@ -180,7 +180,7 @@ pub static QUIRKS: &[Quirk] = quirks! {
     zone_untold Standing [SCHLAGE, ULTRALOQ] "The vendor tells no time zone."
     zone_wrong Standing [ORACODE, LOCKLY, TWO_N] "The lock's configured zone is not the one it stands in."
     offset_fixed_at_write Standing [SCHLAGE] "A stored schedule keeps the offset of the day on which it was written (`R-58`)."
-    listing_shifts_after_dst Noise [SCHLAGE] "After a clock change listed times are an hour off."
+    listing_shifts_after_dst Standing [SCHLAGE] "After a clock change listed times are an hour off."
     start_must_lie_ahead Fault [KWIKSET, Reach::Override] "A start must lie some minutes in the future."
     confirmation_never_comes Noise [KWIKSET] "A command runs and its late confirmation is lost."
     name_cut_short Standing [KWIKSET, NUKI] "Displayed names are cut."
@@ -230,6 +230,8 @@ mod tests {
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         match name {
             "clock_reset_with_battery" => Sort::Fault,
+            // F-12 has it as a fact of the device.
+            "listing_shifts_after_dst" => Sort::Standing,
             _ if name.ends_with("_hidden") || begins(&standing) => Sort::Standing,
             _ if name.contains("_acked_") || begins(&noise) => Sort::Noise,
             _ if begins(&actor) => Sort::Actor,

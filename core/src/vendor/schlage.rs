@@ -16,6 +16,7 @@ pub fn profile() -> Profile {
         read_back: ReadBack::ExactLoaded,
         update_in_place: false,
         tells_zone: false,
+        keeps_offset: true,
         notices: Notices { keypad_use: true, use_names_entry: true, online: true, battery: true, account: true, ..Notices::default() },
         apply_latency_ms: (3 * SECOND_MS, 15 * SECOND_MS),
         command_timeout_ms: 5 * MINUTE_MS,

@@ -29,6 +29,7 @@ pub fn profile() -> Profile {
         clock_readable: false,
         clock_settable: false,
         tells_zone: true,
+        keeps_offset: false,
         tells_online: true,
         unreachable_is_offline: true,
         notices: Notices { entry: true, keypad_use: true, online: true, hub: true, battery: true, account: true, ..Notices::default() },
@@ -45,5 +46,6 @@ pub fn profile() -> Profile {
         read_lag_ms: 10 * SECOND_MS,
         queue_limit: None,
         start_margin_ms: 0,
+        offline: None,
     }
 }

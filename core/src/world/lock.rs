@@ -9,7 +9,9 @@ use crate::pin::{Lengths, Pin, PinEquality};
 use crate::port::{Item, Name, OnLock, Place, Reason, ShownPin};
 use crate::time::{MINUTE_MS, Timestamp, Window};
 use crate::vendor::{DuplicatePolicy, Family, Profile, ReadBack};
+use crate::zone::{ClockChange, shift_between};
 
+use super::offline::Algorithm;
 use super::quirk::Quirk;
 
 /// The standing quirks of a lock, as a set.
@@ -50,8 +52,10 @@ pub struct Entry {
     pub pin: Pin,
     /// Its displayed name.
     pub name: Name,
-    /// Its schedule.
+    /// Its schedule, as it was written.
     pub window: Option<Window>,
+    /// The schedule that the lock goes by, where that is another.
+    pub kept: Option<Window>,
     /// Whether the lock honours it.
     pub enabled: bool,
     /// Seen by no read.
@@ -113,10 +117,14 @@ pub struct Lock {
     pub clock_off_ms: i64,
     /// When a command last set its clock.
     pub clock_set_at: Option<Timestamp>,
+    /// The clock changes of the zone it stands in.
+    pub clock_changes: Arc<[ClockChange]>,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
     /// Places that it tells and has not (`fewer_slots_than_told`).
     pub missing_places: u32,
+    /// How it understands PINs that lie in no memory, where it can.
+    pub algorithm: Option<Algorithm>,
     next_handle: u32,
 }
 
@@ -137,8 +145,10 @@ impl Lock {
             keypad: true,
             clock_off_ms: 0,
             clock_set_at: None,
+            clock_changes: Arc::from([]),
             lengths,
             missing_places,
+            algorithm: None,
             next_handle: 1,
         }
     }
@@ -153,13 +163,15 @@ impl Lock {
     #[must_use]
     pub fn opens(&self, pin: Pin, now: Timestamp) -> bool {
         let local = now + self.clock_off_ms;
-        self.powered && self.keypad && self.opening_entry(pin, local).is_some()
+        let is_understood = self.algorithm.as_ref().is_some_and(|algorithm| algorithm.opens(pin, local));
+        self.powered && self.keypad && (is_understood || self.opening_entry(pin, local).is_some())
     }
 
     /// The entry that a PIN would open by, at the lock's own time.
     #[must_use]
     pub fn opening_entry(&self, pin: Pin, local: Timestamp) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.enabled && entry.pin == pin && entry.window.is_none_or(|window| window.contains(local)))
+        let is_in_time = |entry: &Entry| entry.kept.or(entry.window).is_none_or(|window| window.contains(local));
+        self.entries.iter().find(|entry| entry.enabled && entry.pin == pin && is_in_time(entry))
     }
 
     /// The entry at a place.
@@ -181,6 +193,7 @@ impl Lock {
         }
         match self.profile.family {
             Family::ById | Family::BySeat => Some(Place::Handle(self.new_handle())),
+            Family::Offline => None,
             Family::BySlot => (1..=self.capacity() as u16).map(|n| Place::Slot(Slot(n))).find(|place| self.entry(*place).is_none()),
         }
     }
@@ -194,7 +207,8 @@ impl Lock {
         let name =
             if self.quirks.has(Quirk::NameCutShort) { Name::from(write.name.chars().take(14).collect::<String>()) } else { write.name };
         let source = write.source;
-        let entry = Entry { place: write.place, pin: write.pin, name, window, enabled: true, hidden: false, source, written_at: now };
+        let kept = self.kept(window, now);
+        let entry = Entry { place: write.place, pin: write.pin, name, window, kept, enabled: true, hidden: false, source, written_at: now };
         match self.entries.binary_search_by_key(&write.place, |entry| entry.place) {
             Ok(at) => {
                 self.entries[at] = entry;
@@ -205,6 +219,29 @@ impl Lock {
                 Effect::Added
             }
         }
+    }
+
+    /// What the lock makes of a schedule written now: local times, read at the offset of this day for good (`offset_fixed_at_write`).
+    #[must_use]
+    pub fn kept(&self, window: Option<Window>, now: Timestamp) -> Option<Window> {
+        let read = |bound: Timestamp| bound + shift_between(&self.clock_changes, now, bound);
+        let kept = window.map(|window| Window { starts_at: read(window.starts_at), ends_at: read(window.ends_at) });
+        kept.filter(|kept| self.quirks.has(Quirk::OffsetFixedAtWrite) && Some(*kept) != window)
+    }
+
+    /// What a read makes of items after a clock change (`listing_shifts_after_dst`).
+    #[must_use]
+    pub fn as_listed(&self, items: Arc<[Item]>, now: Timestamp) -> Arc<[Item]> {
+        if !self.quirks.has(Quirk::ListingShiftsAfterDst) || self.clock_changes.is_empty() {
+            return items;
+        }
+        let shifted = |item: &Item| {
+            let written_at = self.entry(item.place).map_or(now, |entry| entry.written_at);
+            let shift_ms = -shift_between(&self.clock_changes, written_at, now);
+            let window = item.window.map(|window| Window { starts_at: window.starts_at + shift_ms, ends_at: window.ends_at + shift_ms });
+            Item { window, ..item.clone() }
+        };
+        items.iter().map(shifted).collect()
     }
 
     /// Erases a place.
@@ -331,6 +368,7 @@ fn reserved_entry(slot: u32, n: u32) -> Entry {
         pin,
         name: Name::from("reserved"),
         window: None,
+        kept: None,
         enabled: true,
         hidden: true,
         source: Source::Reserved,

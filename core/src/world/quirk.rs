@@ -119,9 +119,18 @@ quirks! {
     SeatTakenAway = "seat_taken_away", Actor, "The plan pays for one seat less, and the vendor unsubscribes a user; at the end the seat is free again.";
     OfficeMode = "office_mode", Fault, "A mode of the lock in which stored PINs do not open.";
     PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes about two minutes to choose a PIN.";
+    VariantsUsedUp = "variants_used_up", Fault, "The vendor has no PIN left for any start.";
+    LevelMissing = "level_missing", Fault, "The time slots of the door are taken away.";
+    LevelsSyncLate = "levels_sync_late", Fault, "The table of the door's time slots is shown as it was half an hour ago.";
+    ReportsOfflineUse = "reports_offline_use", Standing, "The lock's hub reports the use of offline codes.";
     ClockDrifts = "clock_drifts", Standing, "The lock's clock gains some seconds a day.";
     ClockResetWithBattery = "clock_reset_with_battery", Fault, "New batteries set the lock's clock back.";
     ClockWriteRefused = "clock_write_refused", Standing, "The lock's clock can't be set.";
+    OffsetFixedAtWrite = "offset_fixed_at_write", Standing, "A stored schedule keeps the offset of the day of writing.";
+    ListingShiftsAfterDst = "listing_shifts_after_dst", Standing, "After a clock change the times of entries written before it are shown shifted.";
+    ZoneUntold = "zone_untold", Standing, "The vendor tells no time zone.";
+    HubFlushesLate = "hub_flushes_late", Fault, "The vendor takes commands for a hub that is down, and the hub runs them on its return.";
+    BridgeSeemsOnline = "bridge_seems_online", Fault, "A bridge that is dead is shown as online.";
 }
 
 impl fmt::Display for Quirk {

@@ -8,17 +8,22 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::draw::digest;
 use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
-use crate::pin::Lengths;
+use crate::offline::OfflineKind;
+use crate::pin::{Lengths, Pin};
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
-use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
 
 use super::lock::{Effect, Entry, Lock, Source, Write};
+use super::offline::Algorithm;
 use super::quirk::Quirk;
 
+mod desk;
 mod seats;
 
+use desk::Desk;
 pub use seats::{Seats, SiteUser};
 
 /// The vendor notices a lost lock or hub this long after the fact; until then it takes commands for it.
@@ -121,6 +126,31 @@ pub enum Consequence {
         /// By which command, if by one.
         by: Option<CommandId>,
     },
+    /// The vendor's server computed a PIN, which the lock understands from now on.
+    Issued {
+        /// The lock.
+        lock: usize,
+        /// The PIN.
+        pin: Pin,
+        /// The kind of code.
+        kind: OfflineKind,
+        /// When it opens.
+        window: Window,
+        /// By which command.
+        by: CommandId,
+    },
+    /// A PIN that the lock understands by itself opened it for the first time.
+    Used {
+        /// The lock.
+        lock: usize,
+        /// The PIN.
+        pin: Pin,
+    },
+    /// The lock was set back: it understands no PIN of before.
+    Renewed {
+        /// The lock.
+        lock: usize,
+    },
     /// A command ran after its `TimedOut` (`P-03`), or otherwise off the plain course.
     OffCourse {
         /// The lock.
@@ -211,6 +241,12 @@ pub enum LockCondition {
     QueueFull,
     /// A mode in which stored PINs do not open.
     OfficeMode,
+    /// The server has no PIN left for it.
+    VariantsUsedUp,
+    /// The time slots of its door were taken away.
+    LevelsMissing,
+    /// The table of its door's time slots is shown as it was a while ago.
+    LevelsSyncLate,
 }
 
 /// Conditions under which nothing gets to the lock.
@@ -239,6 +275,10 @@ struct Job {
 struct HubState {
     part: PathPart,
     down: Held,
+    /// What is behind it is taken all the same, for its return.
+    keeps_taking: Held,
+    /// Nobody is told that it is down.
+    seems_online: Held,
     busy_until: Timestamp,
 }
 
@@ -272,6 +312,8 @@ pub struct LockSite {
     keys: BTreeMap<Key, Keyed>,
     /// Older states of memory, for `memory_rolled_back`.
     past: Option<Vec<Entry>>,
+    /// The vendor's server for offline codes, as far as it is about this lock.
+    desk: Desk,
 }
 
 #[derive(Clone, Debug)]
@@ -312,14 +354,29 @@ impl Site {
 
     /// Adds a hub; its number.
     pub fn add_hub(&mut self, part: PathPart) -> usize {
-        self.hubs.push(HubState { part, down: Held::default(), busy_until: Timestamp::MIN });
+        self.hubs.push(HubState {
+            part,
+            down: Held::default(),
+            keeps_taking: Held::default(),
+            seems_online: Held::default(),
+            busy_until: Timestamp::MIN,
+        });
         self.hubs.len() - 1
     }
 
     /// Adds a lock that is in the account from the beginning; its number.
-    pub fn add_lock(&mut self, now: Timestamp, lock: Lock, serial: Name, model: Model, hub: Option<usize>, zone: Option<Name>) -> usize {
+    pub fn add_lock(
+        &mut self,
+        now: Timestamp,
+        mut lock: Lock,
+        serial: Name,
+        model: Model,
+        hub: Option<usize>,
+        zone: Option<Name>,
+    ) -> usize {
         self.next_device += 1;
         let versions = VecDeque::from([(now, lock.items(now))]);
+        lock.algorithm = lock.profile.offline.clone().map(|terms| Algorithm::new(digest(serial.as_bytes()), terms));
         self.locks.push(LockSite {
             lock,
             serial,
@@ -336,8 +393,11 @@ impl Site {
             own_log: Vec::new(),
             keys: BTreeMap::new(),
             past: None,
+            desk: Desk::default(),
         });
-        self.locks.len() - 1
+        let lock = self.locks.len() - 1;
+        self.note_levels(now, lock);
+        lock
     }
 
     /// What lies in a lock now has lain there for long: every read shows it.
@@ -394,6 +454,7 @@ impl Site {
         let noticed = |held: Held| held.times > 0 && now >= held.since + LOSS_NOTICED_AFTER_MS;
         if let Some(hub) = site.hub.map(|hub| &self.hubs[hub])
             && noticed(hub.down)
+            && hub.seems_online.times == 0
         {
             return Some(hub.part);
         }
@@ -427,6 +488,9 @@ impl Site {
             out.push(answered(command_id, Answer::Gone));
             return;
         };
+        if desk::is_for_desk(&order.op) {
+            return self.ask_desk(now, lock, &order, fate, out);
+        }
         let is_of_site = matches!(order.op, Op::CreateUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. });
         if is_of_site && is_in_family(&order.op, &self.locks[lock]) {
             return self.receive_of_site(now, lock, &order, fate, out);
@@ -509,7 +573,8 @@ impl Site {
         if let Some(status) = fate.fails_before.filter(|_| order.op.is_mutating()) {
             return server_error(status, "invalid schedule");
         }
-        if let Some(part) = self.known_down(now, lock) {
+        let keeps_taking = |part| site.hub.is_some_and(|hub| self.hubs[hub].part == part && self.hubs[hub].keeps_taking.times > 0);
+        if let Some(part) = self.known_down(now, lock).filter(|part| !keeps_taking(*part)) {
             return Some((Answer::Unreachable(part), None));
         }
         if order.op.is_mutating() && site.holds(LockCondition::Collides) && site.queue.iter().any(|job| job.order.op.is_mutating()) {
@@ -570,6 +635,7 @@ impl Site {
 
     /// The head of a lock's queue may be ready.
     pub fn run(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
+        self.finish_registrations(now, lock, out);
         let site = &self.locks[lock];
         let Some(job) = site.queue.front() else { return };
         let stalled = !self.link_is_up(lock) || site.holds(LockCondition::LoadsLate);
@@ -739,7 +805,7 @@ impl Site {
         if site.lock.quirks.has(Quirk::ScanStopsEarly) {
             items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > 8)).cloned().collect();
         }
-        (snapshot_at, items)
+        (snapshot_at, site.lock.as_listed(items, now))
     }
 
     fn down_since(&self, lock: usize) -> Option<Timestamp> {
@@ -774,7 +840,7 @@ impl Site {
             lengths: site.lock.lengths,
             constraints: profile.constraints.iter().copied().collect(),
             positions: profile.slots,
-            zone: site.zone.clone().filter(|_| profile.tells_zone),
+            zone: site.zone.clone().filter(|_| profile.tells_zone && !site.lock.quirks.has(Quirk::ZoneUntold)),
             has_rights: !site.holds(LockCondition::RightsGone),
             is_paid: !site.holds(LockCondition::PlanLapsed),
         }
@@ -815,6 +881,10 @@ impl Site {
         if !self.locks[lock].conditions.entry(condition).or_default().shift(now, begins) {
             return;
         }
+        if matches!(condition, LockCondition::LevelsMissing | LockCondition::LevelsSyncLate) {
+            self.note_levels(now, lock);
+            return;
+        }
         let site = &mut self.locks[lock];
         site.lock.powered = !site.holds(LockCondition::Dead);
         site.lock.keypad = !site.holds(LockCondition::KeypadGone);
@@ -839,16 +909,37 @@ impl Site {
         if !self.hubs[hub].down.shift(now, down) {
             return;
         }
-        let behind: Vec<_> = (0..self.locks.len()).filter(|lock| self.locks[*lock].hub == Some(hub)).collect();
-        let part = self.hubs[hub].part;
-        if behind.iter().any(|lock| self.locks[*lock].lock.profile.notices.hub) {
-            let news = if down { News::HubDown(part, hub as u32) } else { News::HubUp(part, hub as u32) };
-            out.push(loss(now, None, news, !down));
+        if self.hubs[hub].seems_online.times == 0 {
+            self.tell_of_hub(now, hub, out);
         }
+        let behind: Vec<_> = (0..self.locks.len()).filter(|lock| self.locks[*lock].hub == Some(hub)).collect();
         for lock in behind {
             if self.link_is_up(lock) {
                 self.path_is_back(now, lock, out);
             }
+        }
+    }
+
+    /// The vendor's notice that a hub is down, or up again.
+    fn tell_of_hub(&self, now: Timestamp, hub: usize, out: &mut Vec<Consequence>) {
+        let (part, is_down) = (self.hubs[hub].part, self.hubs[hub].down.times > 0);
+        let mut behind = self.locks.iter().filter(|site| site.hub == Some(hub));
+        if behind.any(|site| site.lock.profile.notices.hub) {
+            let news = if is_down { News::HubDown(part, hub as u32) } else { News::HubUp(part, hub as u32) };
+            out.push(loss(now, None, news, !is_down));
+        }
+    }
+
+    /// The vendor begins (`true`) or ceases to take commands for this hub while it is down (`hub_flushes_late`).
+    pub fn set_keeps_taking(&mut self, now: Timestamp, hub: usize, begins: bool) {
+        self.hubs[hub].keeps_taking.shift(now, begins);
+    }
+
+    /// The hub begins (`true`) or ceases to be shown as online whatever it is (`bridge_seems_online`).
+    pub fn set_seems_online(&mut self, now: Timestamp, hub: usize, begins: bool, out: &mut Vec<Consequence>) {
+        let has_changed = self.hubs[hub].seems_online.shift(now, begins);
+        if has_changed && !begins && self.hubs[hub].down.times > 0 {
+            self.tell_of_hub(now, hub, out);
         }
     }
 
@@ -929,6 +1020,9 @@ impl Site {
         let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
         let mut edited = before.clone();
         edit(&mut edited);
+        if edited.window != before.window {
+            edited.kept = site.lock.kept(edited.window, now);
+        }
         if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
             return false;
         }
@@ -1039,6 +1133,10 @@ impl Site {
                 self.removes(now, lock, place, false, out);
             }
         }
+        if let Some(algorithm) = &mut self.locks[lock].lock.algorithm {
+            algorithm.renew();
+            out.push(Consequence::Renewed { lock });
+        }
         if self.locks[lock].present {
             self.joins(now, lock, out);
         }
@@ -1068,6 +1166,10 @@ impl Site {
         if !site.works() {
             return false;
         }
+        if site.lock.algorithm.is_some() && self.enters_offline(now, lock, pin, out) {
+            return true;
+        }
+        let site = &self.locks[lock];
         let notices = site.lock.profile.notices;
         let place = site.lock.opening_entry(pin, now + site.lock.clock_off_ms).map(|entry| entry.place);
         let news = match place {
@@ -1150,7 +1252,8 @@ impl LockSite {
             Op::ListEntries { page, .. } => {
                 let items = self.lock.items(now);
                 self.refreshed = Some((now, items.clone()));
-                let (items, next_page) = page_of(&self.with_pending(items), *page, page_size);
+                let items = self.lock.as_listed(self.with_pending(items), now);
+                let (items, next_page) = page_of(&items, *page, page_size);
                 return (Answer::Entries { items, next_page }, Some(now));
             }
             Op::ReadClock => return (Answer::Clock { lock_time: now + self.lock.clock_off_ms }, Some(now)),
@@ -1165,7 +1268,7 @@ impl LockSite {
         };
         self.refreshed = Some((now, self.lock.items(now)));
         let shown = self.lock.entry(place).filter(|entry| !entry.hidden && entry.source != Source::Reserved);
-        let item = shown.map(|entry| self.lock.item(entry, now));
+        let item = shown.and_then(|entry| self.lock.as_listed(Arc::from([self.lock.item(entry, now)]), now).first().cloned());
         (read_answer(place, item, self), Some(now))
     }
 
@@ -1258,6 +1361,7 @@ fn is_in_family(op: &Op, site: &LockSite) -> bool {
         Op::ListDevices { .. } | Op::GetDevice => true,
         Op::ReadClock => profile.clock_readable,
         Op::SetClock { .. } => profile.clock_readable || profile.clock_settable,
+        Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! `keyway coverage`: runs the stories and prints what they raised and cleared, and which story was the first to do so.
 
+use std::sync::atomic::Ordering;
+
 use super::mutants::stories;
-use super::{Coverage, Engine, Progress, Refused, part, say};
+use super::{Coverage, Engine, Progress, Refused, interrupt, part, remark, say};
 use crate::coverage::Coverage as Table;
 use crate::run::Options;
 use crate::verdict::Verdict;
@@ -12,9 +14,14 @@ pub(super) fn coverage(engine: Engine, arguments: &Coverage) -> Result<Verdict, 
     let stories = stories(&arguments.scenarios)?;
     let mut table = Table::default();
     let mut progress = Progress::of(stories.len() as u64, "stories");
-    for (number, plan) in stories.iter().enumerate() {
+    let (stop, mut ran) = (interrupt::flag(), 0);
+    for plan in &stories {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         table.take(plan, &run(plan, Options { keep_log: true, unjudged: true }));
-        progress.done(number as u64 + 1);
+        ran += 1;
+        progress.done(ran);
     }
     progress.end();
     if arguments.json {
@@ -22,6 +29,10 @@ pub(super) fn coverage(engine: Engine, arguments: &Coverage) -> Result<Verdict, 
         say(&lines.collect::<String>());
     } else {
         say(&format!("{table}\n"));
+    }
+    if ran < stories.len() as u64 {
+        remark(&format!("only {ran} of {} stories were run: it was stopped\n", stories.len()));
+        interrupt::end();
     }
     Ok(Verdict::Pass)
 }

@@ -8,8 +8,8 @@ use keyway_core::problem::{ErrorCode, WarningCode};
 use keyway_core::rule::{CASES, Class, Origin, QUIRKS, RULES, Sort, invariant, quirk, rule};
 use keyway_core::vendor::Vendor;
 
-use super::{Refused, target};
-use crate::mutant::mutants;
+use super::{Refused, program, target};
+use crate::mutant::{Mutant, mutants};
 use crate::report::Look;
 use crate::scenario::nearest;
 use crate::words::event_name;
@@ -28,12 +28,15 @@ pub fn explain(word: &str) -> Result<String, Refused> {
     if meanings.is_empty() {
         let known = known();
         let help = nearest(word, &known).map_or_else(
-            || "expected an id such as I-STA-01, R-20 or T07, or the name of a problem, event, quirk or vendor".to_owned(),
+            || {
+                "expected an id such as I-STA-01, R-20 or T07, or the name of a problem, event, quirk, vendor or broken controller"
+                    .to_owned()
+            },
             |near| format!("did you mean `{near}`?"),
         );
         return Err(Refused::Word { message: format!("`{word}` is no id and no word of the domain"), help: Some(help) });
     }
-    let mut text = String::new();
+    let (mut text, program) = (String::new(), program());
     for Meaning { head, says, why } in meanings {
         let _ = writeln!(text, "{}\n{}", look.bold(&head), look.wrapped("  ", &says));
         if !why.is_empty() {
@@ -41,14 +44,17 @@ pub fn explain(word: &str) -> Result<String, Refused> {
         }
     }
     for mutant in mutants().iter().filter(|mutant| mutant.catches.contains(&word) || mutant.naive_of == Some(word)) {
-        let _ = writeln!(text, "\n{}", look.wrapped("  broken by  ", &format!("{} (--mutant {})", mutant.about, mutant.name)));
+        let _ = writeln!(text, "\n{}\n             {}", look.wrapped("  broken by  ", mutant.about), tried(mutant));
+    }
+    if let Some(mutant) = mutants().iter().find(|mutant| mutant.name == word) {
+        let _ = writeln!(text, "\n  caught by  {}", tried(mutant));
     }
     let stories = stories(Path::new(STORIES), word);
     if !stories.is_empty() {
         text.push('\n');
     }
     for story in stories.iter().take(STORIES_MAX) {
-        let _ = writeln!(text, "  shown by   keyway run {story} --timeline");
+        let _ = writeln!(text, "  shown by   {program} run {story} --timeline");
     }
     if stories.len() > STORIES_MAX {
         let _ = writeln!(text, "  and {} stories more", stories.len() - STORIES_MAX);
@@ -111,6 +117,10 @@ fn meanings(word: &str) -> Vec<Meaning> {
     if let Some(vendor) = Vendor::ALL.iter().find(|vendor| vendor.name() == word) {
         add(format!("{word}, a vendor"), vendor.about(), format!("`keyway vendors {word}` prints all that is known of its locks."));
     }
+    if let Some(mutant) = mutants().iter().find(|mutant| mutant.name == word) {
+        let why = format!("It is a mistake that was planted, to see that it is caught: by {}.", mutant.catches.join(", "));
+        add(format!("{word}, a broken controller"), mutant.about, why);
+    }
     found
 }
 
@@ -121,6 +131,13 @@ const fn from(origin: Origin) -> &'static str {
         Origin::Docs => "It follows from documented behaviour.",
         Origin::Ours => "The sources are silent or disagree here: it is a decision of this project, which a controller may waive.",
     }
+}
+
+/// The command that catches a broken controller: by the story of its case, or else by seeds. It is for pasting, so it is never broken across lines.
+fn tried(mutant: &Mutant) -> String {
+    let case = mutant.naive_of.and_then(|case| stories(Path::new(STORIES), case).into_iter().find(|story| story.contains(case)));
+    let what = case.map_or_else(|| "sweep --seeds 0..2000".to_owned(), |story| format!("run {story}"));
+    format!("{} {what} --mutant {}", program(), mutant.name)
 }
 
 /// The stories in which the word stands.
@@ -142,7 +159,8 @@ fn known() -> Vec<&'static str> {
     let warnings = WarningCode::ALL.iter().map(|warning| warning.name());
     let events = EventType::ALL.iter().map(|event| event_name(*event));
     let vendors = Vendor::ALL.iter().map(|vendor| vendor.name());
-    rules.chain(quirks).chain(errors).chain(warnings).chain(events).chain(vendors).collect()
+    let mutants = mutants().into_iter().map(|mutant| mutant.name);
+    rules.chain(quirks).chain(errors).chain(warnings).chain(events).chain(vendors).chain(mutants).collect()
 }
 
 #[cfg(test)]
@@ -170,9 +188,13 @@ mod tests {
 
     #[test]
     fn what_is_said_of_a_word() {
-        let said = |word: &str| explain(word).unwrap_or_default().split("\n  shown by").next().unwrap_or_default().to_owned();
+        // This program has another name in each place.
+        let said =
+            |word: &str| explain(word).unwrap_or_default().split("\n  shown by").next().unwrap_or_default().replace(&program(), "keyway");
         insta::assert_snapshot!(
-            ["I-WIN-05", "F-04", "T07", "device_offline", "set_on_device", "hub_power_lost", "schlage"].map(said).join("\n")
+            ["I-WIN-05", "F-04", "T07", "device_offline", "set_on_device", "hub_power_lost", "schlage", "occupied-is-set"]
+                .map(said)
+                .join("\n")
         );
         assert!(matches!(explain(concat!("I-WIN-", "33")), Err(Refused::Word { help: Some(help), .. }) if help.contains("did you mean")));
     }

@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The exit code of a program that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
 
+/// Ends the program after its summary, where nothing failed and yet not all was done.
+pub fn end() -> ! {
+    std::process::exit(INTERRUPTED)
+}
+
 /// A flag that is raised when the user wants an end.
 pub fn flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));

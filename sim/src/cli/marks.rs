@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Coverage, Progress, counted, interrupt, say};
+use super::{Coverage, Progress, counted, interrupt, remark, say};
 use crate::marks::{REQUIRED_FROM, missing, required};
-use crate::sweep::{Hits, Order, Shared, sweep};
+use crate::sweep::{Ended, Hits, Order, Shared, sweep};
 use crate::verdict::Verdict;
 
 /// Runs the seeds and prints the marks; a required one that a big sweep missed has a verdict of its own.
@@ -19,6 +19,9 @@ pub fn marks(seeds: &Range<u64>, arguments: &Coverage, controllers: Shared) -> V
     let mut bar = Progress::of(order.share.size(&order.seeds), "seeds").within(order.budget);
     let (swept, _) = sweep(&order, controllers, &mut |progress| bar.done(progress.done));
     bar.end();
+    if swept.ended != Ended::Complete {
+        remark(&format!("only {} of {} seeds were run\n", swept.tally.ran, order.share.size(&order.seeds)));
+    }
     let tally = &swept.tally;
     let mut names: Vec<&str> = required();
     let others: Vec<&str> = tally.marks.keys().map(String::as_str).filter(|mark| !names.contains(mark)).collect();

@@ -162,11 +162,11 @@ keyway run seed:1 --noise-seed 5 --trace other.jsonl\n  keyway diff one.jsonl ot
     #[command(after_help = "Examples:\n  keyway mutants scenarios\n  \
 keyway run scenarios/field --mutant occupied-is-set     one of them, as if it were yours")]
     Mutants(Mutants),
-    /// Say what a word means: an invariant, rule, problem, event, quirk or vendor
+    /// Say what a word means: an invariant, rule, problem, event, quirk, vendor or mutant
     #[command(after_help = "Examples:\n  keyway explain I-WIN-03\n  keyway explain device_offline\n  \
 keyway explain cloud_fails_after_storing\n  keyway explain T07")]
     Explain {
-        /// Such as I-STA-01, R-20, T07, EO-04, F-04, hub_power_lost, device_offline, set_on_device, schlage
+        /// Such as I-STA-01, R-20, T07, EO-04, F-04, hub_power_lost, device_offline, set_on_device, schlage, occupied-is-set
         word: String,
     },
     /// Print what each vendor's locks can do, demand, and how they misbehave
@@ -227,8 +227,9 @@ impl UnderTest {
         if let Some(name) = &self.mutant {
             let mutant = mutant(name).ok_or_else(|| {
                 let names: Vec<&str> = mutants_by_name().iter().map(|mutant| mutant.name).collect();
-                let help = scenario::nearest(name, &names).map(|near| format!("did you mean `{near}`?"));
-                Refused::Word { message: format!("no broken controller is named `{name}`"), help }
+                let help = scenario::nearest(name, &names)
+                    .map_or_else(|| format!("expected one of {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
+                Refused::Word { message: format!("no broken controller is named `{name}`"), help: Some(help) }
             })?;
             return Ok(Engine::of(Box::leak(mutant.controllers())));
         }
@@ -624,6 +625,11 @@ fn check(paths: &[PathBuf]) -> Result<Verdict, Refused> {
     }
     say(&format!("{} in {}: all well\n", counted(stories, "story", "stories"), counted(files.len(), "file", "files")));
     Ok(Verdict::Pass)
+}
+
+/// The program as it was called: what it tells people to type works where they are.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "keyway".to_owned())
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::target::files;
-use super::{Mutants, Progress, Refused, complain, say};
+use super::{Mutants, Progress, Refused, complain, interrupt, remark, say};
 use crate::mutant::{Budget, mutants as all, scoreboard};
 use crate::plan::Plan;
 use crate::scenario;
@@ -23,7 +23,8 @@ pub fn mutants(arguments: &Mutants) -> Verdict {
     };
     let budget = Budget { seeds: arguments.seeds, time: Duration::from_secs(arguments.seconds) };
     let (bar, done) = (Mutex::new(Progress::of(all().len() as u64, "mutants")), AtomicU64::new(0));
-    let board = scoreboard(budget, &stories, &|_| {
+    let stop = interrupt::flag();
+    let board = scoreboard(budget, &stories, &stop, &|_| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Ok(mut bar) = bar.lock() {
             bar.done(done);
@@ -34,7 +35,17 @@ pub fn mutants(arguments: &Mutants) -> Verdict {
     }
     let text = if arguments.json { serde_json::to_string(&board).unwrap_or_default() } else { board.to_string() };
     say(&(text + "\n"));
-    if board.survivors().is_empty() { Verdict::Pass } else { Verdict::Survivor }
+    let is_cut_short = board.rows.len() < all().len();
+    if is_cut_short {
+        remark(&format!("only {} of {} mutants were hunted to the end: it was stopped\n", board.rows.len(), all().len()));
+    }
+    if !board.survivors().is_empty() {
+        return Verdict::Survivor;
+    }
+    if is_cut_short {
+        interrupt::end();
+    }
+    Verdict::Pass
 }
 
 /// The stories of these files and folders; without any, those of `scenarios`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::run::unwritten;
-use super::{Refused, say};
+use super::{Refused, program, say};
 use crate::scenario;
 use crate::verdict::Verdict;
 
@@ -19,7 +19,7 @@ pub fn new(path: &Path) -> Result<Verdict, Refused> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("first");
     scenario::write(path, &text(name)).map_err(|wrong| unwritten(path, &wrong))?;
     let path = path.display();
-    say(&format!("{:<12}{path}\n{:<12}keyway run {path} --timeline\n", "written", "run it with"));
+    say(&format!("{:<12}{path}\n{:<12}{} run {path} --timeline\n", "written", "run it with", program()));
     Ok(Verdict::Pass)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::run::{self, unwritten};
-use super::{Engine, Refused, Report, Run, part, say, text_of};
+use super::{Engine, Refused, Report, Run, part, program, say, text_of};
 use crate::expect::settled;
 use crate::report::html::{Head, Recorded, of_run, of_sweep};
 use crate::run::Options;
@@ -18,7 +18,7 @@ pub fn report(engine: Engine, arguments: &Report) -> Result<Verdict, Refused> {
     scenario::writable(&arguments.output).map_err(|wrong| unwritten(&arguments.output, &wrong))?;
     let page = match recorded(&arguments.what) {
         Some(text) if trace::is_trace(&text) => of_trace(arguments, &text)?,
-        Some(text) => of_seeds(&arguments.what, &text)?,
+        Some(text) => of_seeds(arguments, &text)?,
         None => of_story(engine, arguments)?,
     };
     scenario::write(&arguments.output, &page).map_err(|wrong| unwritten(&arguments.output, &wrong))?;
@@ -42,14 +42,15 @@ fn of_trace(arguments: &Report, text: &str) -> Result<String, Refused> {
         None => broken.is_empty(),
     };
     let verdict = read.finding.as_ref().map_or(Verdict::Pass, |finding| finding.verdict);
-    let replay = format!("keyway report {}", arguments.what);
+    let replay = format!("{} report {}", program(), arguments.what);
     let head = Head { verdict, is_as_expected, replay: &replay, hash: &read.hash };
     Ok(of_run(Recorded { plan: &read.plan, facts: &facts, log: &read.log, finding: read.finding.as_ref() }, head))
 }
 
-fn of_seeds(path: &str, text: &str) -> Result<String, Refused> {
-    let swept = Swept::from_lines(text).map_err(|bad| super::sweep::refused(Path::new(path), &bad))?;
-    Ok(of_sweep(&swept, &Summary::of(&swept, &Accepted::default())))
+fn of_seeds(arguments: &Report, text: &str) -> Result<String, Refused> {
+    let swept = Swept::from_lines(text).map_err(|bad| super::sweep::refused(Path::new(&arguments.what), &bad))?;
+    let words = format!("{}{}", swept.draw.words(), arguments.under_test.words());
+    Ok(of_sweep(&swept, &Summary::of(&swept, &Accepted::default()), &words))
 }
 
 fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {
@@ -79,7 +80,7 @@ fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {
     let head = Head {
         verdict: outcome.verdict,
         is_as_expected: settled(&story.plan, &outcome) == Verdict::Pass,
-        replay: &format!("keyway run {}{}", story.replay, arguments.under_test.words()),
+        replay: &format!("{} run {}{}", program(), story.replay, arguments.under_test.words()),
         hash: &format!("{:032x}", outcome.hash),
     };
     let finding = outcome.finding.as_ref();

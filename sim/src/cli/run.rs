@@ -1,11 +1,12 @@
 //! `keyway run`: reads everything first, then runs story after story, one line each, and a page for each that failed.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
 use super::target::{Target, targets};
-use super::{Engine, Progress, Refused, Run, RunOne, counted, part, say};
+use super::{Engine, Progress, Refused, Run, RunOne, counted, interrupt, part, program, remark, say};
 use crate::expect::settled;
 use crate::plan::Plan;
 use crate::report::Look;
@@ -55,7 +56,11 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
     let run = part(engine.run, "run")?;
     let (mut verdicts, mut cases) = (Vec::new(), Vec::new());
     let mut progress = Progress::of(stories.len() as u64, "stories");
+    let stop = interrupt::flag();
     for story in &stories {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let case = one(run, story, arguments, &progress)?;
         verdicts.push(case.verdict);
         cases.push(case);
@@ -65,10 +70,18 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
     if !arguments.json {
         say(&summary(&verdicts));
     }
+    let is_cut_short = verdicts.len() < stories.len();
+    if is_cut_short {
+        remark(&format!("only {} of {} stories were run: it was stopped\n", verdicts.len(), stories.len()));
+    }
     if arguments.for_ci.is_wanted() {
         arguments.for_ci.write("stories", &cases)?;
     }
-    Ok(verdicts.into_iter().max().unwrap_or(Verdict::Pass))
+    let verdict = verdicts.into_iter().max().unwrap_or(Verdict::Pass);
+    if is_cut_short && verdict == Verdict::Pass {
+        interrupt::end();
+    }
+    Ok(verdict)
 }
 
 /// All stories, read and checked before the first one runs.
@@ -136,12 +149,13 @@ fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Res
     let mut outcome = run(plan, Options { keep_log, ..Options::default() });
     let mut verdict = settled(plan, &outcome);
     let mut written = Vec::new();
-    let mut replay = format!("keyway run {}{}", story.replay, arguments.under_test.words());
+    let program = program();
+    let mut replay = format!("{program} run {}{}", story.replay, arguments.under_test.words());
     if verdict != Verdict::Pass && story.is_of_seed {
         // The plan is safe before anything else is tried with it.
         let path = PathBuf::from(FINDINGS).join(format!("{}.json", plan.name.replace('/', "-")));
         keep(plan, &path)?;
-        replay = format!("keyway run {}{}", path.display(), arguments.under_test.words());
+        replay = format!("{program} run {}{}", path.display(), arguments.under_test.words());
         written.push(path);
     }
     if verdict != Verdict::Pass && !keep_log && (!arguments.json || arguments.for_ci.is_wanted()) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, explained, name_of};
-use super::{Engine, Progress, Refused, Shrink, counted, interrupt, part, say};
+use super::{Engine, Progress, Refused, Shrink, counted, interrupt, part, program, say};
 use crate::generate::Draw;
 use crate::panics::{finding, hush_panics};
 use crate::plan::Plan;
@@ -43,7 +43,8 @@ pub fn shrink(engine: Engine, arguments: &Shrink) -> Result<Verdict, Refused> {
     let made = making.make(&find, Some(&mut bar));
     bar.end();
     if let Some(Made { shrunk, explained: elements }) = made? {
-        say(&(summary(&shrunk, &path, began.elapsed()) + "\nwhat is left\n" + &explained(&elements)));
+        let look_at = format!("{} run {}{}", program(), path.display(), arguments.under_test.words());
+        say(&(summary(&shrunk, &path, &look_at, began.elapsed()) + "\nwhat is left\n" + &explained(&elements)));
     }
     Ok(Verdict::Pass)
 }
@@ -67,12 +68,12 @@ fn beside(file: &Path) -> PathBuf {
     file.with_file_name(format!("{}-small.json", file.file_stem().unwrap_or_default().to_string_lossy()))
 }
 
-fn summary(shrunk: &Shrunk, path: &Path, took: Duration) -> String {
+fn summary(shrunk: &Shrunk, path: &Path, look_at: &str, took: Duration) -> String {
     let look = Look::of_stdout();
     let Shrunk { plan, finding, elements_before, elements, runs, is_finished } = shrunk;
     let end = if *is_finished { "nothing more helps" } else { "it ended early: --runs and --budget give more" };
     format!(
-        "{}: {} down to {elements}, {}, {:.1} s; {end}\nbreaks {}\nwritten {path}; look at it with keyway run {path}\n",
+        "{}: {} down to {elements}, {}, {:.1} s; {end}\nbreaks {}\nwritten {path}; look at it with {look_at}\n",
         look.bold(&plan.name),
         counted(*elements_before, "element", "elements"),
         counted(*runs as usize, "run", "runs"),

@@ -35,6 +35,9 @@ pub struct Made {
     pub explained: Vec<Explained>,
 }
 
+/// The characters that an element is told in.
+const ELEMENT: usize = 96;
+
 /// The best so far is written no more often than this, because a disk is slower than a run.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 
@@ -116,7 +119,8 @@ pub fn explained(elements: &[Explained]) -> String {
         if !irrelevant.is_empty() {
             words.push(format!("value irrelevant: {}", irrelevant.join(", ")));
         }
-        let text: String = element.to_string().chars().take(60).collect();
+        let text = element.to_string();
+        let text = if text.chars().count() > ELEMENT { text.chars().take(ELEMENT - 1).chain(['…']).collect() } else { text };
         format!("  {place:<14} {}\n    {text}\n", words.join("; "))
     };
     elements.iter().map(one).collect()

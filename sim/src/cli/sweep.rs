@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, name_of};
-use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt, remark, say, text_of, worded};
+use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt, program, remark, say, text_of, worded};
 use crate::generate::Draw;
 use crate::panics::finding;
 use crate::plan::Plan;
@@ -47,22 +47,24 @@ fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
     let mut bar = Progress::of(order.share.size(&order.seeds), "seeds").within(order.budget);
     let (swept, lost) = run_all(&order, Arc::clone(controllers), &mut |progress| {
         let (findings, kinds) = (counted(progress.failed as usize, "finding", "findings"), counted(progress.kinds, "kind", "kinds"));
-        bar.done_and(progress.done, || format!("{findings} of {kinds}, "));
+        bar.done_and(progress.done, || if progress.failed == 0 { String::new() } else { format!(", {findings} of {kinds}") });
     });
     bar.end();
     let took_ms = began.elapsed().as_millis().max(1) as u64;
+    // What makes a seed fail again: which worlds it stands for, and who is tested.
+    let words = format!("{}{}", order.draw.words(), arguments.under_test.words());
     for (seed, why) in &lost {
         remark(&format!(
-            "error: the plan of seed {seed} could not be written to {why}; keyway run seed:{seed}{} runs it again\n",
-            order.draw.words()
+            "error: the plan of seed {seed} could not be written to {why}; {} run seed:{seed}{words} runs it again\n",
+            program(),
         ));
     }
-    let verdict = tell(&swept, &accepted, &arguments.told, arguments.out.as_deref())?;
+    let verdict = tell(&swept, &accepted, &arguments.told, arguments.out.as_deref(), &words)?;
     if !arguments.told.json {
         remark(&format!("{} s, {} seeds a second\n", took_ms / 1_000, swept.tally.ran * 1_000 / took_ms));
     }
     if !arguments.no_shrink {
-        let lines = shrink_all(&swept, &accepted, controllers, &order.stop, Path::new(FINDINGS));
+        let lines = shrink_all(&swept, &accepted, controllers, &order.stop, Path::new(FINDINGS), &words);
         lines.iter().map(String::as_str).for_each(remark);
     }
     Ok(verdict)
@@ -77,7 +79,7 @@ const SHRINK_TIME: Duration = Duration::from_secs(5);
 const SHRINK_ALL_TIME: Duration = Duration::from_mins(1);
 
 /// Writes a small story for each new kind of finding, beside the plan that failed; the most frequent ones first. What is worth to be told.
-fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path) -> Vec<String> {
+fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path, words: &str) -> Vec<String> {
     let ends_at = Instant::now() + SHRINK_ALL_TIME;
     // A step that never ends would have to be waited for in each try; runs that differ have no smaller story that can be trusted.
     let is_shrinkable =
@@ -88,7 +90,7 @@ fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &A
     let one = |group: &&Group| {
         let seed = group.first_seed;
         let line = if stop.load(Ordering::Relaxed) || Instant::now() >= ends_at {
-            format!("seed {seed}: not made small; keyway shrink seed:{seed}{} does it\n", swept.draw.words())
+            format!("seed {seed}: not made small; {} shrink seed:{seed}{words} does it\n", program())
         } else {
             shrink_one(&swept.draw, group, controllers, stop, folder)?
         };
@@ -133,7 +135,8 @@ pub fn merge(arguments: &Merge) -> Result<Verdict, Refused> {
         let help = Some("expected what `keyway sweep --shard I/N --out FILE` has written, once for each I".to_owned());
         Refused::Word { message, help }
     })?;
-    tell(&merged, &accepted, &arguments.told, arguments.out.as_deref())
+    let words = merged.draw.words();
+    tell(&merged, &accepted, &arguments.told, arguments.out.as_deref(), &words)
 }
 
 fn accepted(told: &Told) -> Result<Accepted, Refused> {
@@ -143,21 +146,22 @@ fn accepted(told: &Told) -> Result<Accepted, Refused> {
 
 pub(super) fn refused(path: &Path, bad: &BadLine) -> Refused {
     let BadLine { line, column, message } = bad;
-    Refused::Word { message: format!("{}:{line}:{column}: {message}", path.display()), help: None }
+    let help = Some("expected what `keyway sweep` wrote with `--out`, or for `--accept` fingerprints, one a line".to_owned());
+    Refused::Word { message: format!("{}:{line}:{column}: {message}", path.display()), help }
 }
 
 /// Prints the sum and writes it; the verdict.
-fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>) -> Result<Verdict, Refused> {
+fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>, words: &str) -> Result<Verdict, Refused> {
     let summary = Summary::of(swept, accepted);
     if told.for_ci.is_wanted() {
-        told.for_ci.write("sweep", &cases(&summary))?;
+        told.for_ci.write("sweep", &cases(&summary, words))?;
     }
     if told.json {
         say(&(serde_json::to_string(&summary).unwrap_or_default() + "\n"));
     } else {
         let first = summary.findings.first();
-        let first = first
-            .map_or(String::new(), |group| format!("\nkeyway run seed:{}{} shows the first one", group.first_seed, summary.draw.words()));
+        let first =
+            first.map_or(String::new(), |group| format!("\n{} run seed:{}{words} shows the first one", program(), group.first_seed));
         say(&format!("{summary}{first}\n"));
     }
     if let Some(path) = out {
@@ -167,7 +171,8 @@ fn tell(swept: &Swept, accepted: &Accepted, told: &Told, out: Option<&Path>) -> 
 }
 
 /// The sweep as a whole, and each kind of finding that is not accepted.
-fn cases(summary: &Summary) -> Vec<Case> {
+fn cases(summary: &Summary, words: &str) -> Vec<Case> {
+    let program = program();
     let Range { start, end } = summary.seeds;
     let whole = Case {
         name: format!("seeds {start}..{end}"),
@@ -176,7 +181,7 @@ fn cases(summary: &Summary) -> Vec<Case> {
         verdict: if summary.verdict == Verdict::Vacuous { Verdict::Vacuous } else { Verdict::Pass },
         violations: Vec::new(),
         count: None,
-        replay: format!("keyway sweep --seeds {start}..{end}{}", summary.draw.words()),
+        replay: format!("{program} sweep --seeds {start}..{end}{words}"),
         page: summary.to_string(),
     };
     let found = summary.findings.iter().filter(|group| !summary.accepted.contains(&group.fingerprint)).map(|group| Case {
@@ -184,7 +189,7 @@ fn cases(summary: &Summary) -> Vec<Case> {
         verdict: group.verdict,
         violations: group.violations.clone(),
         count: Some(group.count),
-        replay: format!("keyway run seed:{}{}", group.first_seed, summary.draw.words()),
+        replay: format!("{program} run seed:{}{words}", group.first_seed),
         page: String::new(),
         ..whole.clone()
     });
@@ -219,7 +224,7 @@ mod tests {
         let (fingerprint, group) = swept.tally.groups.pop_first().expect("a mutant of ours is found");
         let seed = group.first_seed;
         swept.tally.groups = [(fingerprint.clone(), group)].into();
-        let told = shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path());
+        let told = shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path(), "");
         assert!(told.len() == 1 && told[0].starts_with(&format!("seed {seed}: ")), "{told:?}");
         let path = Path::new(told[0].trim_end().rsplit(": ").next().unwrap());
         let small = scenario::read(path).unwrap().remove(0);
@@ -230,8 +235,8 @@ mod tests {
         let log = std::fs::read_to_string(path.with_extension("steps.jsonl")).unwrap();
         assert!(folder.path().join(format!("seed-{seed}.json")).exists() && log.contains("is_necessary"), "{log}");
         let accepted = Accepted::from_lines(&fingerprint).unwrap();
-        assert!(shrink_all(&swept, &accepted, &controllers, &order.stop, folder.path()).is_empty());
+        assert!(shrink_all(&swept, &accepted, &controllers, &order.stop, folder.path(), "").is_empty());
         order.stop.store(true, Ordering::Relaxed);
-        assert!(shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path())[0].contains("not made small"));
+        assert!(shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path(), "")[0].contains("not made small"));
     }
 }

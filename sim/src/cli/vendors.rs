@@ -40,7 +40,7 @@ fn catalogue(vendor: Vendor) -> String {
     let profile = vendor.profile();
     let mut text = format!("{vendor}\n{}\n\n", vendor.about());
     for (what, value) in capabilities(&profile) {
-        let _ = writeln!(text, "  {what:<22}{value}");
+        let _ = writeln!(text, "  {what:<26}{value}");
     }
     let _ = writeln!(text, "\nquirks");
     for quirk in QUIRKS.iter().filter(|quirk| is_special(quirk, &profile)) {
@@ -66,6 +66,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
         Family::ById => "the vendor",
         Family::BySlot => "the controller",
         Family::BySeat => "the vendor, for a user with a seat",
+        Family::Offline => "nobody: the lock computes",
     };
     let duplicate = match profile.duplicate {
         DuplicatePolicy::Reject => "refused with its reason",

@@ -7,7 +7,7 @@ use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
-use keyway_core::time::{SECOND_MS, Timestamp, Window};
+use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
@@ -239,7 +239,19 @@ impl History {
                     Cause::Command(id) => self.sent(id).map_or(stored.since, |sent| sent.at.min(stored.since)),
                     Cause::World | Cause::Beginning => stored.since,
                 };
-                (is_native || state.was_switched) && fits_window(profile, stored_window, declared, sent_at)
+                // Nobody can tell from an entry that has another handle since when it was written.
+                let written_from = sent_at.min(declared.starts_at - self.policy().native_preload_ms);
+                let moves = |bound| profile.keeps_offset && self.clocks_change(written_from, bound);
+                let starts_at = stored_window.starts_at + if moves(declared.starts_at) { HOUR_MS } else { 0 };
+                let ends_at = stored_window.ends_at - if moves(declared.ends_at) { HOUR_MS } else { 0 };
+                let forms = [
+                    stored_window,
+                    Window { starts_at, ..stored_window },
+                    Window { ends_at, ..stored_window },
+                    Window { starts_at, ends_at },
+                ];
+                let is_fit = forms.into_iter().any(|form| fits_window(profile, form, declared, sent_at));
+                (is_native || state.was_switched) && is_fit
             }
         }
     }
@@ -286,13 +298,14 @@ impl History {
                 self.locks[lock.0 as usize].seats = Some((limit.saturating_sub(*used), seated));
             }
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => self.change_offline(lock, change),
         }
         let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        // A clock that drifts is a fact of the lock, and disturbs nothing.
-        if cause == Cause::World && !is_drift {
+        // Whoever uses a code disturbs nothing, and neither does a clock that drifts, which is a fact of the lock.
+        if cause == Cause::World && !is_drift && !matches!(change, Change::Used { .. }) {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);

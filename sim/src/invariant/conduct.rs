@@ -504,7 +504,7 @@ impl Identity {
                 command.op.is_mutating() && picture.epoch == Some(told) && !is_learnt
             }
         };
-        is_void.then(|| format!("{kind:?} is sent to {place:?}, which was learnt of an older incarnation"))
+        is_void.then(|| format!("{kind:?} is sent to {place}, which was learnt of an older incarnation"))
     }
 
     fn send(&mut self, history: &History, command: &Command, found: &mut Found) {

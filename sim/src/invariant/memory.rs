@@ -92,7 +92,7 @@ impl Invariant for EqualPins {
         let twin =
             known.find(|(at, known)| Some(**at) != place && known.pin == Some(*pin) && known.whose != Whose::Free && !is_own(known.whose));
         if let (Some((at, _)), Some(code)) = (twin, sent.code) {
-            found.broken_by("I-DEV-01", history, code, format!("sends the PIN {pin}, which is known to be at {at:?}"));
+            found.broken_by("I-DEV-01", history, code, format!("sends the PIN {pin}, which is known to be at {at}"));
         } else if twin.is_some() {
             broken_at("I-DEV-01", history, lock, &format!("sends the PIN {pin} twice"), found);
         }
@@ -122,7 +122,7 @@ fn surplus(history: &History, code: CodeIx, now: Timestamp, is_same: bool) -> Op
     for ((at, one), (also, other)) in pairs {
         let same = (one.entry.pin, one.entry.window) == (other.entry.pin, other.entry.window);
         if same == is_same {
-            return Some(format!("is at {at:?} with PIN {} and at {also:?} with PIN {}", one.entry.pin, other.entry.pin));
+            return Some(format!("is at {at} with PIN {} and at {also} with PIN {}", one.entry.pin, other.entry.pin));
         }
     }
     None
@@ -267,7 +267,7 @@ fn ghosts(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     }
     let is_excused = |stored: &Stored| stored.touched.is_some() || history.is_granted(code, stored, now);
     if let Some((place, stored)) = history.entries(code).find(|(_, stored)| !is_excused(stored)) {
-        found.broken_by("I-DEV-06", history, code, format!("has no record, and {} lies at {place:?}", stored.entry.pin));
+        found.broken_by("I-DEV-06", history, code, format!("has no record, and {} lies at {place}", stored.entry.pin));
     }
 }
 
@@ -296,7 +296,7 @@ impl Invariant for Foreign {
             None if !is_told => "is unknown in this incarnation",
             Some(Whose::Code(_) | Whose::Unsure | Whose::Free) | None => return,
         };
-        let what = format!("{:?} is sent, and {place:?} {what}", sent.command.op.kind());
+        let what = format!("{:?} is sent, and {place} {what}", sent.command.op.kind());
         match sent.code {
             Some(code) => found.broken_by("I-DEV-07", history, code, what),
             None => broken_at("I-DEV-07", history, lock, &what, found),

@@ -130,8 +130,6 @@ fn first_stranger<'a>(errors: impl Iterator<Item = &'a str>, warnings: impl Iter
 enum Owner {
     Any,
     Only(&'static [Vendor]),
-    /// A vendor that is not modelled, so nobody here.
-    Absent,
 }
 
 const fn owner_of_error(code: ErrorCode) -> Owner {
@@ -146,9 +144,8 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         | ErrorCode::AugustLockTemporarilyOffline
         | ErrorCode::AugustLockNotAuthorized
         | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
-        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
-        | ErrorCode::DormakabaOracodeNoValidUserLevel
-        => Owner::Absent,
+        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable => Owner::Only(&[Vendor::IgloohomeOffline]),
+        ErrorCode::DormakabaOracodeNoValidUserLevel => Owner::Only(&[Vendor::Oracode]),
         ErrorCode::SaltoKsUserNotSubscribed | ErrorCode::SaltoKsSubscriptionLimitExceeded => Owner::Only(&[Vendor::SaltoKs]),
         ErrorCode::IgloohomeBridgeTooManyPendingJobs | ErrorCode::IgloohomeBridgeOffline => Owner::Only(&[Vendor::Igloohome]),
         ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
@@ -183,7 +180,7 @@ const fn owner_of_warning(code: WarningCode) -> Owner {
         }
         WarningCode::SchlageDetectedDuplicate | WarningCode::SchlageCreationOutage => Owner::Only(&[Vendor::Schlage]),
         WarningCode::KwiksetUnableToConfirmCode => Owner::Only(&[Vendor::Kwikset]),
-        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Absent,
+        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Only(&[Vendor::IgloohomeOffline]),
         WarningCode::CodeModifiedExternalToSeam
         | WarningCode::DelayInSettingOnDevice
         | WarningCode::DelayInRemovingFromDevice
@@ -212,7 +209,6 @@ pub mod may_carry {
         match owner {
             Owner::Any => true,
             Owner::Only(vendors) => vendors.contains(&vendor),
-            Owner::Absent => false,
         }
     }
 }
@@ -323,8 +319,8 @@ fn families_on_device(view: &View<'_>, lock: Lock, device: &DeviceRecord) -> Hel
     if device.errors.is_empty() && device.account_errors.is_empty() { Held::Idle } else { Held::Kept }
 }
 
-/// I-ERR-06. The platform's own change of a Schlage schedule would be an exception (`R-58`); no such lock is modelled.
-fn external_form(_: &View<'_>, record: &Record) -> Held {
+/// I-ERR-06. The warning also tells of a window across a clock change, on a lock that keeps its offset (`R-58`).
+fn external_form(view: &View<'_>, record: &Record) -> Held {
     if !record.is_managed {
         return Held::Idle;
     }
@@ -332,6 +328,9 @@ fn external_form(_: &View<'_>, record: &Record) -> Held {
     let is_warning = has_warning(record, WarningCode::CodeModifiedExternalToSeam);
     match (is_error, is_warning, record.is_external_modification_allowed) {
         (true, _, true) => Held::Broken("an external change stands as an error though changes are allowed".to_owned()),
+        (_, true, false) if view.history.find_code(record.access_code_id).is_some_and(|code| view.history.offset_slack(code) > 0) => {
+            Held::Kept
+        }
         (_, true, false) => Held::Broken("an external change stands as a warning though changes are forbidden".to_owned()),
         (true, ..) | (_, true, _) => Held::Kept,
         (false, false, _) => Held::Idle,
@@ -505,7 +504,9 @@ fn set_episode(view: &View<'_>, record: &Record) -> Timestamp {
     } else {
         policy.just_in_time_lead_ms
     };
-    let due = record.starts_at.map_or(record.created_at, |start| record.created_at.max(start - lead));
+    // An offline code is due when it is made.
+    let start = record.starts_at.filter(|_| !record.is_offline_access_code);
+    let due = start.map_or(record.created_at, |start| record.created_at.max(start - lead));
     seen.and_then(|seen| seen.episode_since).map_or(due, |since| due.max(since))
 }
 

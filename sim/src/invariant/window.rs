@@ -53,18 +53,13 @@ fn lawful_pin_and_start(history: &History, code: CodeIx, now: Timestamp, found: 
         let pin = stored.entry.pin;
         let is_asked = |intent: &Intent| matches!(intent.goal, Goal::Present { pin: asked, .. } if asked.is_none_or(|asked| asked == pin));
         if !history.lawful(code, now).any(is_asked) {
-            return found.broken_by(
-                "I-WIN-01",
-                history,
-                code,
-                format!("{pin} at {place:?} opens and is not, or no longer, what was asked"),
-            );
+            return found.broken_by("I-WIN-01", history, code, format!("{pin} at {place} opens and is not, or no longer, what was asked"));
         }
         let lead = history.policy().just_in_time_lead_ms;
         let early = if history.code(code).was_switched { lead.max(history.early(code, now)) } else { history.early(code, now) };
         let may_open = lawful_windows(history, code, now).any(|window| window.is_none_or(|window| now >= window.starts_at - early));
         if !may_open {
-            return found.broken_by("I-WIN-01", history, code, format!("{pin} at {place:?} opens more than {early} ms before its start"));
+            return found.broken_by("I-WIN-01", history, code, format!("{pin} at {place} opens more than {early} ms before its start"));
         }
     }
 }
@@ -76,14 +71,14 @@ fn end(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     if is_deleted || history.code(code).record.is_none() {
         return;
     }
-    let slack = history.native_slack(code, now);
+    let slack = history.native_slack(code, now) + history.offset_slack(code);
     for (place, stored) in opening(history, code, now) {
         found.armed("I-WIN-02");
         let is_scheduled = stored.entry.window.is_some();
         let may_open =
             |window: Option<keyway_core::time::Window>| window.is_none_or(|window| !is_scheduled || now <= window.ends_at + slack);
         if !lawful_windows(history, code, now).any(may_open) {
-            let what = format!("{} at {place:?} still opens after its end", stored.entry.pin);
+            let what = format!("{} at {place} still opens after its end", stored.entry.pin);
             return found.broken_by("I-WIN-02", history, code, what);
         }
     }
@@ -98,7 +93,7 @@ fn gone(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     for (place, stored) in opening(history, code, now) {
         let pin = stored.entry.pin;
         if !history.lock(lock).memory.values().any(|other| other.entry.pin == pin && of_live(other)) {
-            return found.broken_by("I-WIN-03", history, code, format!("{pin} at {place:?} opens, and the code is gone since {gone_at}"));
+            return found.broken_by("I-WIN-03", history, code, format!("{pin} at {place} opens, and the code is gone since {gone_at}"));
         }
     }
 }
@@ -111,21 +106,23 @@ fn deleted(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     }
     found.armed("I-WIN-04");
     if let Some((place, stored)) = opening(history, code, now).next() {
-        let what = format!("{} at {place:?} still opens, deleted at {asked_at} on a path that was quiet since", stored.entry.pin);
+        let what = format!("{} at {place} still opens, deleted at {asked_at} on a path that was quiet since", stored.entry.pin);
         found.broken_by("I-WIN-04", history, code, what);
     }
 }
 
-/// `I-WIN-05`, of managed codes. Where the vendor demands that a start lies ahead, the start that was stored counts.
+/// `I-WIN-05`, of managed codes. Where the vendor demands that a start lies ahead, the start that was stored counts. An offline code that was used up, or
+/// not used in time, is not shown, and neither is a lock that was set back.
 fn works(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let state = history.code(code);
     let (Some(record), Some(lock)) = (state.record.as_deref(), state.lock) else { return };
     let (Status::Set, true, Some(pin)) = (record.status, record.is_managed, record.code) else { return };
     let lock_state = history.lock(lock);
-    if history.is_catching_up() || !lock_state.works || record.is_offline_access_code || history.is_touched(code) {
+    if history.is_catching_up() || !lock_state.works || history.is_touched(code) {
         return;
     }
-    if history.entries(code).any(|(_, stored)| !stored.entry.enabled) {
+    let is_spent = history.computed_as_shown(code).is_some_and(|computed| computed.is_spent(history.local_time(lock, now)));
+    if is_spent || history.entries(code).any(|(_, stored)| !stored.entry.enabled) {
         return;
     }
     if let Some(window) = record.window() {

@@ -1,6 +1,7 @@
 //! Which mutant is caught by what, after how many runs and how much time of one core.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
@@ -90,19 +91,23 @@ impl Scoreboard {
     }
 }
 
-/// Runs each mutant against the scenarios and then against seeds from 0 on. `progress` is told the name of each mutant that is done.
+/// Runs each mutant against the scenarios and then against seeds from 0 on. `progress` is told of each mutant that is done; once `stop` is raised,
+/// those that were not caught yet have no row.
 #[must_use]
-pub fn scoreboard(budget: Budget, scenarios: &[Plan], progress: &(dyn Fn(&Row) + Sync)) -> Scoreboard {
+pub fn scoreboard(budget: Budget, scenarios: &[Plan], stop: &AtomicBool, progress: &(dyn Fn(&Row) + Sync)) -> Scoreboard {
     hush_panics();
     let one = |mutant: Mutant| {
-        let row = hunt(mutant, budget, scenarios);
+        let row = hunt(mutant, budget, scenarios, stop)?;
         progress(&row);
-        row
+        Some(row)
     };
-    Scoreboard { rows: mutants().into_par_iter().map(one).collect() }
+    Scoreboard { rows: mutants().into_par_iter().filter_map(one).collect() }
 }
 
-fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan]) -> Row {
+fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan], stop: &AtomicBool) -> Option<Row> {
+    if stop.load(Ordering::Relaxed) {
+        return None;
+    }
     let mut stories = Hunt::new(mutant);
     // The case that a naive controller is named after must tell; no other story can tell for it.
     let of_case = |plan: &&Plan| mutant.naive_of.is_none() || mutant.is_naive_in(plan);
@@ -110,12 +115,15 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan]) -> Row {
     let mut sweep = Hunt::new(mutant);
     let mut by_sweep = None;
     for seed in 0..budget.seeds {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
         by_sweep = sweep.try_plan(&plan_of_seed(seed));
         if by_sweep.is_some() || sweep.began.elapsed() > budget.time {
             break;
         }
     }
-    Row {
+    Some(Row {
         mutant: mutant.name,
         about: mutant.about,
         naive_of: mutant.naive_of,
@@ -124,7 +132,7 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan]) -> Row {
         by_sweep,
         seeds_run: sweep.runs,
         seen_else: sweep.seen_else,
-    }
+    })
 }
 
 /// The hunt for one mutant; it stays on one thread, whose time it counts.

@@ -24,12 +24,13 @@ impl Default for Look {
 }
 
 impl Look {
-    /// For standard output as it is: its width, and colours on a terminal that is not told otherwise by `NO_COLOR`.
+    /// For standard output as it is: its width, in a pipe that of `COLUMNS` or 100, and colours on a terminal that is not told otherwise by `NO_COLOR`.
     #[must_use]
     pub fn of_stdout() -> Self {
         use std::io::IsTerminal as _;
         let is_terminal = std::io::stdout().is_terminal();
-        let width = terminal_size::terminal_size().filter(|_| is_terminal).map_or(100, |(width, _)| usize::from(width.0));
+        let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100);
+        let width = terminal_size::terminal_size().filter(|_| is_terminal).map_or_else(told, |(width, _)| usize::from(width.0));
         Self { width: width.clamp(40, 200), colour: is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
     }
 

@@ -11,6 +11,7 @@ use crate::expect::{ID, missing_marks};
 use crate::plan::Plan;
 use crate::run::Outcome;
 use crate::verdict::{Verdict, Violation};
+use crate::view::View;
 
 /// One failed story.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +32,24 @@ impl Failure<'_> {
     pub fn page(&self, look: Look) -> String {
         let violations: &[Violation] = self.outcome.finding.as_ref().map_or(&[], |finding| &finding.violations);
         let mut text = self.headline(look, violations.first());
+        let violated_at = violations.first().map(|violation| violation.at);
+        let mut view = View::naming(&self.outcome.facts, &self.outcome.log);
+        for (_, occurrence) in &self.outcome.log {
+            view.observe(occurrence);
+        }
+        let violations: Vec<(&str, String)> =
+            violations.iter().map(|violation| (violation.id.as_str(), words::plainly(self.plan, &view, &violation.what))).collect();
         let timeline = Timeline {
             plan: self.plan,
             facts: &self.outcome.facts,
             log: &self.outcome.log,
-            violated_at: violations.first().map(|violation| violation.at),
-            about: &violations.iter().map(|violation| violation.what.as_str()).collect::<Vec<_>>().join(" "),
+            violated_at,
+            about: &violations.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join(" "),
         };
         writeln!(text, "\n{}", timeline.draw(look).trim_end()).unwrap_or_default();
         text.push('\n');
-        for violation in violations.iter().take(5) {
-            let head = format!("{:<12}", violation.id);
-            writeln!(text, "{}", look.wrapped(&head, &violation.what)).unwrap_or_default();
+        for (id, what) in violations.iter().take(5) {
+            writeln!(text, "{}", look.wrapped(&format!("{id:<12}"), what)).unwrap_or_default();
         }
         if violations.len() > 5 {
             writeln!(text, "{:<12}and {} more", "", violations.len() - 5).unwrap_or_default();

@@ -41,7 +41,7 @@ pub fn text_of(plan: &Plan, facts: &Facts, log: &[(Timestamp, Occurrence)]) -> S
         for (place, entry) in lock.entries() {
             let window = entry.window.map_or(String::new(), |window| format!(", {}", words::window(plan, window)));
             let disabled = if entry.enabled { "" } else { ", disabled" };
-            let (place, owner) = (words::place(*place), words::owner(&view, entry));
+            let (place, owner) = (place.to_string(), words::owner(&view, entry));
             writeln!(text, "    {place:<9} {:<10} {owner}{window}{disabled}", entry.pin.to_string()).unwrap_or_default();
         }
     }

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use keyway_core::port::Place;
 use keyway_core::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::telling::{Said, Side, Telling, problems, shown_device};
+use super::telling::{Said, Side, Telling, Weight as Told, problems, shown_device};
 use super::{Look, words};
 use crate::occurrence::{Facts, Occurrence};
 use crate::plan::Plan;
@@ -34,14 +34,23 @@ pub struct Timeline<'a> {
 /// The rows of each half of the picture, at most.
 const LANES_MAX: usize = 9;
 
-/// The moments in words, at most.
-const MOMENTS_MAX: usize = 22;
+/// The columns of the picture, at most.
+const COLUMNS_MAX: usize = 22;
 
-/// The characters before the first column.
-const MARGIN: usize = 16;
+/// The moments in words, unless the picture has room for more.
+const MOMENTS_MAX: usize = 16;
+
+/// Among more moments than this of one weight the oldest go first.
+const CROWD: usize = 400;
+
+/// The characters before the first column: at least, and at most.
+const MARGINS: [usize; 2] = [16, 26];
+
+/// Where fewer characters than this fit in a line, what happened stands under its time instead of beside it.
+const NARROW: usize = 64;
 
 /// An instant at which something changed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Moment {
     at: Timestamp,
     world: Vec<String>,
@@ -57,12 +66,14 @@ enum Weight {
     Quiet,
     /// Something changed.
     Change,
+    /// The plan tells of it, or the finding is about it.
+    Told,
     /// The beginning, or the violation.
     Edge,
 }
 
 /// The state of each lane: for truth and for belief, by row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Lanes {
     truth: BTreeMap<Row, Segment>,
     belief: BTreeMap<Row, Segment>,
@@ -87,13 +98,19 @@ impl Timeline<'_> {
     #[must_use]
     pub fn draw(&self, look: Look) -> String {
         let all = Fold::new(self).moments();
-        let columns = ((look.width.saturating_sub(MARGIN)) / 8).clamp(2, MOMENTS_MAX);
         let count = all.len();
-        let moments = weightiest(all, columns);
-        let mut text = self.picture(look, &moments);
+        let columns = ((look.width.saturating_sub(MARGINS[0])) / 8).clamp(2, COLUMNS_MAX);
+        let moments: Vec<(usize, Moment)> = (1..).zip(self.weightiest(all, columns.max(MOMENTS_MAX), |moment| moment)).collect();
+        let mut drawn = moments.clone();
+        if drawn.len() > columns {
+            // A column in which nothing begins or ends shows nothing.
+            drawn.dedup_by(|(_, later), (_, earlier)| later.lanes == earlier.lanes && later.weight != Weight::Edge);
+        }
+        let mut text = self.picture(look, &self.weightiest(drawn, columns, |(_, moment)| moment));
         text.push('\n');
-        for (i, moment) in moments.iter().enumerate() {
-            text.push_str(&self.in_words(look, i + 1, moment));
+        let clocks = moments.iter().map(|(_, moment)| words::clock(self.plan, moment.at).chars().count()).max().unwrap_or(0).max(11);
+        for (number, moment) in &moments {
+            text.push_str(&self.in_words(look, *number, clocks, moment));
         }
         if count > moments.len() {
             let left_out = format!("{} quieter moments left out; `--trace FILE` writes them all", count - moments.len());
@@ -103,19 +120,49 @@ impl Timeline<'_> {
         text
     }
 
-    fn picture(&self, look: Look, moments: &[Moment]) -> String {
-        let column = ((look.width.saturating_sub(MARGIN)) / moments.len().max(1)).clamp(6, 20);
-        let mut numbers = format!("{:<MARGIN$}", "");
-        for (i, moment) in moments.iter().enumerate() {
+    /// At most so many moments. The quietest go first: of equal ones the earliest where a violation is what they lead to, and else the one after
+    /// which another follows soonest.
+    fn weightiest<T>(&self, mut moments: Vec<T>, count: usize, moment_of: impl Fn(&T) -> &Moment) -> Vec<T> {
+        for weight in [Weight::Quiet, Weight::Change, Weight::Told] {
+            let is_meant = |moment: &T| moment_of(moment).weight == weight;
+            let members = moments.iter().filter(|moment| is_meant(moment)).count();
+            let surplus = moments.len().saturating_sub(count).min(members);
+            // Traffic, or a crowd, is not worth the search for pauses.
+            let is_led_up_to = self.violated_at.is_some() || weight == Weight::Quiet;
+            let mut by_age = if is_led_up_to { surplus } else { surplus.min(members.saturating_sub(CROWD)) };
+            let by_pause = surplus - by_age;
+            moments.retain(|moment| {
+                let goes = by_age > 0 && is_meant(moment);
+                by_age -= usize::from(goes);
+                !goes
+            });
+            for _ in 0..by_pause {
+                let at = |n: usize| moments.get(n).map_or(i64::MAX, |moment| moment_of(moment).at.0);
+                let least = (0..moments.len()).filter(|n| is_meant(&moments[*n])).min_by_key(|n| at(*n + 1).saturating_sub(at(*n)));
+                let Some(least) = least else { break };
+                moments.remove(least);
+            }
+        }
+        moments
+    }
+
+    fn picture(&self, look: Look, moments: &[(usize, Moment)]) -> String {
+        let halves = [true, false].map(|truth| self.rows(moments, truth));
+        // Names get what the columns can spare.
+        let labels = halves.iter().flat_map(|(rows, _)| rows).map(|row| label_of(row, usize::MAX).chars().count() + 3).max().unwrap_or(0);
+        let spare = look.width.saturating_sub(7 * moments.len()).clamp(MARGINS[0], MARGINS[1]);
+        let margin = labels.clamp(MARGINS[0], spare);
+        let column = ((look.width.saturating_sub(margin)) / moments.len().max(1)).clamp(6, 20);
+        let mut numbers = format!("{:<margin$}", "");
+        for (number, moment) in moments {
             let mark = if Some(moment.at) == self.violated_at { "!" } else { "" };
-            write!(numbers, "{:<column$}", format!("{}{mark}", i + 1)).unwrap_or_default();
+            write!(numbers, "{:<column$}", format!("{number}{mark}")).unwrap_or_default();
         }
         let mut text = format!("{}\n", look.dim(numbers.trim_end()));
-        for (title, truth) in [("at the door", true), ("the controller believes", false)] {
+        for ((title, truth), (rows, left_out)) in [("at the door", true), ("the controller believes", false)].into_iter().zip(halves) {
             writeln!(text, "{}", look.bold(title)).unwrap_or_default();
-            let (rows, left_out) = self.rows(moments, truth);
             for row in rows {
-                let line = line_of(&row, moments, truth, column);
+                let line = line_of(&row, moments, truth, margin, column);
                 writeln!(text, "{}", line.trim_end()).unwrap_or_default();
             }
             if left_out > 0 {
@@ -126,13 +173,13 @@ impl Timeline<'_> {
     }
 
     /// The rows to draw, those that the finding is about first, and how many are left out.
-    fn rows(&self, moments: &[Moment], truth: bool) -> (Vec<Row>, usize) {
+    fn rows(&self, moments: &[(usize, Moment)], truth: bool) -> (Vec<Row>, usize) {
         let lanes = |moment: &Moment| if truth { moment.lanes.truth.clone() } else { moment.lanes.belief.clone() };
-        let mut rows: Vec<Row> = moments.iter().flat_map(|moment| lanes(moment).into_keys()).collect();
+        let mut rows: Vec<Row> = moments.iter().flat_map(|(_, moment)| lanes(moment).into_keys()).collect();
         rows.sort();
         rows.dedup();
         let count = rows.len();
-        let about: Vec<&str> = self.about.split(|letter: char| !letter.is_alphanumeric() && letter != '-' && letter != '_').collect();
+        let about = words_of(self.about);
         let is_about = |row: &Row| about.contains(&row.of.as_str());
         let mut kept: Vec<Row> = rows.iter().filter(|row| is_about(row)).cloned().collect();
         kept.extend(rows.iter().filter(|row| !is_about(row)).cloned());
@@ -142,36 +189,38 @@ impl Timeline<'_> {
         (kept, left_out)
     }
 
-    fn in_words(&self, look: Look, number: usize, moment: &Moment) -> String {
+    fn in_words(&self, look: Look, number: usize, clocks: usize, moment: &Moment) -> String {
         let is_violation = Some(moment.at) == self.violated_at;
         let mark = if is_violation { "!" } else { " " };
-        let head = format!("{number:>2}{mark} {:<11} ", words::clock(self.plan, moment.at));
-        let rest = " ".repeat(head.chars().count());
-        let mut text = String::new();
-        for (who, what) in [("world", &moment.world), ("controller", &moment.controller)] {
+        let clock = words::clock(self.plan, moment.at);
+        let is_narrow = look.width < NARROW;
+        let head = if is_narrow { format!("{number:>2}{mark} {clock}\n") } else { format!("{number:>2}{mark} {clock:<clocks$} ") };
+        let rest = " ".repeat(if is_narrow { 4 } else { head.chars().count() });
+        let mut text = if is_narrow { head.clone() } else { String::new() };
+        let nothing = [if is_violation { "its time is over" } else { "nothing" }.to_owned()];
+        let is_empty = moment.world.is_empty() && moment.controller.is_empty();
+        let world = if is_empty { &nothing[..] } else { &moment.world };
+        for (who, what) in [("world", world), ("controller", &moment.controller)] {
             if what.is_empty() {
                 continue;
             }
             let first = if text.is_empty() { &head } else { &rest };
             writeln!(text, "{}", look.wrapped(&format!("{first}{who:<11} "), &what.join("; "))).unwrap_or_default();
         }
-        if text.is_empty() {
-            writeln!(text, "{}", head.trim_end()).unwrap_or_default();
-        }
         if is_violation { look.bad(text.trim_end()) + "\n" } else { text }
     }
 }
 
 /// One row as text.
-fn line_of(row: &Row, moments: &[Moment], truth: bool, column: usize) -> String {
-    let room = MARGIN - 3;
+fn line_of(row: &Row, moments: &[(usize, Moment)], truth: bool, margin: usize, column: usize) -> String {
+    let room = margin - 3;
     let label = label_of(row, room);
     let mut line = format!("  {label:<room$} ");
     let segment = |moment: &Moment| if truth { moment.lanes.truth.get(row).cloned() } else { moment.lanes.belief.get(row).cloned() };
     let mut i = 0;
     while i < moments.len() {
-        let here = segment(&moments[i]);
-        let length = moments[i..].iter().take_while(|moment| segment(moment) == here).count();
+        let here = segment(&moments[i].1);
+        let length = moments[i..].iter().take_while(|(_, moment)| segment(moment) == here).count();
         line.push_str(&drawn(here.as_ref(), length * column));
         i += length;
     }
@@ -209,21 +258,17 @@ fn drawn(segment: Option<&Segment>, width: usize) -> String {
     drawn
 }
 
-/// At most so many moments: the quietest go first, the earliest of them before the later ones.
-fn weightiest(mut moments: Vec<Moment>, count: usize) -> Vec<Moment> {
-    for weight in [Weight::Quiet, Weight::Change] {
-        while moments.len() > count {
-            let Some(at) = moments.iter().position(|moment| moment.weight == weight) else { break };
-            moments.remove(at);
-        }
-    }
-    moments
+/// The words of a text, as names are written.
+fn words_of(text: &str) -> Vec<&str> {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '-' && letter != '_').collect()
 }
 
 /// The stream on its way into moments.
 struct Fold<'a> {
     timeline: &'a Timeline<'a>,
     view: View,
+    /// Locks and codes that the finding is about.
+    subjects: BTreeSet<&'a str>,
     telling: Telling<'a>,
     moments: Vec<Moment>,
     world: Vec<String>,
@@ -233,9 +278,15 @@ struct Fold<'a> {
 
 impl<'a> Fold<'a> {
     fn new(timeline: &'a Timeline<'a>) -> Self {
+        let codes = timeline.log.iter().filter_map(|(_, occurrence)| match occurrence {
+            Occurrence::Bound { name, .. } => Some(name),
+            _ => None,
+        });
+        let names: BTreeSet<&str> = codes.chain(timeline.facts.locks.iter().map(|lock| &lock.name)).map(String::as_str).collect();
         Self {
             timeline,
             view: View::naming(timeline.facts, timeline.log),
+            subjects: words_of(timeline.about).into_iter().filter(|word| names.contains(word)).collect(),
             telling: Telling::of(timeline.plan),
             moments: Vec::new(),
             world: Vec::new(),
@@ -263,7 +314,7 @@ impl<'a> Fold<'a> {
                 self.weight = Weight::Edge;
             }
             if has_started {
-                self.tell(occurrence);
+                self.tell(*at, occurrence);
             } else {
                 self.telling.note(&self.view, occurrence);
             }
@@ -308,7 +359,8 @@ impl<'a> Fold<'a> {
         let mut now = from;
         loop {
             let of_lock = |lock: &crate::view::LockView| -> Option<Timestamp> {
-                let edges = lock.entries().filter_map(|(_, entry)| entry.window).flat_map(|window| [window.starts_at, window.ends_at]);
+                let edges =
+                    lock.entries().filter_map(|(_, entry)| entry.kept_window()).flat_map(|window| [window.starts_at, window.ends_at]);
                 edges.map(|edge| edge - lock.clock_off_ms).filter(|edge| *edge > now && *edge < to).min()
             };
             let Some(edge) = self.view.locks.iter().filter_map(of_lock).min() else { return };
@@ -328,9 +380,19 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn tell(&mut self, occurrence: &Occurrence) {
-        let Some(Said { side, is_change, what }) = self.telling.tell(&self.view, occurrence) else { return };
-        self.weight = self.weight.max(if is_change { Weight::Change } else { Weight::Quiet });
+    fn tell(&mut self, now: Timestamp, occurrence: &Occurrence) {
+        let Some(Said { side, weight, what }) = self.telling.tell(now, &self.view, occurrence) else { return };
+        let weight =
+            match weight {
+                Told::Quiet => Weight::Quiet,
+                // A finding has a subject of its own; what it is not about is one change among others.
+                Told::Change | Told::Told if !self.subjects.is_empty() => {
+                    if words_of(&what).iter().any(|word| self.subjects.contains(word)) { Weight::Told } else { Weight::Change }
+                }
+                Told::Change => Weight::Change,
+                Told::Told => Weight::Told,
+            };
+        self.weight = self.weight.max(weight);
         match side {
             Side::World => self.world.push(what),
             Side::Controller => self.controller.push(what),

@@ -1,7 +1,7 @@
 //! Occurrences in the words of the plan: names instead of ids, times after the start.
 
 use keyway_core::id::CodeId;
-use keyway_core::port::{Answer, News, Op, OpKind, Place};
+use keyway_core::port::{Answer, News, Op, OpKind};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
@@ -21,12 +21,18 @@ pub fn window(plan: &Plan, window: Window) -> String {
     format!("{} to {}", clock(plan, window.starts_at), clock(plan, window.ends_at))
 }
 
-/// Where an entry is.
-pub fn place(place: Place) -> String {
-    match place {
-        Place::Slot(slot) => format!("slot {}", slot.0),
-        Place::Handle(handle) => format!("entry {}", handle.0),
-    }
+/// A text of the judge with the plan's times and names in it: instants as time after the start, codes by their words.
+pub fn plainly(plan: &Plan, view: &View, text: &str) -> String {
+    let plain = |word: &str| -> String {
+        let bare = word.trim_end_matches([',', ';', ':', '.', ')']);
+        let label =
+            || view.words_of_codes().find(|(code, _)| bare.len() == 36 && code.to_string() == bare).map(|(_, label)| label.to_owned());
+        match bare.parse::<Timestamp>().ok().map(|at| clock(plan, at)).or_else(label) {
+            Some(told) => format!("{told}{}", &word[bare.len()..]),
+            None => word.to_owned(),
+        }
+    };
+    text.split(' ').map(plain).collect::<Vec<_>>().join(" ")
 }
 
 /// Whose an entry is.
@@ -126,6 +132,9 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::AssignPin { user, pin: Some(pin), .. } => format!("assign {pin} to user {}", user.0),
         Op::ReadSite => return None,
         Op::SetClock { .. } => "set clock".to_owned(),
+        Op::RegisterOffline { kind, .. } => format!("register {} code", plain(kind)),
+        Op::RevokeOffline { pin } => format!("revoke {pin}"),
+        Op::ReadUserLevels => return None,
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;
         }
@@ -151,7 +160,8 @@ pub fn answer(answer: &Answer) -> String {
         Answer::TimedOut => "timed out".to_owned(),
         Answer::User { user } => format!("user {} made", user.0),
         Answer::Assigned { pin, .. } => format!("assigned {pin}"),
-        Answer::Site { .. } => "a read's result".to_owned(),
+        Answer::Registered { pin, .. } => format!("registered as {pin}"),
+        Answer::Site { .. } | Answer::UserLevels(_) => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }
@@ -161,9 +171,9 @@ pub fn answer(answer: &Answer) -> String {
 /// What a notice says.
 pub fn news(news: &News) -> String {
     match news {
-        News::EntryAdded(at) => format!("{} added", place(*at)),
-        News::EntryChanged(at) => format!("{} changed", place(*at)),
-        News::EntryRemoved(at) => format!("{} removed", place(*at)),
+        News::EntryAdded(at) => format!("{at} added"),
+        News::EntryChanged(at) => format!("{at} changed"),
+        News::EntryRemoved(at) => format!("{at} removed"),
         News::NotAdded { slot, duplicate } => format!("slot {} not added{}", slot.0, if *duplicate { ", duplicate" } else { "" }),
         News::AllRemoved => "all removed".to_owned(),
         News::KeypadUsed { .. } => "keypad used".to_owned(),

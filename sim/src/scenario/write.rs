@@ -45,5 +45,9 @@ pub fn writable(path: &Path) -> io::Result<()> {
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    NamedTempFile::new_in(folder)
+    let mut builder = tempfile::Builder::new();
+    // Not for the owner's eyes alone, as other temporary files are: pages and results are for whoever may read the folder.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }

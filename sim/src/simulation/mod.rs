@@ -401,7 +401,8 @@ impl<'a> Simulation<'a> {
             Source::External => Origin::External,
             Source::Reserved => Origin::Reserved,
         });
-        TrueEntry { pin: entry.pin, name: entry.name.clone(), window: entry.window, enabled: entry.enabled, hidden: entry.hidden, origin }
+        let (pin, name, window, kept) = (entry.pin, entry.name.clone(), entry.window, entry.kept);
+        TrueEntry { pin, name, window, kept, enabled: entry.enabled, hidden: entry.hidden, origin }
     }
 
     fn disturb(&mut self, lock: Lock) {

@@ -104,6 +104,8 @@ impl Summary {
 
 /// Fingerprints that fit on a screen beside the rest.
 const GROUPS_SHOWN: usize = 12;
+/// What stands before the words of a finding is as wide as this.
+const BESIDE: &str = "                                    ";
 /// Checkers in one line.
 const CHECKERS_A_LINE: usize = 5;
 /// Checkers that are named because they were never armed.
@@ -149,7 +151,8 @@ impl Summary {
             let first = group.violations.first();
             let what = first.map_or("", |violation| violation.what.as_str());
             let line = format!("{}: {what}", group.ids().join(", "));
-            let line: String = line.chars().take(75).collect();
+            let line = textwrap::fill(&line, textwrap::Options::new(100).initial_indent(BESIDE).subsequent_indent(BESIDE));
+            let line = line.trim_start();
             let verdict = if self.accepted.contains(&group.fingerprint) { "accepted" } else { group.verdict.name() };
             writeln!(f, "  {:>6}  {:>10}  {verdict:<12} {line}", group.count, group.first_seed)?;
         }

@@ -17,7 +17,7 @@ use super::data::{
 use super::rules;
 use crate::occurrence::{Cause, Change, Facts, Lock, Occurrence, Origin, PROLOGUE_CALLS, Phase, TrueEntry};
 use crate::plan::{Fault, Plan};
-use crate::report::telling::{Side, Telling, problems, shown_device};
+use crate::report::telling::{Side, Telling, Weight, problems, shown_device};
 use crate::report::words;
 use crate::verdict::Finding;
 use crate::view::{LockView, View};
@@ -100,7 +100,7 @@ impl<'a> Fold<'a> {
             now: facts.begins_at,
         };
         for (lane, places) in fold.page.locks.iter_mut().zip(&fold.places) {
-            lane.places = places.keys().map(|place| words::place(*place)).collect();
+            lane.places = places.keys().map(Place::to_string).collect();
         }
         fold
     }
@@ -172,7 +172,7 @@ impl<'a> Fold<'a> {
                 }
             }
             Occurrence::Truth { lock, change, cause } => self.changed(*lock, change, *cause),
-            Occurrence::Reach { lock, up } => self.band("unreachable", Some(*lock), BandSort::Unreachable, !up),
+            Occurrence::Reach { lock, up } => self.band("not programmable", Some(*lock), BandSort::Unreachable, !up),
             Occurrence::Crashed => self.band("controller down", None, BandSort::Down, true),
             Occurrence::Started { .. } => self.band("controller down", None, BandSort::Down, false),
             Occurrence::Phase(phase) => self.band("faults healed", None, BandSort::Heal, *phase == Phase::Heal),
@@ -206,7 +206,7 @@ impl<'a> Fold<'a> {
     }
 
     fn say(&mut self, occurrence: &Occurrence) {
-        let Some(said) = self.telling.tell(&self.view, occurrence) else { return };
+        let Some(said) = self.telling.tell(self.now, &self.view, occurrence) else { return };
         let rule = match occurrence {
             Occurrence::Recorded { code, after } => rules::of_change(self.view.records.get(code), after.as_deref()),
             Occurrence::Emitted(event) => rules::of_event(event.event_type),
@@ -217,7 +217,7 @@ impl<'a> Fold<'a> {
             Occurrence::Replied { result: Err(_), .. } => "A-02",
             _ => "",
         };
-        let line = Line { is_controller: said.side == Side::Controller, is_change: said.is_change, what: said.what, rule };
+        let line = Line { is_controller: said.side == Side::Controller, is_change: said.weight > Weight::Quiet, what: said.what, rule };
         let at = self.ms(self.now);
         match self.page.moments.last_mut() {
             Some(moment) if moment.at == at => moment.said.push(line),
@@ -336,6 +336,7 @@ impl<'a> Fold<'a> {
                 self.band("dead", Some(lock), BandSort::Dead, !works);
             }
             Change::Joined { .. } | Change::Left | Change::Lengths(_) | Change::Seats { .. } => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 
@@ -482,7 +483,7 @@ impl<'a> Fold<'a> {
         let broken = |violation: &crate::verdict::Violation| Broken {
             id: violation.id.clone(),
             statement: rules::says(&violation.id),
-            what: violation.what.clone(),
+            what: words::plainly(plan, &self.view, &violation.what),
         };
         page.broken = violations.iter().map(broken).collect();
         let mut pins = vec![String::new(); self.pins.len()];
@@ -525,7 +526,7 @@ impl<'a> Fold<'a> {
 const fn about(sort: BandSort) -> &'static str {
     match sort {
         BandSort::Fault => "",
-        BandSort::Unreachable => "No command reaches the lock.",
+        BandSort::Unreachable => "No way to the lock, or its cloud does not let through what is to be stored or erased.",
         BandSort::Dead => "The lock has no power, no keypad, or keeps everybody out.",
         BandSort::Down => "The controller died, and is started again from what it saved last.",
         BandSort::Heal => "All faults have stopped; what is left must come to rest.",
@@ -565,7 +566,7 @@ fn opened(lock: &LockView, entry: &TrueEntry, from: Timestamp, to: Timestamp) ->
     if !lock.works || !entry.enabled {
         return None;
     }
-    let window = entry.window.map(|window| (window.starts_at - lock.clock_off_ms, window.ends_at - lock.clock_off_ms));
+    let window = entry.kept_window().map(|window| (window.starts_at - lock.clock_off_ms, window.ends_at - lock.clock_off_ms));
     let (from, to) = window.map_or((from, to), |(starts, ends)| (from.max(starts), to.min(ends)));
     (from < to).then_some((from, to))
 }

@@ -53,7 +53,7 @@
     return element('tr', {},
       element('td', { class: 'num' }, number(group.count)), element('td', { class: 'num' }, percent(group.count)),
       element('td', {}, isAccepted ? 'accepted' : words(group.verdict)), element('td', { class: 'pin' }, ids.slice(0, 3).join(' ') + (ids.length > 3 ? ` +${ids.length - 3}` : '')),
-      element('td', {}, details), element('td', {}, element('code', {}, `keyway run seed:${group.first_seed}`)));
+      element('td', {}, details), element('td', {}, element('code', {}, `keyway run seed:${group.first_seed}${sweep.words}`)));
   });
   byId('findings').append(findings.length
     ? table([['seeds', 'num'], ['share', 'num'], ['verdict'], ['broken'], ['what was seen'], ['replay']], findings)
