@@ -18,8 +18,10 @@ pub const SURROUNDINGS: &str = "I-DET-02";
 /// The invariant that a sweep checks itself, at its end: a big one in which something required was not met is vacuous.
 pub const NON_VACUITY: &str = "I-COV-01";
 /// Checkers whose premise no drawn plan makes true, for want of the vendors or the operations that they speak of; the stories must.
-pub const OF_STORIES: &[&str] =
-    &["I-WIN-06", "I-WIN-07", "I-WIN-08", "I-STA-13", "I-API-04", "I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09", "I-DEV-08", "I-WS-01", "I-WS-02"];
+pub const OF_STORIES: &[&str] = &[
+    "I-WIN-06", "I-WIN-07", "I-WIN-08", "I-STA-13", "I-API-04", "I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09",
+    "I-DEV-08", "I-WS-01", "I-WS-02",
+];
 /// Events of conversions, which no drawn plan asks for: likewise.
 const TOLD_IN_STORIES: &[EventType] = &[EventType::UnmanagedConvertedToManaged, EventType::UnmanagedFailedToConvertToManaged];
 /// Changes of status that drawn plans come to.
