@@ -39,7 +39,18 @@ impl Hand {
             let minds_twins = profile.duplicate != DuplicatePolicy::Accept;
             let (device_id, account) = (DeviceId::of(AccountId::numbered(0), &device.name), AccountId::numbered(0));
             let (name, clock_settable) = (device.name.clone(), profile.clock_settable);
-            LockFacts { name, device: device_id, account, view_of: None, hub: None, profile, usable_slots, minds_twins, clock_settable }
+            LockFacts {
+                name,
+                device: device_id,
+                account,
+                view_of: None,
+                hub: None,
+                profile,
+                usable_slots,
+                master_prefix: None,
+                minds_twins,
+                clock_settable,
+            }
         });
         let config = Config {
             workspaces: vec![WorkspaceId::numbered(0)],

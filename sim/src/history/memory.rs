@@ -580,7 +580,8 @@ impl History {
         let state = self.lock(lock);
         let profile = &state.facts.profile;
         let breaks = !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
-        breaks || self.has_twin(lock, code, pin)
+        let is_like_master = state.facts.master_prefix.is_some_and(|prefix| pin.prefix(4) == prefix);
+        breaks || is_like_master || self.has_twin(lock, code, pin)
     }
 
     /// Whether a removal can't be proven: nothing can be read, and the write in doubt has a PIN that the lock drops without a word, so that no confirmation

@@ -543,6 +543,7 @@ pub fn facts() -> Facts {
             account,
             view_of: None,
             hub: (vendor == Vendor::GenericSlot).then_some(0),
+            master_prefix: None,
             usable_slots: vendor.profile().slots,
             clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
