@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use keyway_core::world::quirk::{Quirk, QuirkSort};
 
+use crate::generate::of_other_vendors;
 use crate::invariant::{Class, registry};
 use crate::sweep::Hits;
 
@@ -11,8 +12,9 @@ use crate::sweep::Hits;
 pub const REQUIRED_FROM: u64 = 20_000;
 /// The invariant that a sweep checks itself, by comparison.
 pub const DETERMINISM: &str = "I-DET-01";
-/// Checkers whose premise no drawn plan makes true yet: the stories of their operations require them instead.
-const MET_IN_STORIES: &[&str] = &["I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09"];
+/// Checkers whose premise no drawn plan makes true, for want of the vendors or the operations that they speak of; the stories must.
+pub const OF_STORIES: &[&str] =
+    &["I-WIN-06", "I-WIN-07", "I-WIN-08", "I-STA-13", "I-API-04", "I-LNK-01", "I-LNK-02", "I-LNK-03", "I-LNK-04", "I-UNM-03", "I-LIV-09"];
 /// The controller died.
 const CRASH: &str = "crash";
 
@@ -20,14 +22,14 @@ const CRASH: &str = "crash";
 #[must_use]
 pub fn checkers() -> Vec<&'static str> {
     let of_controllers = registry().filter(|row| !matches!(row.class, Class::Harness)).map(|row| row.id);
-    let of_controllers = of_controllers.filter(|id| !MET_IN_STORIES.contains(id));
-    of_controllers.filter(|id| *id != DETERMINISM).chain([DETERMINISM]).collect()
+    of_controllers.filter(|id| *id != DETERMINISM && !OF_STORIES.contains(id)).chain([DETERMINISM]).collect()
 }
 
 /// All marks that a big sweep must hit, checkers first. What a lock is born with is no event, so it leaves no mark.
 #[must_use]
 pub fn required() -> Vec<&'static str> {
-    let troubles = Quirk::ALL.iter().filter(|quirk| quirk.sort() != QuirkSort::Standing).map(|quirk| quirk.name());
+    let is_met = |quirk: &&Quirk| quirk.sort() != QuirkSort::Standing && !of_other_vendors(**quirk);
+    let troubles = Quirk::ALL.iter().filter(is_met).map(|quirk| quirk.name());
     checkers().into_iter().chain([CRASH]).chain(troubles).collect()
 }
 

@@ -60,7 +60,9 @@ fn creation(create: &CreateCode, setup: &Setup) -> Option<Create> {
         use_backup_access_code_pool: create.use_backup_access_code_pool,
         is_external_modification_allowed: create.is_external_modification_allowed,
         attempt_for_offline_device: create.attempt_for_offline_device,
-        ..Create::default()
+        is_offline_access_code: create.is_offline_access_code,
+        is_one_time_use: create.is_one_time_use,
+        max_time_rounding: create.max_time_rounding,
     })
 }
 

@@ -16,7 +16,7 @@ use keyway_sim::scenario::read;
 use keyway_sim::verdict::Verdict;
 use rayon::prelude::*;
 
-const KINDS: [OpKind; 8] = [
+const KINDS: [OpKind; 10] = [
     OpKind::CreateEntry,
     OpKind::ReplaceEntry,
     OpKind::SetSchedule,
@@ -25,10 +25,12 @@ const KINDS: [OpKind; 8] = [
     OpKind::ClearSlot,
     OpKind::ReadEntry,
     OpKind::ReadSlot,
+    OpKind::RegisterOffline,
+    OpKind::ReadUserLevels,
 ];
 const DOWN_MS: i64 = 1_000;
 
-/// What must not depend on a crash: each code's status and errors, and the PINs in each lock.
+/// What must not depend on a crash: each code's status and errors, the PINs in each lock, and those that its vendor computed for it.
 #[derive(Debug, Default, PartialEq)]
 struct End {
     codes: BTreeMap<CodeId, String>,
@@ -47,6 +49,9 @@ fn end(outcome: &Outcome) -> End {
             Occurrence::Recorded { code, .. } => drop(end.codes.remove(code)),
             Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } => {
                 drop(memory.insert((*lock, *place), entry.pin.to_string()));
+            }
+            Occurrence::Truth { lock, change: Change::Computed { pin, .. }, .. } => {
+                end.pins.entry(*lock).or_default().push(pin.to_string());
             }
             Occurrence::Truth { lock, change: Change::Erased { place }, .. } => drop(memory.remove(&(*lock, *place))),
             _ => {}

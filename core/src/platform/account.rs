@@ -254,6 +254,7 @@ impl Platform {
             is_refill_blocked: false,
             last_reversal: None,
             saw_other_writer: false,
+            levels: None,
             is_clock_wrong: false,
             codes_made: 0,
             codes: Vec::new(),

@@ -203,7 +203,8 @@ impl Platform {
             Some(Block::Refused(_)) => true,
             None => false,
         };
-        let blocked: alloc::vec::Vec<u64> = self.device(device).codes.iter().filter(is_over).map(|code| code.n).collect();
+        let blocked: alloc::vec::Vec<u64> =
+            self.device(device).codes.iter().filter(|code| code.offline.is_none()).filter(is_over).map(|code| code.n).collect();
         for n in blocked {
             let at = At { device, n };
             let code = self.code_mut(at);

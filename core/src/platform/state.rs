@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
 use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
+use crate::offline::UserLevel;
 use crate::pin::Pin;
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
@@ -79,6 +81,8 @@ pub(super) struct Device {
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).
     pub saw_other_writer: bool,
+    /// The door's time slots for offline codes, as last read.
+    pub levels: Option<Vec<UserLevel>>,
     /// Its clock is wrong and can't be set: a warning of the inside, which no API shows (`R-56`).
     #[serde(default)]
     pub is_clock_wrong: bool,
@@ -174,7 +178,10 @@ impl Write {
             | Op::ListDevices { .. }
             | Op::GetDevice
             | Op::ReadClock
-            | Op::SetClock { .. } => None,
+            | Op::SetClock { .. }
+            | Op::RegisterOffline { .. }
+            | Op::RevokeOffline { .. }
+            | Op::ReadUserLevels => None,
         }
     }
 
@@ -203,7 +210,10 @@ impl Write {
             | Op::ListDevices { .. }
             | Op::GetDevice
             | Op::ReadClock
-            | Op::SetClock { .. } => None,
+            | Op::SetClock { .. }
+            | Op::RegisterOffline { .. }
+            | Op::RevokeOffline { .. }
+            | Op::ReadUserLevels => None,
         }
     }
 }
@@ -302,6 +312,8 @@ pub(super) struct Code {
     pub goal: Goal,
     pub prefers_native: bool,
     pub is_native: bool,
+    /// What makes it an offline code; none: it goes to the lock.
+    pub offline: Option<Offline>,
     /// Counts intents that change what is stored.
     pub version: u32,
     /// Counts settled commands; part of the key (`P-04`).
@@ -500,6 +512,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         goal: Goal::Hold,
         prefers_native: true,
         is_native: false,
+        offline: None,
         version: 0,
         phase: 0,
         display,

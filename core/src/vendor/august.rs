@@ -55,5 +55,6 @@ pub fn profile() -> Profile {
         read_lag_ms: 30 * SECOND_MS,
         queue_limit: None,
         start_margin_ms: 0,
+        offline: None,
     }
 }

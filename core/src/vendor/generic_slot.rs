@@ -46,5 +46,6 @@ pub fn profile() -> Profile {
         read_lag_ms: 5 * SECOND_MS,
         queue_limit: None,
         start_margin_ms: 0,
+        offline: None,
     }
 }

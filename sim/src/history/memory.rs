@@ -296,13 +296,14 @@ impl History {
                 self.locks[lock.0 as usize].seats = Some((limit.saturating_sub(*used), seated));
             }
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => self.change_offline(lock, change),
         }
         let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        // A clock that drifts is a fact of the lock, and disturbs nothing.
-        if cause == Cause::World && !is_drift {
+        // Whoever uses a code disturbs nothing, and neither does a clock that drifts, which is a fact of the lock.
+        if cause == Cause::World && !is_drift && !matches!(change, Change::Used { .. }) {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);

@@ -23,11 +23,13 @@ pub mod commands;
 mod cut;
 pub mod intents;
 pub mod memory;
+pub mod offline;
 mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
 pub use intents::{Goal, Intent, Why};
 pub use memory::{Known, Lost, Picture, Stored, Touch, Whose};
+pub use offline::{AskedOffline, Computed};
 
 /// An answer may come this long after a command's time to live (`P-01`).
 const LATE_ANSWER_MS: i64 = 2 * MINUTE_MS;
@@ -67,6 +69,8 @@ pub struct Code {
     pub prefers_native: bool,
     /// Whether that was ever changed (`R-23`).
     pub was_switched: bool,
+    /// What was asked of it, if it is an offline code.
+    pub offline: Option<AskedOffline>,
     /// When it was pulled from its pool.
     pub pulled_at: Option<Timestamp>,
     /// Whether it may stay in the lock for good: its device was removed, or it became unmanaged.
@@ -142,6 +146,8 @@ pub struct LockState {
     pub device: Option<Box<DeviceRecord>>,
     /// What lies in its memory.
     pub memory: BTreeMap<Place, Stored>,
+    /// The PINs that its vendor's server computed for it.
+    pub computed: Vec<Computed>,
     /// Error of its clock in milliseconds; positive is fast.
     pub clock_off_ms: i64,
     /// Since when.
@@ -564,6 +570,7 @@ impl History {
             Some(Family::ById) => "by_id",
             Some(Family::BySlot) => "by_slot",
             Some(Family::BySeat) => "by_seat",
+            Some(Family::Offline) => "offline",
             None => "unknown",
         };
         format!("{kind}{backup} code on a {family} lock")
@@ -582,6 +589,7 @@ impl History {
             Family::ById => "by_id lock".to_owned(),
             Family::BySlot => "by_slot lock".to_owned(),
             Family::BySeat => "by_seat lock".to_owned(),
+            Family::Offline => "offline lock".to_owned(),
         }
     }
 
@@ -589,7 +597,8 @@ impl History {
     #[must_use]
     pub fn opens(&self, lock: Lock, pin: Pin, at: Timestamp) -> bool {
         let state = self.lock(lock);
-        state.works && state.memory.values().any(|stored| stored.entry.pin == pin && state.honours(&stored.entry, at))
+        let takes = self.computed_pin(lock, pin).is_some_and(|computed| computed.opens(self.local_time(lock, at)));
+        state.works && (takes || state.memory.values().any(|stored| stored.entry.pin == pin && state.honours(&stored.entry, at)))
     }
 
     /// Whether the device or its account carries one of these errors.
@@ -602,6 +611,9 @@ impl History {
     /// Whether memory is what the code's goal wants: the entry, if it is present and due; nothing, if it is absent.
     #[must_use]
     pub fn is_at_goal(&self, code: CodeIx) -> bool {
+        if self.is_offline(code) {
+            return true;
+        }
         match self.goal(code) {
             None => true,
             Some(Intent { goal: Goal::Absent, .. }) => !self.is_resident(code),
@@ -1000,6 +1012,7 @@ impl History {
                     at(window.ends_at - off);
                 }
             }
+            self.offline_edges(code, lock, &mut at);
             self.quiet_edges(code, lock, &mut at);
         }
         next
@@ -1106,6 +1119,7 @@ impl Code {
             version: 0,
             prefers_native: true,
             was_switched: false,
+            offline: None,
             pulled_at: None,
             is_residual: false,
             acked: Acked::default(),
@@ -1131,6 +1145,7 @@ impl LockState {
         Self {
             device: None,
             memory: BTreeMap::new(),
+            computed: Vec::new(),
             clock_off_ms: 0,
             clock_since: begins_at,
             clock_means_at: None,

@@ -23,6 +23,7 @@ pub mod harness;
 pub mod life;
 pub mod linked;
 pub mod memory;
+pub mod offline;
 pub mod problems;
 pub mod progress;
 pub mod status;
@@ -199,6 +200,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
     Family { rows: api::ROWS, checkers: Vec::new },
+    Family { rows: offline::ROWS, checkers: offline::checkers },
     Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
     Family { rows: workspaces::ROWS, checkers: workspaces::checkers },

@@ -132,6 +132,9 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::AssignPin { user, pin: Some(pin), .. } => format!("assign {pin} to user {}", user.0),
         Op::ReadSite => return None,
         Op::SetClock { .. } => "set clock".to_owned(),
+        Op::RegisterOffline { kind, .. } => format!("register {} code", plain(kind)),
+        Op::RevokeOffline { pin } => format!("revoke {pin}"),
+        Op::ReadUserLevels => return None,
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;
         }
@@ -157,7 +160,8 @@ pub fn answer(answer: &Answer) -> String {
         Answer::TimedOut => "timed out".to_owned(),
         Answer::User { user } => format!("user {} made", user.0),
         Answer::Assigned { pin, .. } => format!("assigned {pin}"),
-        Answer::Site { .. } => "a read's result".to_owned(),
+        Answer::Registered { pin, .. } => format!("registered as {pin}"),
+        Answer::Site { .. } | Answer::UserLevels(_) => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }

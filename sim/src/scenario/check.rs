@@ -624,8 +624,13 @@ impl Checker<'_> {
                 self.slot_of(entry.slot, name, &way![at; "slot"])?;
             }
         }
-        for name in state.codes.keys() {
-            self.code(name, &way![path; "codes", name]).map_err(Wrong::key)?;
+        let codes = state.codes.keys().map(|name| ("codes", name)).chain(state.windows.keys().map(|name| ("windows", name)));
+        for (field, name) in codes.chain(state.waits_for_pin.keys().map(|name| ("waits_for_pin", name))) {
+            self.code(name, &way![path; field, name]).map_err(Wrong::key)?;
+        }
+        for (name, window) in &state.windows {
+            self.time(window.starts, &way![path; "windows", name, "starts"])?;
+            self.time(window.ends, &way![path; "windows", name, "ends"])?;
         }
         for (field, map, known, word) in
             [("errors", &state.errors, words::errors(), "error"), ("warnings", &state.warnings, words::warnings(), "warning")]
