@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyway_core::access_code::Status;
-use keyway_core::id::{AccountId, Epoch, VendorDevice};
+use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
@@ -121,6 +121,8 @@ pub struct Picture {
     listing_began: Option<Timestamp>,
     listing_snapshot: Timestamp,
     is_stale: bool,
+    /// Handles that it was told to be erased; none is given twice.
+    erased: std::collections::BTreeSet<Handle>,
 }
 
 impl Picture {
@@ -580,7 +582,9 @@ impl History {
         let Goal::Present { pin: Some(pin), .. } = intent.goal else { return false };
         let state = self.lock(lock);
         let profile = &state.facts.profile;
-        let breaks = !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
+        let is_told_off = state.reported.is_some_and(|lengths| !lengths.contains(pin.length()));
+        let breaks =
+            is_told_off || !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
         let is_like_master = state.facts.master_prefix.is_some_and(|prefix| pin.prefix(4) == prefix);
         breaks || is_like_master || self.has_twin(lock, code, pin)
     }
@@ -612,10 +616,14 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
-        // An answer may come late, and no handle is given twice: what was told gone since it was made stays gone (`P-06`, `P-12`).
-        let is_made = matches!(sent.command.op, Op::CreateEntry { .. } | Op::AssignPin { .. });
-        if is_made && self.whose_told(lock, place) == Some(Whose::Free) {
-            return;
+        if let Place::Handle(handle) = place {
+            let erased = &mut self.locks[lock.0 as usize].picture.erased;
+            if sent.command.op.is_erasing() {
+                erased.insert(handle);
+            } else if erased.contains(&handle) {
+                // The answer to what stored it has come late (`P-06`, `P-12`).
+                return;
+            }
         }
         let pin = match &sent.command.op {
             Op::AssignPin { .. } => assigned_pin(answer),
