@@ -7,6 +7,7 @@ use super::step::At;
 use super::vendor::Symptom;
 use crate::id::Handle;
 use crate::port::{Answer, Op, PathPart, Place, Reason};
+use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::{Ack, ReadBack};
 
@@ -133,6 +134,12 @@ impl Platform {
         if self.policy.is_ack_proof(ack) || ends_removal {
             self.on_applied(at, None);
             return;
+        }
+        // The bridge has taken it: it is there, and has room (vendors.md 9).
+        for error in [ErrorCode::IgloohomeBridgeOffline, ErrorCode::IgloohomeBridgeTooManyPendingJobs] {
+            if self.code(at).has_error(error) {
+                self.code_mut(at).clear_error(error);
+            }
         }
         let code = self.code_quiet(at);
         if let Some(write) = &mut code.write {

@@ -7,6 +7,9 @@ use super::step::Who;
 use crate::port::{Answer, Op, Reason};
 use crate::time::Timestamp;
 
+/// So many attempts to set a clock fit into two hours; then they are an hour apart, like all others (`R-03`).
+const SETTINGS_BEFORE_LONG_PAUSES: u32 = 11;
+
 /// What is to be done about a lock's clock. Free to lose.
 #[derive(Debug)]
 pub(super) struct ClockWatch {
@@ -54,7 +57,8 @@ impl Platform {
         if self.may_call(account, Urgency::Condition, Who::device(device)) {
             let op = set_by.map_or(Op::ReadClock, |way_ms| Op::SetClock { to: now + way_ms });
             let settings = self.caches[device as usize].clock.settings.saturating_add(1);
-            let set_again_at = now + self.probe_delay_ms(settings);
+            let is_long = settings > SETTINGS_BEFORE_LONG_PAUSES;
+            let set_again_at = now + self.policy.retry_delay_ms(settings, is_long, 0, &self.config.policy);
             let clock = &mut self.caches[device as usize].clock;
             clock.is_asked = true;
             if clock.set_by.take().is_some() {

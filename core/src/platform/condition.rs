@@ -223,6 +223,9 @@ impl Platform {
             raise(&mut state.errors, code, now);
         }
         let is_blocked = self.device(device).has_path_error();
+        if self.is_bridge_missed(device) {
+            self.stir(device);
+        }
         if was_blocked && !is_blocked && !self.device(device).is_removed {
             self.on_path_back(device, is_known_cause);
         }

@@ -7,6 +7,7 @@ use super::Platform;
 use super::condition::earliest;
 use super::state::{Code, Episode, Goal, Retry, Told};
 use super::step::At;
+use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
 use crate::config::ExpiredRecordPolicy;
 use crate::event::EventType;
@@ -50,6 +51,7 @@ impl Platform {
         }
         self.turn_when_due(at);
         self.mind_keypad(at);
+        self.mind_bridge(at);
         let code = self.code(at);
         match (code.record.status, code.episode) {
             (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold => self.turn_set_timers(at, episode, now),
@@ -128,6 +130,19 @@ impl Platform {
         } else if is_shown && !is_missed {
             self.code_mut(at).clear_error(ErrorCode::AugustLockMissingKeypad);
         }
+    }
+
+    /// What waits for a bridge that is down says so, where the vendor has a name for it.
+    fn mind_bridge(&mut self, at: At) {
+        if self.is_bridge_missed(at.device) && !self.is_confirmed(self.code(at)) {
+            self.show(at, Symptom::BridgeDown);
+        }
+    }
+
+    /// Whether the lock is out of reach by its bridge, and the vendor has a name for that.
+    pub(super) fn is_bridge_missed(&self, device: u32) -> bool {
+        let is_down = self.device(device).errors.iter().any(|entry| entry.error_code == ErrorCode::HubDisconnected);
+        is_down && symptom_problems(self.profile(device).vendor, Symptom::BridgeDown).is_some()
     }
 
     /// T09, T10 (`R-01`).

@@ -125,6 +125,8 @@ quirks! {
     OffsetFixedAtWrite = "offset_fixed_at_write", Standing, "A stored schedule keeps the offset of the day of writing.";
     ListingShiftsAfterDst = "listing_shifts_after_dst", Standing, "After a clock change the times of entries written before it are shown shifted.";
     ZoneUntold = "zone_untold", Standing, "The vendor tells no time zone.";
+    HubFlushesLate = "hub_flushes_late", Fault, "The vendor takes commands for a hub that is down, and the hub runs them on its return.";
+    BridgeSeemsOnline = "bridge_seems_online", Fault, "A bridge that is dead is shown as online.";
 }
 
 impl fmt::Display for Quirk {

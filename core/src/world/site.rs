@@ -239,6 +239,10 @@ struct Job {
 struct HubState {
     part: PathPart,
     down: Held,
+    /// What is behind it is taken all the same, for its return.
+    keeps_taking: Held,
+    /// Nobody is told that it is down.
+    seems_online: Held,
     busy_until: Timestamp,
 }
 
@@ -312,7 +316,13 @@ impl Site {
 
     /// Adds a hub; its number.
     pub fn add_hub(&mut self, part: PathPart) -> usize {
-        self.hubs.push(HubState { part, down: Held::default(), busy_until: Timestamp::MIN });
+        self.hubs.push(HubState {
+            part,
+            down: Held::default(),
+            keeps_taking: Held::default(),
+            seems_online: Held::default(),
+            busy_until: Timestamp::MIN,
+        });
         self.hubs.len() - 1
     }
 
@@ -394,6 +404,7 @@ impl Site {
         let noticed = |held: Held| held.times > 0 && now >= held.since + LOSS_NOTICED_AFTER_MS;
         if let Some(hub) = site.hub.map(|hub| &self.hubs[hub])
             && noticed(hub.down)
+            && hub.seems_online.times == 0
         {
             return Some(hub.part);
         }
@@ -509,7 +520,8 @@ impl Site {
         if let Some(status) = fate.fails_before.filter(|_| order.op.is_mutating()) {
             return server_error(status, "invalid schedule");
         }
-        if let Some(part) = self.known_down(now, lock) {
+        let keeps_taking = |part| site.hub.is_some_and(|hub| self.hubs[hub].part == part && self.hubs[hub].keeps_taking.times > 0);
+        if let Some(part) = self.known_down(now, lock).filter(|part| !keeps_taking(*part)) {
             return Some((Answer::Unreachable(part), None));
         }
         if order.op.is_mutating() && site.holds(LockCondition::Collides) && site.queue.iter().any(|job| job.order.op.is_mutating()) {
@@ -839,16 +851,37 @@ impl Site {
         if !self.hubs[hub].down.shift(now, down) {
             return;
         }
-        let behind: Vec<_> = (0..self.locks.len()).filter(|lock| self.locks[*lock].hub == Some(hub)).collect();
-        let part = self.hubs[hub].part;
-        if behind.iter().any(|lock| self.locks[*lock].lock.profile.notices.hub) {
-            let news = if down { News::HubDown(part, hub as u32) } else { News::HubUp(part, hub as u32) };
-            out.push(loss(now, None, news, !down));
+        if self.hubs[hub].seems_online.times == 0 {
+            self.tell_of_hub(now, hub, out);
         }
+        let behind: Vec<_> = (0..self.locks.len()).filter(|lock| self.locks[*lock].hub == Some(hub)).collect();
         for lock in behind {
             if self.link_is_up(lock) {
                 self.path_is_back(now, lock, out);
             }
+        }
+    }
+
+    /// The vendor's notice that a hub is down, or up again.
+    fn tell_of_hub(&self, now: Timestamp, hub: usize, out: &mut Vec<Consequence>) {
+        let (part, is_down) = (self.hubs[hub].part, self.hubs[hub].down.times > 0);
+        let mut behind = self.locks.iter().filter(|site| site.hub == Some(hub));
+        if behind.any(|site| site.lock.profile.notices.hub) {
+            let news = if is_down { News::HubDown(part, hub as u32) } else { News::HubUp(part, hub as u32) };
+            out.push(loss(now, None, news, !is_down));
+        }
+    }
+
+    /// The vendor begins (`true`) or ceases to take commands for this hub while it is down (`hub_flushes_late`).
+    pub fn set_keeps_taking(&mut self, now: Timestamp, hub: usize, begins: bool) {
+        self.hubs[hub].keeps_taking.shift(now, begins);
+    }
+
+    /// The hub begins (`true`) or ceases to be shown as online whatever it is (`bridge_seems_online`).
+    pub fn set_seems_online(&mut self, now: Timestamp, hub: usize, begins: bool, out: &mut Vec<Consequence>) {
+        let has_changed = self.hubs[hub].seems_online.shift(now, begins);
+        if has_changed && !begins && self.hubs[hub].down.times > 0 {
+            self.tell_of_hub(now, hub, out);
         }
     }
 

@@ -93,7 +93,8 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::KeypadGone | Quirk::LengthRefusedByLock => is_august(lock),
         Quirk::LockPowerLost | Quirk::MemoryLostWithPower | Quirk::MemoryRolledBack | Quirk::ClockOff => true,
         Quirk::LockAsleep => by_slot || is_august(lock),
-        Quirk::HubPowerLost | Quirk::HubForgetsQueue => profile.hub.is_some(),
+        Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubFlushesLate => profile.hub.is_some(),
+        Quirk::BridgeSeemsOnline => profile.queue_limit.is_some(),
         Quirk::HubRadioCollides | Quirk::ResetKeepsEntries | Quirk::RivalManager => by_slot,
         Quirk::DeviceLeavesAccount | Quirk::ResetWipes => true,
         Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
@@ -123,7 +124,9 @@ fn of_other_vendors(quirk: Quirk) -> bool {
     let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
     let of_the_device =
         of_a_clock || of_a_zone || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
-    of_the_device || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
+    of_the_device
+        || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
+        || matches!(quirk, Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline)
 }
 
 fn is_august(lock: &DrawnLock) -> bool {

@@ -37,6 +37,17 @@ deciders! {
         }
     }
 
+    /// `F-07`, naive: a job that has expired has failed, and is forgotten.
+    ForgetsExpiredJobs {
+        fn timeout_is_refusal(&self) -> bool {
+            true
+        }
+
+        fn removal_needs_settled_writes(&self) -> bool {
+            false
+        }
+    }
+
     /// `F-12`, naive: what the vendor shows is what is there, and the lock keeps the times it was given.
     OverlooksClockChanges {
         fn foresees_clock_changes(&self) -> bool {

@@ -186,6 +186,13 @@ fn naive() -> Vec<Mutant> {
         )
         .naive("F-11"),
         decides(
+            "forgets-expired-jobs",
+            &decisions::ForgetsExpiredJobs,
+            &["I-DEV-06", "I-DEV-09", "I-EVT-11", "I-DEV-02", "I-STA-02", "I-EVT-07", "I-WIN-03"],
+            "Takes a job that has expired in a queue for a failed one, and forgets it.",
+        )
+        .naive("F-07"),
+        decides(
             "overlooks-clock-changes",
             &decisions::OverlooksClockChanges,
             &["I-WIN-05", "I-EVT-11"],
@@ -483,7 +490,7 @@ mod tests {
     fn there_are_enough_of_each_kind() {
         let all = mutants();
         let cases: BTreeSet<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
-        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-08", "F-09", "F-10", "F-11", "F-12", "F-13"];
+        let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-07", "F-08", "F-09", "F-10", "F-11", "F-12", "F-13"];
         let told = told.into_iter().chain(["F-14", "F-16", "F-18", "F-19", "F-20", "F-22", "F-23", "F-24", "F-25"]);
         assert!(cases.iter().copied().eq(told), "{cases:?}");
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
@@ -507,6 +514,7 @@ mod tests {
             ("F-04", &["I-STA-01", "I-WIN-05", "I-DEV-07"]),
             ("F-05", &["I-EVT-03", "I-EVT-04", "I-EVT-05"]),
             ("F-06", &["I-DEV-06", "I-DUR-01", "I-DEV-03"]),
+            ("F-07", &["I-WIN-03", "I-WIN-02", "I-DEV-06", "I-DEV-08", "I-DEV-09", "I-LIV-01"]),
             ("F-08", &["I-EVT-05", "I-ERR-09", "I-IDENT-01", "I-LIV-01"]),
             ("F-09", &["I-ERR-09", "I-QUI-01", "I-LIV-02"]),
             ("F-10", &["I-IDENT-01", "I-STA-01", "I-DEV-07"]),

@@ -813,7 +813,7 @@ fn targets(quirk: Quirk) -> &'static [Named] {
         Quirk::RateBudgetSmall | Quirk::RatePenaltyGrows => OF_ACCOUNT,
         Quirk::LoginRevoked | Quirk::CredentialChanged | Quirk::TunnelProgramStopped => OF_ACCOUNT,
         Quirk::SeatsUsedUp | Quirk::SeatTakenAway => OF_ACCOUNT,
-        Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubRadioCollides => OF_HUB,
+        Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubRadioCollides | Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline => OF_HUB,
         _ => OF_LOCK,
     }
 }

@@ -97,6 +97,17 @@ impl Simulation<'_> {
                     self.follow(site);
                 }
             }
+            Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline => {
+                let hubs: BTreeSet<_> = locks.iter().filter_map(|lock| self.hub_of(*lock)).collect();
+                for (site, hub) in hubs {
+                    let at_site = &mut self.setup.sites[site];
+                    match fault.quirk.0 {
+                        Quirk::HubFlushesLate => at_site.set_keeps_taking(self.now, hub, begins),
+                        _ => at_site.set_seems_online(self.now, hub, begins, &mut self.consequences),
+                    }
+                    self.follow(site);
+                }
+            }
             Quirk::SeatTakenAway => {
                 let meant = fault.code.as_ref().and_then(|name| self.names.get(name)).copied();
                 let made_by: BTreeMap<CommandId, CodeId> =
@@ -257,7 +268,7 @@ enum Scope {
 
 fn scope_of(quirk: Quirk) -> Scope {
     match quirk {
-        Quirk::HubPowerLost | Quirk::HubForgetsQueue => Scope::Hub,
+        Quirk::HubPowerLost | Quirk::HubForgetsQueue | Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline => Scope::Hub,
         Quirk::SeatTakenAway => Scope::Account,
         quirk if cloud_condition(quirk).is_some() => Scope::Account,
         _ => Scope::Lock,
