@@ -19,6 +19,7 @@ pub mod controller;
 pub mod draw;
 pub mod event;
 pub mod id;
+pub mod offline;
 pub mod pin;
 pub mod platform;
 pub mod port;

@@ -7,6 +7,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, Slot, UserId, VendorDevice};
+use crate::offline::{OfflineKind, UserLevel};
 use crate::pin::{Constraint, Lengths, Pin};
 use crate::time::{Timestamp, Window};
 use crate::vendor::Model;
@@ -151,6 +152,20 @@ pub enum Op {
         /// The time it shall show.
         to: Timestamp,
     },
+    /// offline: have the vendor compute a PIN. No lock hears of it.
+    RegisterOffline {
+        /// The kind of code.
+        kind: OfflineKind,
+        /// When it shall open.
+        window: Window,
+    },
+    /// offline: take a PIN back, which no vendor can (`R-40`).
+    RevokeOffline {
+        /// The PIN.
+        pin: Pin,
+    },
+    /// offline: the time slots that were set up for a door.
+    ReadUserLevels,
 }
 
 impl Op {
@@ -163,7 +178,14 @@ impl Op {
             Self::CreateUser { .. } | Self::DeleteUser { .. } | Self::TakeSeat { .. } | Self::ReleaseSeat { .. } => true,
             Self::ListEntries { .. } | Self::ReadEntry { .. } | Self::ReadSlot { .. } => false,
             Self::ListDevices { .. } | Self::GetDevice | Self::ReadSite | Self::ReadClock | Self::SetClock { .. } => false,
+            Self::RegisterOffline { .. } | Self::RevokeOffline { .. } | Self::ReadUserLevels => false,
         }
+    }
+
+    /// Whether it makes the vendor's server compute a PIN: a change at the vendor that reaches no lock.
+    #[must_use]
+    pub const fn is_registering(&self) -> bool {
+        matches!(self, Self::RegisterOffline { .. })
     }
 
     /// Whether it erases.
@@ -204,6 +226,9 @@ impl Op {
             Self::GetDevice => OpKind::GetDevice,
             Self::ReadClock => OpKind::ReadClock,
             Self::SetClock { .. } => OpKind::SetClock,
+            Self::RegisterOffline { .. } => OpKind::RegisterOffline,
+            Self::RevokeOffline { .. } => OpKind::RevokeOffline,
+            Self::ReadUserLevels => OpKind::ReadUserLevels,
         }
     }
 }
@@ -233,6 +258,9 @@ pub enum OpKind {
     ReleaseSeat,
     AssignPin,
     ReadSite,
+    RegisterOffline,
+    RevokeOffline,
+    ReadUserLevels,
 }
 
 /// What comes back (port.md 4).
@@ -321,6 +349,17 @@ pub enum Answer {
         /// Taken by anybody.
         used: u32,
     },
+    /// The vendor has computed a PIN: its lock takes it.
+    Registered {
+        /// The vendor's id of the code.
+        handle: Handle,
+        /// The PIN.
+        pin: Pin,
+        /// When it opens, rounded by the vendor.
+        window: Window,
+    },
+    /// The time slots of a door, as the vendor shows them.
+    UserLevels(Arc<[UserLevel]>),
 }
 
 impl Answer {
@@ -391,6 +430,12 @@ pub enum Reason {
     ClockNotWritable,
     /// by_seat: the user has no seat, and the site none left for it.
     NoSeat,
+    /// offline: no time slot of the door is near the window.
+    NoUserLevel,
+    /// offline: no PIN is left for this start.
+    NoVariance,
+    /// offline: the vendor computes no PINs for such a window.
+    BadWindow,
 }
 
 impl Reason {
@@ -398,7 +443,8 @@ impl Reason {
     #[must_use]
     pub const fn is_permanent(self) -> bool {
         let is_of_capacity = matches!(self, Self::Full | Self::SlotOutOfRange | Self::NoSeat);
-        is_of_capacity || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported)
+        let is_offline = matches!(self, Self::NoUserLevel | Self::NoVariance | Self::BadWindow);
+        is_of_capacity || is_offline || matches!(self, Self::BadLength | Self::BadPin | Self::BadName | Self::NotSupported)
     }
 }
 

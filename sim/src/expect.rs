@@ -232,6 +232,28 @@ impl Expect {
             let seen = self.warnings(name);
             self.compare_problems(at, when, name, "warnings", expected, seen);
         }
+        for (name, expected) in &state.windows {
+            let wanted = (self.plan.instant(expected.starts), self.plan.instant(expected.ends));
+            let record = self.view.codes.get(name).and_then(|code| self.view.records.get(code));
+            let seen = record.and_then(|record| record.starts_at.zip(record.ends_at));
+            if seen != Some(wanted) {
+                let seen = seen.map_or("has none".to_owned(), |(starts, ends)| format!("shows {starts} to {ends}"));
+                self.miss(at, "window", format!("{when} {name} must show the window {} to {}, but {seen}", wanted.0, wanted.1));
+            }
+        }
+        for (name, expected) in &state.waits_for_pin {
+            let record = self.view.codes.get(name).and_then(|code| self.view.records.get(code));
+            let seen = record.map(|record| record.is_waiting_for_code_assignment);
+            if seen != Some(*expected) {
+                let seen = match seen {
+                    Some(true) => "waits for one",
+                    Some(false) => "waits for none",
+                    None => "has no record",
+                };
+                let wanted = if *expected { "wait for a PIN" } else { "wait for no PIN" };
+                self.miss(at, "assignment", format!("{when} {name} must {wanted}, but {seen}"));
+            }
+        }
         for (name, expected) in &state.free_slots {
             let Some(lock) = self.view.lock_named(name) else { continue };
             let seen = lock.usable_slots.saturating_sub(lock.entries().count() as u32);
@@ -427,7 +449,7 @@ fn probe(plan: &Plan, facts: &Facts, at: Offset, action: &Action) -> Option<Prob
     Some(Probe { enter: enter.clone(), must: enter.must?, lock: Lock(lock as u32), next, every_ms, until: plan.instant(until) })
 }
 
-/// The codes that a call is about.
+/// The codes that a call is about, or the device, if it is about one as a whole.
 fn codes_of(action: &Action) -> Vec<String> {
     match action {
         Action::Create(create) => vec![create.code.clone()],
@@ -437,6 +459,7 @@ fn codes_of(action: &Action) -> Vec<String> {
         Action::Delete(code) | Action::Get(code) => vec![code.clone()],
         Action::PullBackup(pull) => vec![pull.of.clone(), pull.named.clone()],
         Action::Unmanaged(action) => action.code().into_iter().collect(),
+        Action::Device(action) => vec![action.on().to_owned()],
         Action::List(_)
         | Action::GenerateCode(_)
         | Action::SimulateUnmanaged(_)

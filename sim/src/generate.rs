@@ -19,6 +19,7 @@ mod trouble;
 
 use chance::Chance;
 pub use shape::Shape;
+pub use trouble::of_other_vendors;
 
 /// The plan of a seed. The same seed gives the same plan on every machine.
 #[must_use]

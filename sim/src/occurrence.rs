@@ -5,6 +5,7 @@ use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::config::Config;
 use keyway_core::event::Event;
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, VendorDevice, WorkspaceId};
+use keyway_core::offline::OfflineKind;
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Command, Name, Notice, Place};
 use keyway_core::request::{Refusal, Request, Response};
@@ -245,6 +246,24 @@ pub enum Change {
     },
     /// The lock takes these PIN lengths from now on (a bit for each length).
     Lengths(keyway_core::pin::Lengths),
+    /// The vendor's server computed a PIN that the lock takes from now on.
+    Computed {
+        /// The PIN.
+        pin: Pin,
+        /// The kind of code.
+        kind: OfflineKind,
+        /// When it opens.
+        window: Window,
+        /// The code on whose behalf it was computed.
+        code: Option<CodeId>,
+    },
+    /// A computed PIN opened the lock for the first time.
+    Used {
+        /// The PIN.
+        pin: Pin,
+    },
+    /// The lock was set back and takes no computed PIN of before.
+    SetBack,
 }
 
 /// An entry as it lies in a lock.

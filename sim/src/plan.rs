@@ -10,7 +10,7 @@ use keyway_core::access_code::{Status, Type};
 use keyway_core::config::{ExpiredRecordPolicy, PolicyConstants};
 use keyway_core::pin::Pin;
 use keyway_core::port::OpKind;
-use keyway_core::request::Refusal;
+use keyway_core::request::{MaxTimeRounding, Refusal};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy, ReadBack, Vendor};
 use schemars::JsonSchema;
@@ -20,9 +20,11 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+pub mod device;
 pub mod linked;
 pub mod unmanaged;
 
+use device::DeviceAction;
 use linked::{UpdateCodes, WhenNotShared};
 use unmanaged::{SimulateUnmanaged, UnmanagedAction};
 
@@ -275,6 +277,8 @@ pub enum Action {
     PersonSetsLength(SetLength),
     /// A call about codes that nobody manages.
     Unmanaged(UnmanagedAction),
+    /// A call about a device as a whole.
+    Device(DeviceAction),
     /// `/access_codes/simulate/create_unmanaged_access_code`. It acts on the lock alone; the record comes with the next read.
     SimulateUnmanaged(SimulateUnmanaged),
     /// Somebody enters a PIN at the keypad.
@@ -321,6 +325,16 @@ pub struct CreateCode {
     /// `common_code_key`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub common_code_key: Option<String>,
+    /// `is_offline_access_code`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_offline_access_code: Option<bool>,
+    /// `is_one_time_use`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_one_time_use: Option<bool>,
+    /// `max_time_rounding`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<words::Roundings>")]
+    pub max_time_rounding: Option<MaxTimeRounding>,
 }
 
 /// A PIN as an API user sends it.
@@ -661,6 +675,12 @@ pub struct State {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Vec<words::Warnings>>")]
     pub warnings: BTreeMap<String, Vec<String>>,
+    /// The window that each code named shows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: BTreeMap<String, ExpectedWindow>,
+    /// Whether each code named waits for its vendor to choose a PIN.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits_for_pin: BTreeMap<String, bool>,
     /// Free slots of each lock named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub free_slots: BTreeMap<String, u32>,
@@ -670,6 +690,16 @@ pub struct State {
     /// How far the clock of each lock named is off, at most.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub clock_error_at_most: BTreeMap<String, Span>,
+}
+
+/// A window that a code must show.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedWindow {
+    /// Its start.
+    pub starts: Offset,
+    /// Its end.
+    pub ends: Offset,
 }
 
 /// An entry that must be in a lock's memory. What is absent is free.

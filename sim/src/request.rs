@@ -12,6 +12,7 @@ use crate::occurrence::Origin;
 use crate::plan::{Action, AtEntry, CreateCode, RequestedPin, UpdateCode};
 use crate::setup::Setup;
 
+mod device;
 mod linked;
 mod unmanaged;
 
@@ -40,6 +41,7 @@ pub fn call(
             Some((request, vec![pull.named.clone()]))
         }
         Action::Unmanaged(action) => unmanaged::call(action, setup, names, records),
+        Action::Device(action) => Some((Request::Device(device::call(action, setup)?), Vec::new())),
         Action::SimulateUnmanaged(_) => None,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => None,
         Action::PersonSetsLength(_) => None,
@@ -60,7 +62,9 @@ fn creation(create: &CreateCode, setup: &Setup) -> Option<Create> {
         use_backup_access_code_pool: create.use_backup_access_code_pool,
         is_external_modification_allowed: create.is_external_modification_allowed,
         attempt_for_offline_device: create.attempt_for_offline_device,
-        ..Create::default()
+        is_offline_access_code: create.is_offline_access_code,
+        is_one_time_use: create.is_one_time_use,
+        max_time_rounding: create.max_time_rounding,
     })
 }
 

@@ -167,6 +167,7 @@ impl View {
             Change::Works(works) => lock.works = *works,
             Change::Seats { users, .. } => lock.site_users = users.len() as u32,
             Change::Joined { .. } | Change::Left | Change::Lengths(_) => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 

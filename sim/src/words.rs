@@ -30,6 +30,9 @@ pub const COMMANDS: &[&str] = &[
     "release_seat",
     "assign_pin",
     "read_site",
+    "register_offline",
+    "revoke_offline",
+    "read_user_levels",
 ];
 
 /// The refusals of the API.
@@ -145,6 +148,7 @@ macro_rules! listed {
 listed! {
     Vendors: "A vendor.", vendors();
     Statuses: "A status.", statuses();
+    Roundings: "How far the window of an offline code may be moved.", ["1hour", "1day", "1h", "1d"];
     Types: "Whether a code has a window.", ["time_bound", "ongoing"];
     Duplicates: "What a lock does with a PIN it already holds.", ["reject", "reject_unclear", "notify", "silent", "accept"];
     Acks: "What the first positive answer stands for.", ["applied", "queued", "nothing"];

@@ -1,8 +1,11 @@
 //! Every scenario through the reference platform: the verdict it must have, and what came of it, in a snapshot beside the scenario.
 
+use std::collections::BTreeMap;
+
 use keyway_core::platform::Reference;
 use keyway_sim::expect::settled;
 use keyway_sim::generate::plan_of_seed;
+use keyway_sim::marks::OF_STORIES;
 use keyway_sim::plan::Plan;
 use keyway_sim::report::snapshot::snapshot;
 use keyway_sim::run::{Options, Outcome, run};
@@ -34,6 +37,20 @@ fn every_story_ends_as_it_must_and_as_it_did() {
             beside.bind(|| insta::assert_snapshot!(name, snapshot(&plan, &outcome)));
         }
     });
+}
+
+#[test]
+fn what_no_seed_arms_the_stories_do() {
+    let mut armed = BTreeMap::<&str, u64>::new();
+    insta::glob!("../../scenarios", "{linked,unmanaged,vendors}/*.json", |file| {
+        let plans = read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)));
+        for (mark, times) in plans.iter().flat_map(|plan| outcome(plan).marks) {
+            *armed.entry(mark).or_default() += times;
+        }
+    });
+    for id in OF_STORIES {
+        assert!(armed.get(id).is_some_and(|times| *times > 0), "no story arms {id}");
+    }
 }
 
 #[test]

@@ -85,7 +85,9 @@ impl Platform {
             | Answer::Devices { .. }
             | Answer::Device(_)
             | Answer::Site { .. }
-            | Answer::Clock { .. } => self.close_write(at, Doubt::Lost),
+            | Answer::Clock { .. }
+            | Answer::Registered { .. }
+            | Answer::UserLevels(_) => self.close_write(at, Doubt::Lost),
         }
         self.again(at);
     }
@@ -267,6 +269,8 @@ impl Platform {
             }
             Reason::NoSeat => self.on_seat_refused(at, closed_at),
             Reason::BadLength | Reason::BadPin | Reason::BadName | Reason::NotSupported => self.on_permanent_refusal(at, reason, closed_at),
+            // Of offline codes alone, which are no writes.
+            Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => self.on_permanent_refusal(at, reason, closed_at),
             Reason::NoKeypad => {
                 let now = self.now;
                 self.on_not_applied(at, closed_at, 0);

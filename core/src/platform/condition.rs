@@ -69,7 +69,9 @@ impl Platform {
             | Answer::User { .. }
             | Answer::Assigned { .. }
             | Answer::Site { .. }
-            | Answer::Clock { .. } => {}
+            | Answer::Clock { .. }
+            | Answer::Registered { .. }
+            | Answer::UserLevels(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::choose::{free_pin, satisfies};
-use super::state::{Code, Episode, Goal, Told, blank_record, new_code};
+use super::state::{Code, Episode, Goal, Told};
 use super::step::At;
 use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
@@ -62,6 +62,7 @@ impl Platform {
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
             Request::GenerateCode(generate) => self.generate_code(workspace, generate.device_id),
             Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
+            Request::Device(request) => self.serve_device(workspace, &request),
         }
     }
 
@@ -71,8 +72,10 @@ impl Platform {
             return Err(Refusal::InvalidInput);
         }
         if create.is_offline_access_code == Some(true) {
-            return Err(Refusal::OfflineAccessCodesNotSupported);
+            requested_pin(create.code.as_ref())?;
+            return self.create_offline(workspace, device, create);
         }
+        self.check_takes_online(device)?;
         let window = self.new_window(create.starts_at, create.ends_at)?;
         let requested = requested_pin(create.code.as_ref())?;
         self.check_device(device, window, create.use_backup_access_code_pool, create.attempt_for_offline_device)?;
@@ -116,22 +119,13 @@ impl Platform {
 
     /// T01, and T02 in the same step if the code is due (`R-13`).
     fn make(&mut self, draft: Draft) -> At {
-        let now = self.now;
         let device = draft.device;
         let workspace = self.config.accounts[self.device(device).account as usize].workspace;
-        let state = self.device_mut(device);
-        state.codes_made += 1;
-        let (n, device_id) = (state.codes_made, state.id);
-        let id = CodeId(draw_uuid(self.config.entropy, Purpose::CodeId, device_id.0, n));
-        let mut record = blank_record(id, workspace, device_id, now);
-        record.is_managed = true;
-        record.status = Status::Unset;
-        record.code = draft.pin;
-        record.is_waiting_for_code_assignment = draft.pin.is_none();
-        record.common_code_key = draft.key;
-        record.name = Some(draft.name.unwrap_or_else(|| format!("Access Code {n}")));
-        record.is_external_modification_allowed = draft.is_external_modification_allowed;
-        let mut code = new_code(n, record, "".into());
+        let mut code = self.born(device, workspace, draft.name);
+        code.record.code = draft.pin;
+        code.record.is_waiting_for_code_assignment = draft.pin.is_none();
+        code.record.common_code_key = draft.key;
+        code.record.is_external_modification_allowed = draft.is_external_modification_allowed;
         code.set_window(draft.window);
         code.prefers_native = draft.prefers_native;
         code.is_native = draft.prefers_native && draft.window.is_some() && self.profile(device).schedules;
@@ -156,6 +150,7 @@ impl Platform {
         let mut devices = Vec::new();
         for id in &create.device_ids {
             let device = self.device_in(workspace, *id)?;
+            self.check_takes_online(device)?;
             self.check_device(device, window, create.use_backup_access_code_pool, create.attempt_for_offline_device)?;
             devices.push(device);
         }
@@ -236,6 +231,10 @@ impl Platform {
         let record = &code.record;
         if record.is_backup {
             return Err(Refusal::AccessCodeIsBackup);
+        }
+        //
+        if code.offline.is_some() {
+            return Err(Refusal::CannotModifyOfflineAccessCode);
         }
         //
         if record.status == Status::Removing || code.goal == Goal::End {
@@ -434,6 +433,9 @@ impl Platform {
         if code.record.is_backup && !code.is_pulled {
             return Err(Refusal::AccessCodeIsBackup);
         }
+        if code.is_irrevocable(self.now) && !self.policy.revokes_offline_codes() {
+            return Err(Refusal::CannotDeleteOfflineAccessCode);
+        }
         let backup = code.record.pulled_backup_access_code_id.and_then(|backup| self.index.get(&backup).copied());
         for at in [at].into_iter().chain(backup) {
             self.end_by_owner(at);
@@ -521,13 +523,11 @@ impl Platform {
         owner == caller || !self.policy.keeps_workspaces_apart()
     }
 
-    /// A device that takes new codes: a removed one is not found (`R-53`).
+    /// A device that takes new codes: a removed one (`R-53`) and one that was given up are not found.
     fn device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
-        self.known_device_in(workspace, id).and_then(
-            |device| {
-                if self.device(device).is_removed { Err(Refusal::DeviceNotFound) } else { Ok(device) }
-            },
-        )
+        self.known_device_in(workspace, id).and_then(|device| {
+            if self.device(device).is_removed || !self.device(device).is_managed { Err(Refusal::DeviceNotFound) } else { Ok(device) }
+        })
     }
 
     fn managed_in(&self, workspace: WorkspaceId, id: CodeId, device: Option<DeviceId>) -> Result<At, Refusal> {
@@ -549,7 +549,7 @@ impl Platform {
         }
     }
 
-    fn check_window(&self, window: Window) -> Result<(), Refusal> {
+    pub(super) fn check_window(&self, window: Window) -> Result<(), Refusal> {
         let is_dated = window.starts_at >= Timestamp::MIN && window.ends_at <= Timestamp::MAX;
         if window.starts_at >= window.ends_at || !is_dated {
             return Err(Refusal::InvalidInput);
@@ -557,8 +557,12 @@ impl Platform {
         if window.ends_at <= self.now { Err(Refusal::WindowInPast) } else { Ok(()) }
     }
 
+    fn check_takes_online(&self, device: u32) -> Result<(), Refusal> {
+        if self.profile(device).offline.is_some() { Err(Refusal::OnlineAccessCodesNotSupported) } else { Ok(()) }
+    }
+
     /// What a device demands of any new code.
-    fn check_device(
+    pub(super) fn check_device(
         &self,
         device: u32,
         window: Option<Window>,
@@ -590,7 +594,7 @@ impl Platform {
         if info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
             return Err(Refusal::CannotSpecifyCode);
         }
-        if !info.lengths.contains(pin.length()) {
+        if !self.lengths(device).contains(pin.length()) {
             return Err(Refusal::UnsupportedCodeLength);
         }
         if satisfies(pin, &info.constraints) { Ok(()) } else { Err(Refusal::CodeConstraintViolated) }
@@ -625,7 +629,7 @@ impl Platform {
     /// A PIN that all the devices take and none of them knows (`R-24`).
     fn generated_pin(&self, devices: &[u32], preferred_length: Option<u8>) -> Option<Pin> {
         let infos = || devices.iter().map(|device| &self.device(*device).info);
-        let lengths = infos().map(|info| info.lengths).reduce(Lengths::and)?;
+        let lengths = devices.iter().map(|device| self.lengths(*device)).reduce(Lengths::and)?;
         let length = preferred_length.filter(|length| lengths.contains(*length)).or(lengths.shortest())?;
         let constraints: Vec<Constraint> = infos().flat_map(|info| info.constraints.iter().copied()).collect();
         if constraints.contains(&Constraint::CannotSpecifyPinCode) {

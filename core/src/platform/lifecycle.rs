@@ -18,6 +18,9 @@ impl Platform {
     /// Brings one code to where it belongs now: first what the clock says, then what is to be sent or read for it.
     pub(super) fn pursue(&mut self, at: At) {
         let Some(code) = self.find(at) else { return };
+        if code.offline.is_some() {
+            return self.pursue_offline(at);
+        }
         if code.record.is_managed && !code.is_gone {
             self.turn(at);
         } else if self.conversion_deadline(code).is_some_and(|deadline| deadline <= self.now) {
@@ -146,7 +149,7 @@ impl Platform {
     }
 
     /// T09, T10 (`R-01`).
-    fn turn_set_timers(&mut self, at: At, episode: Episode, now: Timestamp) {
+    pub(super) fn turn_set_timers(&mut self, at: At, episode: Episode, now: Timestamp) {
         let constants = &self.config.policy;
         let (delay_ms, fail_ms) = (constants.delay_set_after_ms, constants.fail_set_after_ms);
         if !episode.is_delayed && !episode.is_failed && now >= episode.since + delay_ms {
@@ -215,16 +218,21 @@ impl Platform {
         }
         let start = code.record.starts_at.filter(|starts_at| code.is_native && *starts_at > now);
         let due_at = Some(self.due_at(code)).filter(|due_at| *due_at > now);
+        let timer = self.next_timer(code);
+        [ends_at, start, due_at, timer].into_iter().flatten().filter(|instant| *instant > now).min()
+    }
+
+    /// The next timer of the code's episode.
+    pub(super) fn next_timer(&self, code: &Code) -> Option<Timestamp> {
         let constants = &self.config.policy;
         let (delay_ms, fail_ms) = match code.record.status {
             Status::Removing => (constants.delay_remove_after_ms, constants.fail_remove_after_ms),
             Status::Setting | Status::Set | Status::Unset | Status::Unknown => (constants.delay_set_after_ms, constants.fail_set_after_ms),
         };
-        let timer = code.episode.filter(|episode| !episode.is_failed).map(|episode| {
+        code.episode.filter(|episode| !episode.is_failed).map(|episode| {
             let delayed_at = episode.since + delay_ms;
-            if episode.is_delayed || delayed_at <= now { episode.since + fail_ms } else { delayed_at }
-        });
-        [ends_at, start, due_at, timer].into_iter().flatten().filter(|instant| *instant > now).min()
+            if episode.is_delayed || delayed_at <= self.now { episode.since + fail_ms } else { delayed_at }
+        })
     }
 
     /// T04, T05, T07: the lock holds what is wanted.
@@ -341,7 +349,7 @@ impl Platform {
     }
 
     /// The record ends; a tombstone stays (`F-06`).
-    fn end_record(&mut self, at: At, was_removed: bool) {
+    pub(super) fn end_record(&mut self, at: At, was_removed: bool) {
         let first_removed = self.policy.emits_removed_before_deleted();
         if was_removed && first_removed {
             self.emit(at, EventType::RemovedFromDevice);

@@ -37,6 +37,9 @@ pub(super) struct Memory {
     pub condition_again_at: Option<Timestamp>,
     pub condition_read: Option<CommandId>,
     pub condition_failures: u32,
+    /// When the door's time slots are to be read next, and the read under way.
+    pub levels_at: Timestamp,
+    pub levels_read: Option<CommandId>,
     /// Begin of the latest exchange that the lock itself answered.
     pub contact_at: Option<Timestamp>,
     pub unreachable_at: Timestamp,
@@ -76,6 +79,8 @@ impl Memory {
             condition_again_at: None,
             condition_read: None,
             condition_failures: 0,
+            levels_at: now,
+            levels_read: None,
             contact_at: None,
             unreachable_at: Timestamp::MIN,
             was_told_down: false,
@@ -101,13 +106,14 @@ impl Platform {
         self.calm_down(device);
         self.refill(device);
         self.tend_listing(device);
+        let levels_at = self.tend_levels(device);
         let clock_at = self.tend_clock(device);
         let now = self.now;
         let memory = &self.caches[device as usize];
         let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
         let listing_at = self.listing_wanted(device).map(|(at, _)| at).filter(|at| *at > now);
         let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
-        self.wake_device(device, [condition_at, listing_at, calm_at, clock_at].into_iter().flatten().min());
+        self.wake_device(device, [condition_at, listing_at, calm_at, levels_at, clock_at].into_iter().flatten().min());
     }
 
     /// When the entries are to be listed next, and whether past every cache.

@@ -21,6 +21,7 @@ mod backup;
 mod choose;
 mod clock;
 mod condition;
+mod device;
 mod external;
 mod intake;
 mod lifecycle;
@@ -29,6 +30,7 @@ mod listing;
 mod naming;
 mod notice;
 mod obstacle;
+mod offline;
 mod outage;
 mod pace;
 mod policy;
@@ -51,6 +53,7 @@ pub use policy::{Honest, Policy};
 
 use account::Watch;
 use listing::Memory;
+use offline::Registration;
 use pace::Pace;
 use reading::Read;
 use state::{Account, Durable};
@@ -96,6 +99,8 @@ pub struct Platform {
     index: BTreeMap<CodeId, At>,
     /// Mutating commands that are not settled.
     writes: BTreeMap<CommandId, At>,
+    /// Registrations of offline codes that may still be answered.
+    registrations: BTreeMap<CommandId, Registration>,
     /// Reads under way.
     reads: BTreeMap<CommandId, Read>,
     reads_sent: u64,
@@ -131,6 +136,7 @@ impl Platform {
             broken,
             index: BTreeMap::new(),
             writes: BTreeMap::new(),
+            registrations: BTreeMap::new(),
             reads: BTreeMap::new(),
             reads_sent: 0,
             paces,
@@ -189,6 +195,7 @@ impl Platform {
         if !is_gone {
             self.index.insert(id, at);
         }
+        self.resume_offline(at);
         self.wake_code(at, Some(now));
     }
 
@@ -213,6 +220,10 @@ impl Platform {
                 self.reads.remove(&command_id);
                 self.on_read_answer(read, answer);
             }
+            return;
+        }
+        if let Some(registration) = self.registrations.get(&command_id).copied() {
+            self.on_registration_answer(command_id, registration, &answer);
             return;
         }
         // An answer to a command that is forgotten or was never sent is ignored (P-01).

@@ -73,7 +73,12 @@ impl Platform {
                     self.on_all_removed(device);
                 }
             }
-            News::KeypadUsed { .. } | News::KeypadRefused | News::KeypadLocked | News::BatteryLow => {}
+            News::KeypadUsed { place } => {
+                if let Some(device) = device {
+                    self.on_offline_use(device, *place);
+                }
+            }
+            News::KeypadRefused | News::KeypadLocked | News::BatteryLow => {}
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) enum Obstacle {
 impl Platform {
     pub(super) fn obstacle(&self, at: At, wanted: &Content) -> Option<Obstacle> {
         let (device, code) = (self.device(at.device), self.code(at));
-        if !device.info.lengths.contains(wanted.pin.length()) {
+        if !self.lengths(at.device).contains(wanted.pin.length()) {
             return Some(Obstacle::Unfit(Reason::BadLength));
         }
         if !super::choose::satisfies(wanted.pin, &device.info.constraints) {
@@ -201,7 +201,8 @@ impl Platform {
             Some(Block::Refused(_)) => true,
             None => false,
         };
-        let blocked: alloc::vec::Vec<u64> = self.device(device).codes.iter().filter(is_over).map(|code| code.n).collect();
+        let blocked: alloc::vec::Vec<u64> =
+            self.device(device).codes.iter().filter(|code| code.offline.is_none()).filter(is_over).map(|code| code.n).collect();
         for n in blocked {
             let at = At { device, n };
             let code = self.code_mut(at);

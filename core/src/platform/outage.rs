@@ -90,6 +90,11 @@ impl Platform {
         let numbers: Vec<u64> = self.device(device).live().filter(|code| code.before_outage.is_some()).map(|code| code.n).collect();
         for n in numbers {
             let at = At { device, n };
+            if self.code(at).offline.is_some() {
+                // Its window tells.
+                self.again(at);
+                continue;
+            }
             if self.code(at).held.is_some() { self.resolve(at) } else { self.resolve_without_entry(at) }
         }
     }

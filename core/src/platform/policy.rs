@@ -5,6 +5,7 @@
 use crate::access_code::Status;
 use crate::config::PolicyConstants;
 use crate::draw::below;
+use crate::offline::Asked;
 use crate::port::Reason;
 use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::Ack;
@@ -288,6 +289,31 @@ pub trait Policy: Sync {
             return Window { starts_at: earliest, ..window };
         }
         window
+    }
+
+    /// The window that the record of an offline code shows: the vendor's, not the one that was asked (`I-WIN-08`).
+    fn window_to_show(&self, _asked: Asked, rounded: Window) -> Window {
+        rounded
+    }
+
+    /// Whether a further copy of the news that a one-time code was used counts as another use (`F-21`).
+    fn counts_each_copy_of_a_use(&self) -> bool {
+        false
+    }
+
+    /// Whether a code that must be used on its first day says so (`I-WIN-07`).
+    fn tells_of_first_day(&self) -> bool {
+        true
+    }
+
+    /// Whether the start of an offline code makes it `set` only once it is registered (`R-41`).
+    fn shows_set_when_registered_only(&self) -> bool {
+        true
+    }
+
+    /// Whether an offline code that was given out is deleted when its owner says so, as if anybody could take it back (`R-40`).
+    fn revokes_offline_codes(&self) -> bool {
+        false
     }
 
     /// Whether clock changes are reckoned with on locks that keep the offset of the day of writing (`R-58`).

@@ -209,6 +209,8 @@ impl Platform {
             (Family::ById, Some(held)) if !in_place => return self.erase(at, held.place),
             (Family::ById, Some(held)) => self.replace_op(at, wanted, &held)?,
             (Family::ById, None) => self.create_op(at, wanted),
+            // Its codes go another way.
+            (Family::Offline, _) => return None,
             (Family::BySlot, Some(held)) if self.is_in_its_own_way(at, &held, wanted) => return self.erase(at, held.place),
             (Family::BySlot, held) => {
                 let slot = match held.map(|held| held.place) {

@@ -32,6 +32,8 @@ pub(super) enum ReadKind {
     Entries { device: u32, epoch: Epoch },
     /// One place, for the code that is or may be there.
     Place { at: At, place: Place, epoch: Epoch },
+    /// The time slots of a door (`V-09`).
+    Levels { device: u32, epoch: Epoch },
     /// One slot, to see whether it is free.
     Scout { at: At, slot: Slot, epoch: Epoch },
 }
@@ -50,12 +52,13 @@ impl Platform {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),
             ReadKind::Site { account } => self.on_site(account, &read, &answer),
             ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
+            ReadKind::Levels { device, epoch } if self.device(device).epoch() == epoch => self.on_levels(device, &read, &answer),
             ReadKind::Clock { device, epoch } if self.device(device).epoch() == epoch => self.on_clock(device, &read, &answer),
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
             ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
             // Read in an incarnation that is over.
-            ReadKind::Device { .. } | ReadKind::Clock { .. } => {}
+            ReadKind::Device { .. } | ReadKind::Levels { .. } | ReadKind::Clock { .. } => {}
             ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
         }
     }
@@ -245,7 +248,9 @@ pub(super) fn look(answer: &Answer) -> Option<Look<'_>> {
         | Answer::User { .. }
         | Answer::Assigned { .. }
         | Answer::Site { .. }
-        | Answer::Clock { .. } => None,
+        | Answer::Clock { .. }
+        | Answer::Registered { .. }
+        | Answer::UserLevels(_) => None,
     }
 }
 

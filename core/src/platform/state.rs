@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
 use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
-use crate::pin::Pin;
+use crate::offline::UserLevel;
+use crate::pin::{Lengths, Pin};
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
 use crate::time::{Timestamp, Window};
@@ -59,6 +61,10 @@ pub(super) struct Device {
     pub account: u32,
     pub info: DeviceInfo,
     pub is_removed: bool,
+    /// False once it was given up: its codes are nobody's, and it takes no new ones (T30).
+    pub is_managed: bool,
+    /// PIN lengths that somebody reported; they count instead of those that the vendor tells.
+    pub reported_lengths: Option<Lengths>,
     /// The part of the path that a command found down; cleared by contact.
     pub unreachable: Option<PathPart>,
     /// A lasting refusal that concerns the device and not a code.
@@ -79,6 +85,8 @@ pub(super) struct Device {
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).
     pub saw_other_writer: bool,
+    /// The door's time slots for offline codes, as last read.
+    pub levels: Option<Vec<UserLevel>>,
     /// Its clock is wrong and can't be set: a warning of the inside, which no API shows (`R-56`).
     #[serde(default)]
     pub is_clock_wrong: bool,
@@ -174,7 +182,10 @@ impl Write {
             | Op::ListDevices { .. }
             | Op::GetDevice
             | Op::ReadClock
-            | Op::SetClock { .. } => None,
+            | Op::SetClock { .. }
+            | Op::RegisterOffline { .. }
+            | Op::RevokeOffline { .. }
+            | Op::ReadUserLevels => None,
         }
     }
 
@@ -203,7 +214,10 @@ impl Write {
             | Op::ListDevices { .. }
             | Op::GetDevice
             | Op::ReadClock
-            | Op::SetClock { .. } => None,
+            | Op::SetClock { .. }
+            | Op::RegisterOffline { .. }
+            | Op::RevokeOffline { .. }
+            | Op::ReadUserLevels => None,
         }
     }
 }
@@ -302,6 +316,8 @@ pub(super) struct Code {
     pub goal: Goal,
     pub prefers_native: bool,
     pub is_native: bool,
+    /// What makes it an offline code; none: it goes to the lock.
+    pub offline: Option<Offline>,
     /// Counts intents that change what is stored.
     pub version: u32,
     /// Counts settled commands; part of the key (`P-04`).
@@ -500,6 +516,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         goal: Goal::Hold,
         prefers_native: true,
         is_native: false,
+        offline: None,
         version: 0,
         phase: 0,
         display,

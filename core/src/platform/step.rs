@@ -214,6 +214,11 @@ impl Platform {
         self.step.writes.push(command);
     }
 
+    /// Sends a command that was prepared; it leaves after the save.
+    pub(super) fn push_write(&mut self, command: Command) {
+        self.step.writes.push(command);
+    }
+
     /// Sends a command that changes no memory; its id comes from a range of its own, one for each boot.
     pub(super) fn send_read(&mut self, account: u32, device: Option<u32>, for_code: Option<CodeId>, op: Op) -> CommandId {
         self.reads_sent += 1;

@@ -25,6 +25,7 @@ pub fn profile() -> Profile {
         schedules: false,
         round_ms: MINUTE_MS,
         converts_unmanaged: true,
+        takes_reported_lengths: false,
         backup_pool: true,
         clock_readable: false,
         clock_settable: false,
@@ -46,5 +47,6 @@ pub fn profile() -> Profile {
         read_lag_ms: 5 * SECOND_MS,
         queue_limit: None,
         start_margin_ms: 0,
+        offline: None,
     }
 }

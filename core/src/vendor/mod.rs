@@ -5,8 +5,10 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::offline::OfflineTerms;
 use crate::pin::{Constraint, Lengths};
 use crate::port::PathPart;
+use crate::time::SECOND_MS;
 
 macro_rules! vendors {
     ($($variant:ident = $name:literal, $file:ident, $about:literal;)*) => {
@@ -62,6 +64,9 @@ vendors! {
     Kwikset = "kwikset", kwikset, "Wi-Fi locks whose codes nobody can list.";
     Igloohome = "igloohome", igloohome, "Locks behind an igloohome bridge with its queue of jobs.";
     SaltoKs = "salto_ks", salto_ks, "Locks of a site whose plan pays for a number of users.";
+    Oracode = "oracode", oracode, "dormakaba Oracode locks, which are never online.";
+    IgloohomeOffline = "igloohome_offline", igloohome_offline, "igloohome's algoPINs.";
+    LocklyOffline = "lockly_offline", lockly_offline, "Lockly's offline codes.";
 }
 
 impl Vendor {
@@ -117,6 +122,8 @@ pub struct Profile {
     pub round_ms: i64,
     /// Whether an unmanaged code can be converted to a managed one, where its PIN can be read (`R-44`).
     pub converts_unmanaged: bool,
+    /// Whether PIN lengths may be reported for its locks.
+    pub takes_reported_lengths: bool,
     /// Whether a pool of backups is possible.
     pub backup_pool: bool,
     /// Whether `ReadClock` works.
@@ -159,6 +166,35 @@ pub struct Profile {
     pub queue_limit: Option<u32>,
     /// A start must lie at least this far ahead; 0: may lie in the past (`start_must_lie_ahead`).
     pub start_margin_ms: i64,
+    /// What it allows its offline codes; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<OfflineTerms>,
+}
+
+/// What the offline vendors have in common: a server that registers codes, and a lock that is never asked anything.
+fn offline_profile(vendor: Vendor, terms: OfflineTerms) -> Profile {
+    Profile {
+        vendor,
+        family: Family::Offline,
+        lengths: Lengths::range(terms.pin_length, terms.pin_length),
+        constraints: alloc::vec![Constraint::CannotSpecifyPinCode],
+        duplicate: DuplicatePolicy::Accept,
+        read_back: ReadBack::None,
+        shows_names: false,
+        update_in_place: false,
+        schedules: false,
+        backup_pool: false,
+        tells_online: false,
+        notices: Notices { account: true, ..Notices::default() },
+        key_honoured: true,
+        apply_latency_ms: (SECOND_MS, 3 * SECOND_MS),
+        lat_max_ms: 10 * SECOND_MS,
+        command_timeout_ms: 30 * SECOND_MS,
+        command_ttl_ms: 30 * SECOND_MS,
+        read_lag_ms: 0,
+        offline: Some(terms),
+        ..generic_cloud::profile()
+    }
 }
 
 impl Profile {
@@ -186,6 +222,8 @@ pub enum Family {
     BySlot,
     /// Each code has a user of the site, who needs a seat; the vendor gives it a PIN.
     BySeat,
+    /// The vendor computes PINs that the lock understands by itself.
+    Offline,
 }
 
 /// What a lock does with a PIN it already holds.

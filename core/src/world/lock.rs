@@ -11,6 +11,7 @@ use crate::time::{MINUTE_MS, Timestamp, Window};
 use crate::vendor::{DuplicatePolicy, Family, Profile, ReadBack};
 use crate::zone::{ClockChange, shift_between};
 
+use super::offline::Algorithm;
 use super::quirk::Quirk;
 
 /// The standing quirks of a lock, as a set.
@@ -122,6 +123,8 @@ pub struct Lock {
     pub lengths: Lengths,
     /// Places that it tells and has not (`fewer_slots_than_told`).
     pub missing_places: u32,
+    /// How it understands PINs that lie in no memory, where it can.
+    pub algorithm: Option<Algorithm>,
     next_handle: u32,
 }
 
@@ -145,6 +148,7 @@ impl Lock {
             clock_changes: Arc::from([]),
             lengths,
             missing_places,
+            algorithm: None,
             next_handle: 1,
         }
     }
@@ -159,7 +163,8 @@ impl Lock {
     #[must_use]
     pub fn opens(&self, pin: Pin, now: Timestamp) -> bool {
         let local = now + self.clock_off_ms;
-        self.powered && self.keypad && self.opening_entry(pin, local).is_some()
+        let is_understood = self.algorithm.as_ref().is_some_and(|algorithm| algorithm.opens(pin, local));
+        self.powered && self.keypad && (is_understood || self.opening_entry(pin, local).is_some())
     }
 
     /// The entry that a PIN would open by, at the lock's own time.
@@ -188,6 +193,7 @@ impl Lock {
         }
         match self.profile.family {
             Family::ById | Family::BySeat => Some(Place::Handle(self.new_handle())),
+            Family::Offline => None,
             Family::BySlot => (1..=self.capacity() as u16).map(|n| Place::Slot(Slot(n))).find(|place| self.entry(*place).is_none()),
         }
     }

@@ -4,5 +4,6 @@
 //! controller's conclusion. It draws no chance: what a command meets comes in as its [`site::Fate`].
 
 pub mod lock;
+pub mod offline;
 pub mod quirk;
 pub mod site;

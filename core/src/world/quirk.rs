@@ -119,6 +119,10 @@ quirks! {
     SeatTakenAway = "seat_taken_away", Actor, "The plan pays for one seat less, and the vendor unsubscribes a user; at the end the seat is free again.";
     OfficeMode = "office_mode", Fault, "A mode of the lock in which stored PINs do not open.";
     PinAssignedLate = "pin_assigned_late", Standing, "The vendor takes about two minutes to choose a PIN.";
+    VariantsUsedUp = "variants_used_up", Fault, "The vendor has no PIN left for any start.";
+    LevelMissing = "level_missing", Fault, "The time slots of the door are taken away.";
+    LevelsSyncLate = "levels_sync_late", Fault, "The table of the door's time slots is shown as it was half an hour ago.";
+    ReportsOfflineUse = "reports_offline_use", Standing, "The lock's hub reports the use of offline codes.";
     ClockDrifts = "clock_drifts", Standing, "The lock's clock gains some seconds a day.";
     ClockResetWithBattery = "clock_reset_with_battery", Fault, "New batteries set the lock's clock back.";
     ClockWriteRefused = "clock_write_refused", Standing, "The lock's clock can't be set.";

@@ -8,17 +8,22 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::draw::digest;
 use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
-use crate::pin::Lengths;
+use crate::offline::OfflineKind;
+use crate::pin::{Lengths, Pin};
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
-use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
 
 use super::lock::{Effect, Entry, Lock, Source, Write};
+use super::offline::Algorithm;
 use super::quirk::Quirk;
 
+mod desk;
 mod seats;
 
+use desk::Desk;
 pub use seats::{Seats, SiteUser};
 
 /// The vendor notices a lost lock or hub this long after the fact; until then it takes commands for it.
@@ -121,6 +126,31 @@ pub enum Consequence {
         /// By which command, if by one.
         by: Option<CommandId>,
     },
+    /// The vendor's server computed a PIN, which the lock understands from now on.
+    Issued {
+        /// The lock.
+        lock: usize,
+        /// The PIN.
+        pin: Pin,
+        /// The kind of code.
+        kind: OfflineKind,
+        /// When it opens.
+        window: Window,
+        /// By which command.
+        by: CommandId,
+    },
+    /// A PIN that the lock understands by itself opened it for the first time.
+    Used {
+        /// The lock.
+        lock: usize,
+        /// The PIN.
+        pin: Pin,
+    },
+    /// The lock was set back: it understands no PIN of before.
+    Renewed {
+        /// The lock.
+        lock: usize,
+    },
     /// A command ran after its `TimedOut` (`P-03`), or otherwise off the plain course.
     OffCourse {
         /// The lock.
@@ -211,6 +241,12 @@ pub enum LockCondition {
     QueueFull,
     /// A mode in which stored PINs do not open.
     OfficeMode,
+    /// The server has no PIN left for it.
+    VariantsUsedUp,
+    /// The time slots of its door were taken away.
+    LevelsMissing,
+    /// The table of its door's time slots is shown as it was a while ago.
+    LevelsSyncLate,
 }
 
 /// Conditions under which nothing gets to the lock.
@@ -276,6 +312,8 @@ pub struct LockSite {
     keys: BTreeMap<Key, Keyed>,
     /// Older states of memory, for `memory_rolled_back`.
     past: Option<Vec<Entry>>,
+    /// The vendor's server for offline codes, as far as it is about this lock.
+    desk: Desk,
 }
 
 #[derive(Clone, Debug)]
@@ -327,9 +365,18 @@ impl Site {
     }
 
     /// Adds a lock that is in the account from the beginning; its number.
-    pub fn add_lock(&mut self, now: Timestamp, lock: Lock, serial: Name, model: Model, hub: Option<usize>, zone: Option<Name>) -> usize {
+    pub fn add_lock(
+        &mut self,
+        now: Timestamp,
+        mut lock: Lock,
+        serial: Name,
+        model: Model,
+        hub: Option<usize>,
+        zone: Option<Name>,
+    ) -> usize {
         self.next_device += 1;
         let versions = VecDeque::from([(now, lock.items(now))]);
+        lock.algorithm = lock.profile.offline.clone().map(|terms| Algorithm::new(digest(serial.as_bytes()), terms));
         self.locks.push(LockSite {
             lock,
             serial,
@@ -346,8 +393,11 @@ impl Site {
             own_log: Vec::new(),
             keys: BTreeMap::new(),
             past: None,
+            desk: Desk::default(),
         });
-        self.locks.len() - 1
+        let lock = self.locks.len() - 1;
+        self.note_levels(now, lock);
+        lock
     }
 
     /// What lies in a lock now has lain there for long: every read shows it.
@@ -438,6 +488,9 @@ impl Site {
             out.push(answered(command_id, Answer::Gone));
             return;
         };
+        if desk::is_for_desk(&order.op) {
+            return self.ask_desk(now, lock, &order, fate, out);
+        }
         let is_of_site = matches!(order.op, Op::CreateUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. });
         if is_of_site && is_in_family(&order.op, &self.locks[lock]) {
             return self.receive_of_site(now, lock, &order, fate, out);
@@ -582,6 +635,7 @@ impl Site {
 
     /// The head of a lock's queue may be ready.
     pub fn run(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
+        self.finish_registrations(now, lock, out);
         let site = &self.locks[lock];
         let Some(job) = site.queue.front() else { return };
         let stalled = !self.link_is_up(lock) || site.holds(LockCondition::LoadsLate);
@@ -825,6 +879,10 @@ impl Site {
         let worked = self.locks[lock].works();
         let was_up = self.link_is_up(lock);
         if !self.locks[lock].conditions.entry(condition).or_default().shift(now, begins) {
+            return;
+        }
+        if matches!(condition, LockCondition::LevelsMissing | LockCondition::LevelsSyncLate) {
+            self.note_levels(now, lock);
             return;
         }
         let site = &mut self.locks[lock];
@@ -1075,6 +1133,10 @@ impl Site {
                 self.removes(now, lock, place, false, out);
             }
         }
+        if let Some(algorithm) = &mut self.locks[lock].lock.algorithm {
+            algorithm.renew();
+            out.push(Consequence::Renewed { lock });
+        }
         if self.locks[lock].present {
             self.joins(now, lock, out);
         }
@@ -1104,6 +1166,10 @@ impl Site {
         if !site.works() {
             return false;
         }
+        if site.lock.algorithm.is_some() && self.enters_offline(now, lock, pin, out) {
+            return true;
+        }
+        let site = &self.locks[lock];
         let notices = site.lock.profile.notices;
         let place = site.lock.opening_entry(pin, now + site.lock.clock_off_ms).map(|entry| entry.place);
         let news = match place {
@@ -1295,6 +1361,7 @@ fn is_in_family(op: &Op, site: &LockSite) -> bool {
         Op::ListDevices { .. } | Op::GetDevice => true,
         Op::ReadClock => profile.clock_readable,
         Op::SetClock { .. } => profile.clock_readable || profile.clock_settable,
+        Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => false,
     }
 }
 

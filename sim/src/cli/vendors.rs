@@ -66,6 +66,7 @@ fn capabilities(profile: &Profile) -> Vec<(&'static str, String)> {
         Family::ById => "the vendor",
         Family::BySlot => "the controller",
         Family::BySeat => "the vendor, for a user with a seat",
+        Family::Offline => "nobody: the lock computes",
     };
     let duplicate = match profile.duplicate {
         DuplicatePolicy::Reject => "refused with its reason",

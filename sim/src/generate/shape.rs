@@ -121,6 +121,7 @@ impl Shape {
             Family::ById => &[OpKind::CreateEntry, OpKind::ReplaceEntry],
             Family::BySlot => &[OpKind::SetSlot],
             Family::BySeat => &[OpKind::CreateUser],
+            Family::Offline => &[OpKind::RegisterOffline],
         };
         match self {
             Self::ThunderingReconnect => {
@@ -225,6 +226,7 @@ impl Shape {
                     Family::ById => OpKind::DeleteEntry,
                     Family::BySlot => OpKind::ClearSlot,
                     Family::BySeat => OpKind::DeleteUser,
+                    Family::Offline => OpKind::RevokeOffline,
                 };
                 let quirk = chance.one_of(&[Quirk::LinkLosesRequest, Quirk::LinkLosesAnswer]);
                 night.noise(quirk, lock, (from, to), &[erases]).one_in = Some(chance.within(1, 2) as u32);

@@ -4,6 +4,7 @@
 //! call's success: what is done to a code that was refused meets no target and does nothing.
 
 use keyway_core::access_code::Type;
+use keyway_core::request::MaxTimeRounding;
 use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use keyway_core::vendor::{Family, Vendor};
 
@@ -121,6 +122,19 @@ pub fn add(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &mut P
     plan.steps = steps.into_iter().map(|(at, action)| Step { at: Offset::After(at), action, by: None }).collect();
 }
 
+/// The same for a lock that takes offline codes alone; worlds of the default draw have none.
+fn offline(create: CreateCode, n: i64) -> CreateCode {
+    CreateCode {
+        pin: None,
+        use_backup_access_code_pool: None,
+        prefer_native_scheduling: None,
+        is_offline_access_code: Some(true),
+        is_one_time_use: (n % 4 == 0).then_some(true),
+        max_time_rounding: (n % 3 == 0).then_some(MaxTimeRounding::Day),
+        ..create
+    }
+}
+
 impl Teller<'_> {
     fn say(&mut self, at: i64, action: Action) {
         if (0..=self.swarm.horizon_ms).contains(&at) {
@@ -156,8 +170,9 @@ impl Teller<'_> {
             use_backup_access_code_pool: pooled.then_some(true),
             is_external_modification_allowed: chance.happens(habits.allowed_percent).then_some(true),
             attempt_for_offline_device: chance.happens(10).then_some(false),
-            common_code_key: None,
+            ..CreateCode::default()
         };
+        let create = if drawn.profile.offline.is_some() { offline(create, n) } else { create };
         self.say(born, Action::Create(create));
         self.codes.push(DrawnCode { name, lock, window, born });
     }

@@ -80,7 +80,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
     match quirk {
         Quirk::LinkLosesRequest | Quirk::LinkLosesAnswer | Quirk::LinkDelaysAnswer | Quirk::LinkDoublesAnswer => true,
         Quirk::LinkDoublesRequest | Quirk::LinkSlow | Quirk::NoticeLost | Quirk::NoticeDoubled | Quirk::NoticeLate => true,
-        Quirk::ListingEmpty | Quirk::ListingTruncated => is_cloud,
+        Quirk::ListingEmpty | Quirk::ListingTruncated => is_cloud && profile.family != Family::Offline,
         Quirk::WriteAckedNotStored | Quirk::ClearAckedNotDone => profile.ack == Ack::Nothing,
         // Where the acknowledgement means nothing, the cloud has nothing to say after storing.
         Quirk::CloudFailsAfterStoring => is_cloud && profile.ack != Ack::Nothing,
@@ -109,24 +109,27 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
         Quirk::GatewayUnpaired => lock.vendor == Vendor::Ttlock,
         Quirk::BridgeQueueFull => profile.queue_limit.is_some(),
-        Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes => false,
+        Quirk::VariantsUsedUp => lock.vendor == Vendor::IgloohomeOffline,
+        Quirk::LevelMissing | Quirk::LevelsSyncLate => lock.vendor == Vendor::Oracode,
+        Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes | Quirk::ReportsOfflineUse => false,
         Quirk::PinBlankAfterWrite | Quirk::ScanStopsEarly | Quirk::ZerosWhenEmpty | Quirk::NameCutShort => false,
     }
 }
 
 /// Quirks that are not in the default draw: of other vendors, or of stories.
-fn of_other_vendors(quirk: Quirk) -> bool {
+#[must_use]
+pub fn of_other_vendors(quirk: Quirk) -> bool {
     if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes) {
         return true;
     }
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
+    let of_offline_codes = matches!(quirk, Quirk::VariantsUsedUp | Quirk::LevelMissing | Quirk::LevelsSyncLate | Quirk::ReportsOfflineUse);
+    let of_the_device = matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
+    let of_the_way = matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull);
     let of_a_clock = matches!(quirk, Quirk::ClockDrifts | Quirk::ClockResetWithBattery | Quirk::ClockWriteRefused);
     let of_a_zone = matches!(quirk, Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold);
-    let of_the_device =
-        of_a_clock || of_a_zone || of_a_site || matches!(quirk, Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique);
-    of_the_device
-        || matches!(quirk, Quirk::PlanLapsed | Quirk::DeviceSecretMissing | Quirk::GatewayUnpaired | Quirk::BridgeQueueFull)
-        || matches!(quirk, Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline)
+    let of_a_bridge = matches!(quirk, Quirk::HubFlushesLate | Quirk::BridgeSeemsOnline);
+    of_a_clock || of_a_zone || of_a_site || of_a_bridge || of_offline_codes || of_the_device || of_the_way
 }
 
 fn is_august(lock: &DrawnLock) -> bool {
@@ -196,6 +199,7 @@ fn narrow(swarm: &Swarm, quirk: Quirk, lock: &DrawnLock, fault: &mut Fault, chan
             Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ReplaceEntry, OpKind::ListEntries],
             Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot, OpKind::ListEntries],
             Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser, OpKind::ListEntries],
+            Family::Offline => &[OpKind::RegisterOffline],
         };
         fault.commands = vec![chance.one_of(&fitting(quirk, kinds))];
     }
@@ -251,6 +255,7 @@ fn crash(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &Plan) -
                 Family::ById => &[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::ListEntries],
                 Family::BySlot => &[OpKind::SetSlot, OpKind::ClearSlot, OpKind::ReadSlot],
                 Family::BySeat => &[OpKind::CreateUser, OpKind::TakeSeat, OpKind::AssignPin, OpKind::DeleteUser],
+                Family::Offline => &[OpKind::RegisterOffline],
             };
             let nth = chance.within(0, 4) as u32;
             CrashPoint::InAnswer { on: lock.name.clone(), command: chance.one_of(writes), nth, outputs: outputs / 2 }

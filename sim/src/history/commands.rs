@@ -51,6 +51,7 @@ pub fn target(op: &Op) -> Option<Place> {
         Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } | Op::ReadSite => None,
         Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => None,
         Op::GetDevice | Op::ReadClock | Op::SetClock { .. } => None,
+        Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => None,
     }
 }
 
@@ -539,6 +540,7 @@ fn is_of_memory(reason: Reason) -> bool {
         Reason::BadLength | Reason::BadPin | Reason::PinTaken | Reason::Full | Reason::SlotOccupied | Reason::SlotOutOfRange => true,
         Reason::BadName | Reason::NameTaken | Reason::StartInPast | Reason::NoKeypad | Reason::NotSupported | Reason::NoRights => false,
         Reason::NoSeat | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => false,
+        Reason::NoUserLevel | Reason::NoVariance | Reason::BadWindow => false,
     }
 }
 
@@ -554,5 +556,6 @@ fn closing_of(op: &Op, answer: &Answer) -> Closing {
         Answer::Unreachable(_) | Answer::Unauthorized | Answer::Gone => Closing::NotApplied,
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } => Closing::NotApplied,
         Answer::Device(_) | Answer::Site { .. } | Answer::Clock { .. } => Closing::NotApplied,
+        Answer::Registered { .. } | Answer::UserLevels(_) => Closing::NotApplied,
     }
 }

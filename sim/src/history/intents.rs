@@ -8,7 +8,7 @@ use keyway_core::problem::ErrorCode;
 use keyway_core::request::{Request, RequestedCode, Response, Update};
 use keyway_core::time::{Timestamp, Window};
 
-use super::{CodeIx, History};
+use super::{AskedOffline, CodeIx, History};
 
 /// What shall be in the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,9 @@ impl History {
 
     fn due_at(&self, code: CodeIx, goal: Goal, now: Timestamp) -> Timestamp {
         let Goal::Present { window: Some(window), .. } = goal else { return now };
+        if self.is_offline(code) {
+            return now;
+        }
         let state = self.code(code);
         let native = state.prefers_native && state.pulled_at.is_none() && self.profile(code).is_some_and(|profile| profile.schedules);
         let lead = if native { self.policy().native_preload_ms } else { self.policy().just_in_time_lead_ms };
@@ -170,6 +173,8 @@ impl History {
         let Some(call) = self.calls.get(&call_id).cloned() else { return };
         match (&call.request, response) {
             (Request::Create(create), Response::AccessCode(id)) => {
+                let ix = self.intern(*id);
+                self.codes[ix.0 as usize].offline = AskedOffline::of(create);
                 let window = window(create.starts_at, create.ends_at);
                 self.accept_create(
                     *id,
@@ -203,6 +208,7 @@ impl History {
             (Request::PullBackupAccessCode(pull), Response::AccessCode(backup)) => self.accept_pull(pull.access_code_id, *backup, now),
             (Request::Create(_) | Request::CreateMultiple(_) | Request::PullBackupAccessCode(_), _) => {}
             (Request::Unmanaged(request), _) => self.accept_unmanaged(request),
+            (Request::Device(request), _) => self.accept_device(request),
             (Request::Get(_) | Request::List(_) | Request::GenerateCode(_), _) => {}
         }
     }
@@ -337,6 +343,13 @@ impl History {
         }
         let present = Goal::Present { pin: record.code, window: record.window() };
         let Some(current) = self.goal(code).copied() else { return self.ask(code, present, Why::Own, now) };
+        if record.is_offline_access_code {
+            // Its vendor chooses PIN and window, as far as the call allows (I-WIN-08).
+            if let Some(last) = self.codes[code.0 as usize].intents.last_mut().filter(|last| last.goal != Goal::Absent) {
+                last.goal = present;
+            }
+            return;
+        }
         let is_pooled = record.is_backup && self.code(code).pulled_at.is_none();
         let emitted = |kind| self.has_emitted(record.access_code_id, kind);
         match current.goal {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyway_core::access_code::Status;
-use keyway_core::id::{AccountId, Epoch, VendorDevice};
+use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
@@ -121,6 +121,8 @@ pub struct Picture {
     listing_began: Option<Timestamp>,
     listing_snapshot: Timestamp,
     is_stale: bool,
+    /// Handles that it was told to be erased; none is given twice.
+    erased: std::collections::BTreeSet<Handle>,
 }
 
 impl Picture {
@@ -296,13 +298,14 @@ impl History {
                 self.locks[lock.0 as usize].seats = Some((limit.saturating_sub(*used), seated));
             }
             Change::Lengths(lengths) => self.locks[lock.0 as usize].lengths = *lengths,
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => self.change_offline(lock, change),
         }
         let is_of_memory = matches!(change, Change::Stored { .. } | Change::Erased { .. });
         if !is_of_memory {
             self.touch_codes_of(lock);
         }
-        // A clock that drifts is a fact of the lock, and disturbs nothing.
-        if cause == Cause::World && !is_drift {
+        // Whoever uses a code disturbs nothing, and neither does a clock that drifts, which is a fact of the lock.
+        if cause == Cause::World && !is_drift && !matches!(change, Change::Used { .. }) {
             self.locks[lock.0 as usize].disturbed_at = now;
             if !is_of_memory {
                 self.give_reason(lock, now);
@@ -579,7 +582,9 @@ impl History {
         let Goal::Present { pin: Some(pin), .. } = intent.goal else { return false };
         let state = self.lock(lock);
         let profile = &state.facts.profile;
-        let breaks = !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
+        let is_told_off = state.reported.is_some_and(|lengths| !lengths.contains(pin.length()));
+        let breaks =
+            is_told_off || !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
         breaks || self.has_twin(lock, code, pin)
     }
 
@@ -610,10 +615,14 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
-        // An answer may come late, and no handle is given twice: what was told gone since it was made stays gone (`P-06`, `P-12`).
-        let is_made = matches!(sent.command.op, Op::CreateEntry { .. } | Op::AssignPin { .. });
-        if is_made && self.whose_told(lock, place) == Some(Whose::Free) {
-            return;
+        if let Place::Handle(handle) = place {
+            let erased = &mut self.locks[lock.0 as usize].picture.erased;
+            if sent.command.op.is_erasing() {
+                erased.insert(handle);
+            } else if erased.contains(&handle) {
+                // The answer to what stored it has come late (`P-06`, `P-12`).
+                return;
+            }
         }
         let pin = match &sent.command.op {
             Op::AssignPin { .. } => assigned_pin(answer),

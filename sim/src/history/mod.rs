@@ -23,11 +23,13 @@ pub mod commands;
 mod cut;
 pub mod intents;
 pub mod memory;
+pub mod offline;
 mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
 pub use intents::{Goal, Intent, Why};
 pub use memory::{Known, Lost, Picture, Stored, Touch, Whose};
+pub use offline::{AskedOffline, Computed};
 
 /// An answer may come this long after a command's time to live (`P-01`).
 const LATE_ANSWER_MS: i64 = 2 * MINUTE_MS;
@@ -67,6 +69,8 @@ pub struct Code {
     pub prefers_native: bool,
     /// Whether that was ever changed (`R-23`).
     pub was_switched: bool,
+    /// What was asked of it, if it is an offline code.
+    pub offline: Option<AskedOffline>,
     /// When it was pulled from its pool.
     pub pulled_at: Option<Timestamp>,
     /// Whether it may stay in the lock for good: its device was removed, or it became unmanaged.
@@ -142,6 +146,8 @@ pub struct LockState {
     pub device: Option<Box<DeviceRecord>>,
     /// What lies in its memory.
     pub memory: BTreeMap<Place, Stored>,
+    /// The PINs that its vendor's server computed for it.
+    pub computed: Vec<Computed>,
     /// Error of its clock in milliseconds; positive is fast.
     pub clock_off_ms: i64,
     /// Since when.
@@ -158,6 +164,8 @@ pub struct LockState {
     pub works: bool,
     /// PIN lengths it takes.
     pub lengths: Lengths,
+    /// PIN lengths that a call reported; they count for the controller instead of those that the vendor tells.
+    pub reported: Option<Lengths>,
     /// Its incarnation.
     pub epoch: Epoch,
     /// Whether it is in its account.
@@ -564,6 +572,7 @@ impl History {
             Some(Family::ById) => "by_id",
             Some(Family::BySlot) => "by_slot",
             Some(Family::BySeat) => "by_seat",
+            Some(Family::Offline) => "offline",
             None => "unknown",
         };
         format!("{kind}{backup} code on a {family} lock")
@@ -582,6 +591,7 @@ impl History {
             Family::ById => "by_id lock".to_owned(),
             Family::BySlot => "by_slot lock".to_owned(),
             Family::BySeat => "by_seat lock".to_owned(),
+            Family::Offline => "offline lock".to_owned(),
         }
     }
 
@@ -589,7 +599,8 @@ impl History {
     #[must_use]
     pub fn opens(&self, lock: Lock, pin: Pin, at: Timestamp) -> bool {
         let state = self.lock(lock);
-        state.works && state.memory.values().any(|stored| stored.entry.pin == pin && state.honours(&stored.entry, at))
+        let takes = self.computed_pin(lock, pin).is_some_and(|computed| computed.opens(self.local_time(lock, at)));
+        state.works && (takes || state.memory.values().any(|stored| stored.entry.pin == pin && state.honours(&stored.entry, at)))
     }
 
     /// Whether the device or its account carries one of these errors.
@@ -602,6 +613,9 @@ impl History {
     /// Whether memory is what the code's goal wants: the entry, if it is present and due; nothing, if it is absent.
     #[must_use]
     pub fn is_at_goal(&self, code: CodeIx) -> bool {
+        if self.is_offline(code) {
+            return true;
+        }
         match self.goal(code) {
             None => true,
             Some(Intent { goal: Goal::Absent, .. }) => !self.is_resident(code),
@@ -1000,6 +1014,7 @@ impl History {
                     at(window.ends_at - off);
                 }
             }
+            self.offline_edges(code, lock, &mut at);
             self.quiet_edges(code, lock, &mut at);
         }
         next
@@ -1106,6 +1121,7 @@ impl Code {
             version: 0,
             prefers_native: true,
             was_switched: false,
+            offline: None,
             pulled_at: None,
             is_residual: false,
             acked: Acked::default(),
@@ -1131,6 +1147,7 @@ impl LockState {
         Self {
             device: None,
             memory: BTreeMap::new(),
+            computed: Vec::new(),
             clock_off_ms: 0,
             clock_since: begins_at,
             clock_means_at: None,
@@ -1139,6 +1156,7 @@ impl LockState {
             seats: None,
             works: true,
             lengths: facts.profile.lengths,
+            reported: None,
             epoch: Epoch::default(),
             is_present: true,
             joined_at: None,
@@ -1165,6 +1183,12 @@ impl LockState {
     pub fn honours(&self, entry: &TrueEntry, at: Timestamp) -> bool {
         let is_in_window = entry.kept_window().is_none_or(|window| window.contains(at + self.clock_off_ms));
         entry.enabled && is_in_window
+    }
+
+    /// PIN lengths that the controller may send, as it was told.
+    #[must_use]
+    pub fn told_lengths(&self) -> Lengths {
+        self.reported.unwrap_or(self.facts.profile.lengths)
     }
 
     /// Entries that take a usable place: all but what the lock keeps for itself.
@@ -1195,7 +1219,7 @@ pub const fn is_path_error(error: ErrorCode) -> bool {
 }
 
 /// A change of status as text; none is a missing record.
-fn transition(from: Option<Status>, to: Option<Status>) -> &'static str {
+pub(crate) fn transition(from: Option<Status>, to: Option<Status>) -> &'static str {
     macro_rules! pairs {
         ($($from:ident $before:literal),*) => {
             match (from, to) {

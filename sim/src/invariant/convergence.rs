@@ -37,8 +37,11 @@ impl Convergence {
                 && history.entries(code).any(|(_, stored)| stored.touched.is_none() && !history.is_granted(code, stored, now));
             return is_ghost.then(|| "it is gone, and an entry of it is left".to_owned());
         };
-        if !record.is_managed || state.is_residual || record.is_offline_access_code {
+        if !record.is_managed || state.is_residual {
             return None;
+        }
+        if record.is_offline_access_code {
+            return Self::fault_of_offline(record, now);
         }
         let intent = history.goal(code)?;
         let is_excused = Self::is_hidden(history, code) || is_honoured(record);
@@ -53,6 +56,18 @@ impl Convergence {
             Goal::Present { .. } if now < intent.due_at => Self::fault_of_waiting(history, code, record),
             Goal::Present { .. } => Self::fault_of_wanted(history, code, record, now),
         }
+    }
+
+    /// An offline code is registered and stands where its window puts it, or says what is in the way.
+    fn fault_of_offline(record: &Record, now: Timestamp) -> Option<String> {
+        let wanted = match record.window() {
+            Some(window) if window.contains(now) => Status::Set,
+            Some(_) | None => Status::Unset,
+        };
+        let is_over = record.ends_at.is_some_and(|ends_at| ends_at <= now);
+        let is_right = record.status == wanted && (is_over || record.code.is_some() || !record.errors.is_empty());
+        let is_told = record.status == Status::Setting && wanted == Status::Set && !record.errors.is_empty();
+        (!is_right && !is_told).then(|| format!("it is {} without an error, registered: {}", record.status, record.code.is_some()))
     }
 
     /// Whether others changed an entry of the code in a way that no read of its lock shows: nobody can know. What reads do show must have been found by now.
@@ -223,6 +238,9 @@ fn tried_again(history: &History, code: CodeIx, now: Timestamp, found: &mut Foun
     let (Some(record), Some(lock)) = (state.record.as_deref(), state.lock) else { return };
     let is_setting = record.status == Status::Setting;
     if !(is_setting || record.status == Status::Removing) || !record.is_managed || history.quiet_since(lock).is_none() {
+        return;
+    }
+    if record.is_offline_access_code {
         return;
     }
     let is_refused = is_setting && (state.is_hindered || state.work.is_refused_for_good);

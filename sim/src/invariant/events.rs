@@ -250,7 +250,9 @@ fn while_blind(view: &View<'_>, event: &Event) -> Option<String> {
         |code: ErrorCode| matches!(code, ErrorCode::AccountDisconnected | ErrorCode::InvalidCredentials | ErrorCode::BridgeDisconnected);
     let before = view.history.previous_device(lock)?.account_errors.iter().any(|entry| blinds(entry.error_code));
     let after = view.history.lock(lock).device.as_ref()?.account_errors.iter().any(|entry| blinds(entry.error_code));
-    let is_offline = view.live(event.access_code_id).is_some_and(|record| record.is_offline_access_code);
+    let record = view.live(event.access_code_id).or_else(|| view.before(event.access_code_id));
+    // nobody need be asked.
+    let is_offline = record.is_some_and(|record| record.is_offline_access_code);
     let is_wrong = comes_from_vendor && before && after && !is_offline;
     is_wrong.then(|| "is told while the account can't be read (EO-17)".to_owned())
 }
@@ -576,7 +578,8 @@ fn silence(view: &View<'_>, found: &mut Found) {
             | Request::UpdateMultiple(_)
             | Request::Delete(_)
             | Request::PullBackupAccessCode(_)
-            | Request::Unmanaged(_) => return,
+            | Request::Unmanaged(_)
+            | Request::Device(_) => return,
         },
     };
     found.armed("I-EVT-10");

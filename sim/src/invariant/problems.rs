@@ -130,8 +130,6 @@ fn first_stranger<'a>(errors: impl Iterator<Item = &'a str>, warnings: impl Iter
 enum Owner {
     Any,
     Only(&'static [Vendor]),
-    /// A vendor that is not modelled, so nobody here.
-    Absent,
 }
 
 const fn owner_of_error(code: ErrorCode) -> Owner {
@@ -146,9 +144,8 @@ const fn owner_of_error(code: ErrorCode) -> Owner {
         | ErrorCode::AugustLockTemporarilyOffline
         | ErrorCode::AugustLockNotAuthorized
         | ErrorCode::AugustLockMissingBridge => Owner::Only(&[Vendor::August, Vendor::Yale]),
-        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable
-        | ErrorCode::DormakabaOracodeNoValidUserLevel
-        => Owner::Absent,
+        ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable => Owner::Only(&[Vendor::IgloohomeOffline]),
+        ErrorCode::DormakabaOracodeNoValidUserLevel => Owner::Only(&[Vendor::Oracode]),
         ErrorCode::SaltoKsUserNotSubscribed | ErrorCode::SaltoKsSubscriptionLimitExceeded => Owner::Only(&[Vendor::SaltoKs]),
         ErrorCode::IgloohomeBridgeTooManyPendingJobs | ErrorCode::IgloohomeBridgeOffline => Owner::Only(&[Vendor::Igloohome]),
         ErrorCode::HubitatDeviceProgrammingDelay | ErrorCode::HubitatNoFreePositionsAvailable => Owner::Only(&[Vendor::Hubitat]),
@@ -183,7 +180,7 @@ const fn owner_of_warning(code: WarningCode) -> Owner {
         }
         WarningCode::SchlageDetectedDuplicate | WarningCode::SchlageCreationOutage => Owner::Only(&[Vendor::Schlage]),
         WarningCode::KwiksetUnableToConfirmCode => Owner::Only(&[Vendor::Kwikset]),
-        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Absent,
+        WarningCode::IglooAlgopinMustBeUsedWithin24Hours => Owner::Only(&[Vendor::IgloohomeOffline]),
         WarningCode::CodeModifiedExternalToSeam
         | WarningCode::DelayInSettingOnDevice
         | WarningCode::DelayInRemovingFromDevice
@@ -212,7 +209,6 @@ pub mod may_carry {
         match owner {
             Owner::Any => true,
             Owner::Only(vendors) => vendors.contains(&vendor),
-            Owner::Absent => false,
         }
     }
 }
@@ -508,7 +504,9 @@ fn set_episode(view: &View<'_>, record: &Record) -> Timestamp {
     } else {
         policy.just_in_time_lead_ms
     };
-    let due = record.starts_at.map_or(record.created_at, |start| record.created_at.max(start - lead));
+    // An offline code is due when it is made.
+    let start = record.starts_at.filter(|_| !record.is_offline_access_code);
+    let due = start.map_or(record.created_at, |start| record.created_at.max(start - lead));
     seen.and_then(|seen| seen.episode_since).map_or(due, |since| due.max(since))
 }
 

@@ -276,8 +276,14 @@ impl<'a> View<'a> {
             let (occupied, capacity) = self.history.known_room(lock);
             occupied >= capacity
         };
+        // A length that was reported not to be taken is refused by whoever sends it.
+        let is_reported = |lock| {
+            let pin = record.and_then(|record| record.code);
+            pin.is_some_and(|pin| self.history.lock(lock).reported.is_some_and(|lengths| !lengths.contains(pin.length())))
+        };
         by_record
             || lock.is_some_and(is_known_full)
+            || lock.is_some_and(is_reported)
             || self.story.code(code).is_some_and(|seen| seen.was_refused)
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }
@@ -524,11 +530,13 @@ impl Story {
 /// What crosses the boundary.
 impl Story {
     fn command(&mut self, now: Timestamp, command: &Command, lock: Option<Lock>) {
-        let Some(code) = command.for_code.filter(|_| command.op.is_mutating()) else { return };
+        let is_registering = command.op.is_registering();
+        let Some(code) = command.for_code.filter(|_| command.op.is_mutating() || is_registering) else { return };
         let erases = command.op.is_erasing();
         let slot = if let Op::SetSlot { slot, .. } = command.op { Some(Place::Slot(slot)) } else { None };
         self.sent.insert(command.command_id, Sent { code, lock, slot, erases });
-        if !erases {
+        // What is registered goes to no lock.
+        if !erases && !is_registering {
             let seen = self.codes.entry(code).or_default();
             seen.writes += 1;
             seen.last_write = Some(now);
@@ -619,6 +627,7 @@ impl Story {
             Change::Lengths(_) if cause != Cause::Beginning => self.locks.entry(lock).or_default().lengths_changed = true,
             Change::Seats { limit, used, .. } => self.locks.entry(lock).or_default().was_full |= used >= limit,
             Change::Joined { .. } | Change::Lengths(_) | Change::Clock { .. } | Change::Works(_) | Change::Left => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 

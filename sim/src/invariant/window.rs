@@ -111,16 +111,18 @@ fn deleted(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     }
 }
 
-/// `I-WIN-05`, of managed codes. Where the vendor demands that a start lies ahead, the start that was stored counts.
+/// `I-WIN-05`, of managed codes. Where the vendor demands that a start lies ahead, the start that was stored counts. An offline code that was used up, or
+/// not used in time, is not shown, and neither is a lock that was set back.
 fn works(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let state = history.code(code);
     let (Some(record), Some(lock)) = (state.record.as_deref(), state.lock) else { return };
     let (Status::Set, true, Some(pin)) = (record.status, record.is_managed, record.code) else { return };
     let lock_state = history.lock(lock);
-    if history.is_catching_up() || !lock_state.works || record.is_offline_access_code || history.is_touched(code) {
+    if history.is_catching_up() || !lock_state.works || history.is_touched(code) {
         return;
     }
-    if history.entries(code).any(|(_, stored)| !stored.entry.enabled) {
+    let is_spent = history.computed_as_shown(code).is_some_and(|computed| computed.is_spent(history.local_time(lock, now)));
+    if is_spent || history.entries(code).any(|(_, stored)| !stored.entry.enabled) {
         return;
     }
     if let Some(window) = record.window() {

@@ -93,7 +93,7 @@ impl Invariant for OneManager {
     fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         match occurrence {
             Occurrence::Called { request: Request::Unmanaged(request), .. } if request.is_forced() => {
-                self.forced.extend(request.converts())
+                self.forced.extend(request.converts());
             }
             Occurrence::StepEnded => self.end_step(history, found),
             _ => {}

@@ -1,6 +1,7 @@
 //! Broken controllers that decide wrongly: the reference with one or two of its decisions replaced.
 
 use keyway_core::config::PolicyConstants;
+use keyway_core::offline::Asked;
 use keyway_core::platform::{Honest, Policy};
 use keyway_core::port::Reason;
 use keyway_core::time::{DAY_MS, MINUTE_MS, Timestamp, Window};
@@ -125,6 +126,41 @@ deciders! {
     TakesMissingPlacesForDeath {
         fn missing_place_is_offline(&self) -> bool {
             true
+        }
+    }
+
+    /// `F-21`, naive: each copy of the news that a code was used is a use to it.
+    CountsEachCopyOfAUse {
+        fn counts_each_copy_of_a_use(&self) -> bool {
+            true
+        }
+    }
+
+    /// Deletes an offline code that was given out, as if its PIN stopped opening.
+    RevokesOfflineCodes {
+        fn revokes_offline_codes(&self) -> bool {
+            true
+        }
+    }
+
+    /// Shows the window that was asked for an offline code, and not the one that opens.
+    ShowsAskedWindows {
+        fn window_to_show(&self, asked: Asked, rounded: Window) -> Window {
+            Window { starts_at: asked.starts_at, ends_at: asked.ends_at.unwrap_or(rounded.ends_at) }
+        }
+    }
+
+    /// Says nothing of an offline code that must be used on its first day.
+    HidesTheFirstDay {
+        fn tells_of_first_day(&self) -> bool {
+            false
+        }
+    }
+
+    /// An offline code is on time by the clock alone, registered or not.
+    TrustsTheClockAlone {
+        fn shows_set_when_registered_only(&self) -> bool {
+            false
         }
     }
 

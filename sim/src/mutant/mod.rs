@@ -235,6 +235,14 @@ fn naive() -> Vec<Mutant> {
         )
         .naive("F-14"),
         decides("never-yields", &decisions::NeverYields, &["I-QUI-01"], "Fights with another writer as fast as it can.").naive("F-20"),
+        decides(
+            "counts-each-copy-of-a-use",
+            &decisions::CountsEachCopyOfAUse,
+            &["I-EVT-04", "I-EVT-03"],
+            "Counts each copy of the news that a code for one use was used.",
+        )
+        .naive("F-21")
+        .undrawn(),
         decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
             .naive("F-22"),
         tampers::<tampering::WithdrawsEverywhere>(
@@ -365,6 +373,34 @@ fn wrong_decisions() -> Vec<Mutant> {
             &["I-EVT-11", "I-DEV-06"],
             "Lists an old entry of its own that came back as a stranger's.",
         ),
+        decides(
+            "revokes-offline-codes",
+            &decisions::RevokesOfflineCodes,
+            &["I-API-04"],
+            "Deletes an offline code that was given out, as if anybody could take it back.",
+        )
+        .undrawn(),
+        decides(
+            "shows-asked-windows",
+            &decisions::ShowsAskedWindows,
+            &["I-WIN-08", "I-STA-13"],
+            "Shows the window that was asked for an offline code, and not the rounded one.",
+        )
+        .undrawn(),
+        decides(
+            "hides-the-first-day",
+            &decisions::HidesTheFirstDay,
+            &["I-WIN-07"],
+            "Does not say that a code must be used on its first day.",
+        )
+        .undrawn(),
+        decides(
+            "trusts-the-clock-alone",
+            &decisions::TrustsTheClockAlone,
+            &["I-STA-13", "I-STA-09"],
+            "Shows an offline code as set at its start, whether or not it was registered.",
+        )
+        .undrawn(),
     ]
 }
 
@@ -491,7 +527,7 @@ mod tests {
         let all = mutants();
         let cases: BTreeSet<_> = all.iter().filter_map(|mutant| mutant.naive_of).collect();
         let told = ["F-01", "F-02", "F-03", "F-04", "F-05", "F-06", "F-07", "F-08", "F-09", "F-10", "F-11", "F-12", "F-13"];
-        let told = told.into_iter().chain(["F-14", "F-16", "F-18", "F-19", "F-20", "F-22", "F-23", "F-24", "F-25"]);
+        let told = told.into_iter().chain(["F-14", "F-16", "F-18", "F-19", "F-20", "F-21", "F-22", "F-23", "F-24", "F-25"]);
         assert!(cases.iter().copied().eq(told), "{cases:?}");
         assert!(all.len() >= 30 && all.iter().filter(|mutant| mutant.is_decision()).count() >= 15);
     }
@@ -526,6 +562,7 @@ mod tests {
             ("F-19", &["I-EVT-07", "I-WIN-03", "I-QUI-01", "I-LIV-04"]),
             ("F-14", &["I-DEV-04", "I-ERR-09", "I-EVT-11", "I-LIV-01"]),
             ("F-20", &["I-QUI-01", "I-ERR-13", "I-LIV-01"]),
+            ("F-21", &["I-EVT-04", "I-EVT-03", "I-WIN-06"]),
             ("F-22", &["I-DEV-01", "I-WIN-05", "I-EVT-11"]),
             ("F-23", &["I-STA-12", "I-ISO-01", "I-QUI-01", "I-LIV-01"]),
             ("F-24", &["I-BYTES-01", "I-QUI-01", "I-LIV-01"]),

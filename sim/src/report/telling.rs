@@ -254,6 +254,9 @@ fn changed(plan: &Plan, view: &View, lock: Lock, change: &Change) -> Option<Said
         Change::Joined { epoch, .. } => format!("{name} joins anew, incarnation {}", epoch.0),
         Change::Seats { limit, used, .. } => format!("{used} of {limit} seats of the site of {name} are taken"),
         Change::Left => format!("{name} leaves its account"),
+        Change::Computed { pin, .. } => format!("{name} takes {pin}, computed by its vendor"),
+        Change::Used { pin } => format!("{name} was opened by {pin} for the first time"),
+        Change::SetBack => format!("{name} takes no computed PIN of before"),
         Change::Lengths(lengths) => format!("{name} takes PINs of {:?} digits", lengths.iter().collect::<Vec<_>>()),
     };
     changes(Side::World, what)

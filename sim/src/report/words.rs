@@ -5,6 +5,7 @@ use keyway_core::port::{Answer, News, Op, OpKind};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
+use crate::plan::device::DeviceAction;
 use crate::plan::unmanaged::{AtUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CreateCode, Plan, RequestedPin};
 use crate::plan_text::{Offset, Span};
@@ -104,6 +105,9 @@ pub fn action(action: &Action) -> String {
         Action::GenerateCode(device) => format!("generate a PIN for {device}"),
         Action::PullBackup(pull) => format!("pull a backup of {} as {}", pull.of, pull.named),
         Action::Unmanaged(action) => unmanaged(action),
+        Action::Device(DeviceAction::GiveUp(device)) => format!("manage {device} no more"),
+        Action::Device(DeviceAction::ManageAgain(device)) => format!("manage {device} again"),
+        Action::Device(DeviceAction::ReportLengths(report)) => format!("report PIN lengths of {}", report.on),
         Action::SimulateUnmanaged(simulate) => format!("simulate an unmanaged {} on {}", simulate.pin.0, simulate.on),
         Action::PersonAdds(adds) => format!("a person adds {} on {}", adds.pin.0, adds.on),
         Action::PersonRemoves(at) => format!("a person removes {}", entry(at)),
@@ -132,6 +136,9 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::AssignPin { user, pin: Some(pin), .. } => format!("assign {pin} to user {}", user.0),
         Op::ReadSite => return None,
         Op::SetClock { .. } => "set clock".to_owned(),
+        Op::RegisterOffline { kind, .. } => format!("register {} code", plain(kind)),
+        Op::RevokeOffline { pin } => format!("revoke {pin}"),
+        Op::ReadUserLevels => return None,
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;
         }
@@ -157,7 +164,8 @@ pub fn answer(answer: &Answer) -> String {
         Answer::TimedOut => "timed out".to_owned(),
         Answer::User { user } => format!("user {} made", user.0),
         Answer::Assigned { pin, .. } => format!("assigned {pin}"),
-        Answer::Site { .. } => "a read's result".to_owned(),
+        Answer::Registered { pin, .. } => format!("registered as {pin}"),
+        Answer::Site { .. } | Answer::UserLevels(_) => "a read's result".to_owned(),
         Answer::Entries { .. } | Answer::Entry(_) | Answer::Slot(_) | Answer::Devices { .. } | Answer::Device(_) | Answer::Clock { .. } => {
             "a read's result".to_owned()
         }

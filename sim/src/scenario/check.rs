@@ -362,6 +362,7 @@ impl Checker<'_> {
             Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
             Action::PullBackup(pull) => self.code(&pull.of, &way![path; "pull_backup", "of"]),
             Action::Unmanaged(action) => self.unmanaged(action, &way![path; "unmanaged"]),
+            Action::Device(action) => self.device(action.on(), &way![path; "device"]),
             Action::SimulateUnmanaged(simulate) => self.simulated(simulate, &way![path; "simulate_unmanaged"]),
             Action::PersonAdds(adds) => {
                 self.device(&adds.on, &way![path; "person_adds", "on"])?;
@@ -594,7 +595,7 @@ impl Checker<'_> {
         }
         self.state(&expect.end, &way!["expect", "end"])?;
         for name in expect.refused.keys() {
-            self.code(name, &way!["expect", "refused", name]).map_err(Wrong::key)?;
+            self.names.expect(name, &[Named::Code, Named::Device], &way!["expect", "refused", name]).map_err(Wrong::key)?;
         }
         for (name, pattern) in &expect.events {
             self.code(name, &way!["expect", "events", name]).map_err(Wrong::key)?;
@@ -624,8 +625,13 @@ impl Checker<'_> {
                 self.slot_of(entry.slot, name, &way![at; "slot"])?;
             }
         }
-        for name in state.codes.keys() {
-            self.code(name, &way![path; "codes", name]).map_err(Wrong::key)?;
+        let codes = state.codes.keys().map(|name| ("codes", name)).chain(state.windows.keys().map(|name| ("windows", name)));
+        for (field, name) in codes.chain(state.waits_for_pin.keys().map(|name| ("waits_for_pin", name))) {
+            self.code(name, &way![path; field, name]).map_err(Wrong::key)?;
+        }
+        for (name, window) in &state.windows {
+            self.time(window.starts, &way![path; "windows", name, "starts"])?;
+            self.time(window.ends, &way![path; "windows", name, "ends"])?;
         }
         for (field, map, known, word) in
             [("errors", &state.errors, words::errors(), "error"), ("warnings", &state.warnings, words::warnings(), "warning")]

@@ -50,6 +50,13 @@ impl<'a> Simulation<'a> {
                     self.show_seats(self.setup.lock_at(site, lock), by.map_or(Cause::World, Cause::Command));
                 }
             }
+            Consequence::Issued { lock, pin, kind, window, by } => {
+                let code = self.sent.get(&by).and_then(|sent| sent.for_code);
+                let change = Change::Computed { pin, kind, window, code };
+                self.truth(self.setup.lock_at(site, lock), change, Cause::Command(by));
+            }
+            Consequence::Used { lock, pin } => self.truth(self.setup.lock_at(site, lock), Change::Used { pin }, Cause::World),
+            Consequence::Renewed { lock } => self.truth(self.setup.lock_at(site, lock), Change::SetBack, Cause::World),
             Consequence::ClockChanged { lock, by } => {
                 let off_ms = self.setup.sites[site].locks[lock].lock.clock_off_ms;
                 self.truth(self.setup.lock_at(site, lock), Change::Clock { off_ms }, by.map_or(Cause::World, Cause::Command));
@@ -229,12 +236,13 @@ impl<'a> Simulation<'a> {
         let lock = local.and_then(|local| self.setup.view_of(command.account, site, local));
         self.see(&Occurrence::Commanded { command: command.clone(), lock });
         let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
-        let (op, mutating) = (command.op.kind(), command.op.is_mutating());
+        let (op, is_registering) = (command.op.kind(), command.op.is_registering());
+        let mutating = command.op.is_mutating() || is_registering;
         // Periodic reads are keyed by the virtual minute, so that one more or less shifts no other.
         let nth = if mutating { self.count(entity, op as u8) } else { (self.now.0 / MINUTE_MS) as u64 };
         let fresh = is_fresh(&command.op);
         let profile = self.profile_of(lock.map(|lock| lock.0 as usize)).clone();
-        let timeout_ms = profile.timeout_ms(mutating, fresh);
+        let timeout_ms = if is_registering { profile.command_timeout_ms } else { profile.timeout_ms(mutating, fresh) };
         let sent = Sent {
             lock: lock.map(|lock| lock.0 as usize),
             op,
@@ -271,14 +279,15 @@ impl<'a> Simulation<'a> {
         let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
         let kind = op.kind();
         // To look takes the lock no longer than to answer; only a write takes its time to move in.
-        let range = if op.is_mutating() { profile.apply_latency_ms } else { profile.ack_latency_ms };
+        let changes = op.is_mutating() || op.is_registering();
+        let range = if changes { profile.apply_latency_ms } else { profile.ack_latency_ms };
         let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, range);
         let staleness_ms = self.noise.within(Stream::Staleness, entity, kind as u64, nth, (0, profile.read_lag_ms));
         let chance = if matches!(op, Op::AssignPin { .. }) { self.noise.draw(Stream::Lateness, entity, 500, nth) } else { 0 };
         let mut striking = |quirk| self.striking(quirk, lock, Some(kind), code, nth);
         let status = |fault: &Fault| fault.status.unwrap_or(502);
-        let fails_before = if op.is_mutating() { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
-        let fails_after = if op.is_mutating() { striking(Quirk::CloudFailsAfterStoring).map(status) } else { None };
+        let fails_before = if changes { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
+        let fails_after = if changes { striking(Quirk::CloudFailsAfterStoring).map(status) } else { None };
         let mut strike = |quirk| striking(quirk).is_some();
         let plain_listing = matches!(op, Op::ListEntries { fresh: false, .. } | Op::ListDevices { .. });
         let silent = profile.ack == Ack::Nothing;

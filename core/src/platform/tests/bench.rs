@@ -584,6 +584,7 @@ impl Bench {
                 Answer::Refused(Reason::NotSupported)
             }
             Op::AssignPin { .. } | Op::ReadSite | Op::ReadClock | Op::SetClock { .. } => Answer::Refused(Reason::NotSupported),
+            Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => Answer::Refused(Reason::NotSupported),
             Op::CreateEntry { .. }
             | Op::ReplaceEntry { .. }
             | Op::SetSchedule { .. }
@@ -712,7 +713,7 @@ impl Bench {
     fn erase(&mut self, place: Place, origin: Option<CodeId>) -> Answer {
         let Some(there) = self.find(place) else {
             return match self.profile().family {
-                Family::ById => Answer::NotFound,
+                Family::ById | Family::Offline => Answer::NotFound,
                 Family::BySlot => Answer::Done { handle: None },
                 Family::BySeat => unreachable!("the bench has no site"),
             };

@@ -6,7 +6,9 @@ use crate::vendor::Vendor;
 mod august;
 mod hubitat;
 mod igloohome;
+mod igloohome_offline;
 mod kwikset;
+mod oracode;
 mod salto_ks;
 mod schlage;
 mod smartthings;
@@ -43,6 +45,10 @@ pub(super) enum Symptom {
     ErasureNotConfirmed,
     /// The bridge cannot be reached.
     BridgeDown,
+    /// The vendor has no PIN left for an offline code's start.
+    NoVariance,
+    /// No time slot of the door is near an offline code's window.
+    NoUserLevel,
     /// The code's user has no seat.
     NoSeat,
 }
@@ -61,6 +67,8 @@ pub(super) fn symptom_problems(vendor: Vendor, symptom: Symptom) -> Option<Probl
         Vendor::SmartThings => smartthings::problems(symptom),
         Vendor::Schlage => schlage::problems(symptom),
         Vendor::Hubitat => hubitat::problems(symptom),
+        Vendor::IgloohomeOffline => igloohome_offline::problems(symptom),
+        Vendor::Oracode => oracode::problems(symptom),
         Vendor::Wyze => wyze::problems(symptom),
         Vendor::Kwikset => kwikset::problems(symptom),
         Vendor::Igloohome => igloohome::problems(symptom),

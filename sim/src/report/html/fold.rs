@@ -336,6 +336,7 @@ impl<'a> Fold<'a> {
                 self.band("dead", Some(lock), BandSort::Dead, !works);
             }
             Change::Joined { .. } | Change::Left | Change::Lengths(_) | Change::Seats { .. } => {}
+            Change::Computed { .. } | Change::Used { .. } | Change::SetBack => {}
         }
     }
 
