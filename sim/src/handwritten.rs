@@ -56,6 +56,7 @@ impl Hand {
             workspaces: vec![WorkspaceId::numbered(0)],
             accounts: vec![],
             profiles: vec![],
+            zones: std::collections::BTreeMap::new(),
             policy: PolicyConstants::default(),
             expired_record_policy: ExpiredRecordPolicy::Delete,
             entropy: 0,
@@ -178,7 +179,7 @@ impl Hand {
         let origin = owner.map_or(Origin::External, |name| Origin::Code(code(name)));
         let cause = if owner.is_some() { Cause::Command(CommandId(self.commands)) } else { Cause::World };
         let pin = pin.parse().expect("a PIN");
-        let entry = TrueEntry { pin, name: "x".into(), window, enabled: true, hidden: false, origin };
+        let entry = TrueEntry { pin, name: "x".into(), window, kept: None, enabled: true, hidden: false, origin };
         self.add(Occurrence::Truth { lock: Lock(0), change: Change::Stored { place: Place::Slot(Slot(slot)), entry }, cause })
     }
 
