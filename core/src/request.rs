@@ -10,8 +10,10 @@ use crate::id::{CodeId, DeviceId};
 use crate::pin::Pin;
 use crate::time::Timestamp;
 
+pub mod device;
 pub mod unmanaged;
 
+use device::DeviceRequest;
 use unmanaged::UnmanagedRequest;
 
 /// One call. Absent fields are `None`: default on create, unchanged on update.
@@ -39,6 +41,8 @@ pub enum Request {
     GenerateCode(GenerateCode),
     /// Those below `/access_codes/unmanaged`.
     Unmanaged(UnmanagedRequest),
+    /// Those about a device as a whole.
+    Device(DeviceRequest),
 }
 
 impl Request {
@@ -56,6 +60,7 @@ impl Request {
             Self::PullBackupAccessCode(pull) => (Some(pull.access_code_id), None),
             Self::GenerateCode(generate) => (None, Some(generate.device_id)),
             Self::Unmanaged(request) => request.target(),
+            Self::Device(request) => (None, Some(request.device())),
         }
     }
 }
@@ -245,6 +250,7 @@ pub enum Response {
 pub enum Refusal {
     InvalidInput,
     AccessCodeNotTimeBound,
+    DeviceTypeNotSupported,
     Unauthorized,
     DeviceNotFound,
     AccessCodeNotFound,

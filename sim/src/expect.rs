@@ -449,7 +449,7 @@ fn probe(plan: &Plan, facts: &Facts, at: Offset, action: &Action) -> Option<Prob
     Some(Probe { enter: enter.clone(), must: enter.must?, lock: Lock(lock as u32), next, every_ms, until: plan.instant(until) })
 }
 
-/// The codes that a call is about.
+/// The codes that a call is about, or the device, if it is about one as a whole.
 fn codes_of(action: &Action) -> Vec<String> {
     match action {
         Action::Create(create) => vec![create.code.clone()],
@@ -459,6 +459,7 @@ fn codes_of(action: &Action) -> Vec<String> {
         Action::Delete(code) | Action::Get(code) => vec![code.clone()],
         Action::PullBackup(pull) => vec![pull.of.clone(), pull.named.clone()],
         Action::Unmanaged(action) => action.code().into_iter().collect(),
+        Action::Device(action) => vec![action.on().to_owned()],
         Action::List(_)
         | Action::GenerateCode(_)
         | Action::SimulateUnmanaged(_)

@@ -19,6 +19,7 @@ pub mod history;
 pub mod invariant;
 pub mod judge;
 pub mod marks;
+pub mod met;
 pub mod mutant;
 pub mod noise;
 pub mod occurrence;

@@ -20,9 +20,11 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+pub mod device;
 pub mod linked;
 pub mod unmanaged;
 
+use device::DeviceAction;
 use linked::{UpdateCodes, WhenNotShared};
 use unmanaged::{SimulateUnmanaged, UnmanagedAction};
 
@@ -275,6 +277,8 @@ pub enum Action {
     PersonSetsLength(SetLength),
     /// A call about codes that nobody manages.
     Unmanaged(UnmanagedAction),
+    /// A call about a device as a whole.
+    Device(DeviceAction),
     /// `/access_codes/simulate/create_unmanaged_access_code`. It acts on the lock alone; the record comes with the next read.
     SimulateUnmanaged(SimulateUnmanaged),
     /// Somebody enters a PIN at the keypad.

@@ -12,6 +12,7 @@ use crate::occurrence::Origin;
 use crate::plan::{Action, AtEntry, CreateCode, RequestedPin, UpdateCode};
 use crate::setup::Setup;
 
+mod device;
 mod linked;
 mod unmanaged;
 
@@ -40,6 +41,7 @@ pub fn call(
             Some((request, vec![pull.named.clone()]))
         }
         Action::Unmanaged(action) => unmanaged::call(action, setup, names, records),
+        Action::Device(action) => Some((Request::Device(device::call(action, setup)?), Vec::new())),
         Action::SimulateUnmanaged(_) => None,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => None,
         Action::PersonSetsLength(_) => None,

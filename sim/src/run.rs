@@ -7,6 +7,7 @@ use keyway_core::time::{HOUR_MS, Timestamp};
 
 use crate::expect::Expect;
 use crate::judge::Judge;
+use crate::met::Met;
 use crate::occurrence::{Facts, Occurrence};
 use crate::plan::Plan;
 use crate::setup::Setup;
@@ -76,6 +77,7 @@ struct Bench {
     log: Option<Vec<(Timestamp, Occurrence)>>,
     judge: Option<Judge>,
     expect: Expect,
+    met: Met,
     stopped: Option<Finding>,
 }
 
@@ -87,6 +89,7 @@ impl Bench {
             log: options.keep_log.then(Vec::new),
             judge: (!options.unjudged).then(|| Judge::new(facts.clone())),
             expect: Expect::new(plan, facts),
+            met: Met::default(),
             stopped: None,
         }
     }
@@ -95,6 +98,7 @@ impl Bench {
         if let Some(judge) = &self.judge {
             marks.extend(judge.armed());
         }
+        marks.extend(self.met.marks());
         let judged = self.judge.as_ref().and_then(Judge::finding);
         // What a run that ended early did not come to is no expectation missed.
         let finding = self.stopped.or(judged).or_else(|| missed(self.expect.finish(self.now)));
@@ -124,6 +128,7 @@ impl Observer for Bench {
             log.push((now, occurrence.clone()));
         }
         self.expect.observe(now, occurrence);
+        self.met.observe(occurrence);
         if let Some(judge) = &mut self.judge {
             judge.observe(now, occurrence);
         }

@@ -28,7 +28,7 @@ pub use summary::Summary;
 pub use tally::{Group, Histogram, Hits, Share, Tally};
 
 use crate::generate::Draw;
-use crate::marks::DETERMINISM;
+use crate::marks::{DETERMINISM, SURROUNDINGS};
 use crate::panics::{hush_panics, hushed};
 use crate::verdict::{Finding, Verdict, Violation};
 use floor::{Floor, Post, Ran, Report};
@@ -222,6 +222,7 @@ impl Foreman<'_> {
         if ran.was_compared {
             self.tally.compared += 1;
             self.tally.mark(DETERMINISM, 1);
+            self.tally.mark(SURROUNDINGS, 1);
         }
         if let Some(finding) = ran.finding {
             self.tally.add_group(Group::of(seed, finding));
@@ -397,6 +398,21 @@ mod tests {
         let found = swept.tally.groups.values().next().unwrap();
         assert_eq!(found.verdict, Verdict::NonDeterminism);
         assert!(found.violations[0].what.contains("differs between two runs"), "{}", found.violations[0].what);
+    }
+
+    #[test]
+    fn what_hangs_on_the_thread_is_named() {
+        struct Local;
+        // Each thread gets another entropy.
+        impl Controllers for Local {
+            fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
+                let thread = format!("{:?}", thread::current().id()).bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte));
+                Reference::new().start(now, &Config { entropy: config.entropy ^ thread, ..config.clone() }, durable)
+            }
+        }
+        let swept = swept(&Order { threads: Some(1), ..Order::of(0..1) }, Local);
+        let found = swept.tally.groups.values().next().unwrap();
+        assert_eq!((found.verdict, found.violations[0].id.as_str()), (Verdict::NonDeterminism, "I-DET-02"));
     }
 
     #[test]

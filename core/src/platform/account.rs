@@ -242,6 +242,8 @@ impl Platform {
             account,
             info: info.clone(),
             is_removed: false,
+            is_managed: true,
+            reported_lengths: None,
             unreachable: None,
             refusal: None,
             errors: Vec::new(),

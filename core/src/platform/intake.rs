@@ -62,6 +62,7 @@ impl Platform {
             Request::PullBackupAccessCode(pull) => self.pull_backup(workspace, &pull),
             Request::GenerateCode(generate) => self.generate_code(workspace, generate.device_id),
             Request::Unmanaged(request) => self.serve_unmanaged(workspace, request),
+            Request::Device(request) => self.serve_device(workspace, &request),
         }
     }
 
@@ -522,13 +523,11 @@ impl Platform {
         owner == caller || !self.policy.keeps_workspaces_apart()
     }
 
-    /// A device that takes new codes: a removed one is not found (`R-53`).
+    /// A device that takes new codes: a removed one (`R-53`) and one that was given up are not found.
     fn device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
-        self.known_device_in(workspace, id).and_then(
-            |device| {
-                if self.device(device).is_removed { Err(Refusal::DeviceNotFound) } else { Ok(device) }
-            },
-        )
+        self.known_device_in(workspace, id).and_then(|device| {
+            if self.device(device).is_removed || !self.device(device).is_managed { Err(Refusal::DeviceNotFound) } else { Ok(device) }
+        })
     }
 
     fn managed_in(&self, workspace: WorkspaceId, id: CodeId, device: Option<DeviceId>) -> Result<At, Refusal> {
@@ -595,7 +594,7 @@ impl Platform {
         if info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
             return Err(Refusal::CannotSpecifyCode);
         }
-        if !info.lengths.contains(pin.length()) {
+        if !self.lengths(device).contains(pin.length()) {
             return Err(Refusal::UnsupportedCodeLength);
         }
         if satisfies(pin, &info.constraints) { Ok(()) } else { Err(Refusal::CodeConstraintViolated) }
@@ -630,7 +629,7 @@ impl Platform {
     /// A PIN that all the devices take and none of them knows (`R-24`).
     fn generated_pin(&self, devices: &[u32], preferred_length: Option<u8>) -> Option<Pin> {
         let infos = || devices.iter().map(|device| &self.device(*device).info);
-        let lengths = infos().map(|info| info.lengths).reduce(Lengths::and)?;
+        let lengths = devices.iter().map(|device| self.lengths(*device)).reduce(Lengths::and)?;
         let length = preferred_length.filter(|length| lengths.contains(*length)).or(lengths.shortest())?;
         let constraints: Vec<Constraint> = infos().flat_map(|info| info.constraints.iter().copied()).collect();
         if constraints.contains(&Constraint::CannotSpecifyPinCode) {

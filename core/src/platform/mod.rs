@@ -21,6 +21,7 @@ mod backup;
 mod choose;
 mod clock;
 mod condition;
+mod device;
 mod external;
 mod intake;
 mod lifecycle;

@@ -29,7 +29,7 @@ pub(super) enum Obstacle {
 impl Platform {
     pub(super) fn obstacle(&self, at: At, wanted: &Content) -> Option<Obstacle> {
         let (device, code) = (self.device(at.device), self.code(at));
-        if !device.info.lengths.contains(wanted.pin.length()) {
+        if !self.lengths(at.device).contains(wanted.pin.length()) {
             return Some(Obstacle::Unfit(Reason::BadLength));
         }
         if !super::choose::satisfies(wanted.pin, &device.info.constraints) {

@@ -9,7 +9,7 @@ use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
 use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
 use crate::offline::UserLevel;
-use crate::pin::Pin;
+use crate::pin::{Lengths, Pin};
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
 use crate::problem::{ErrorCode, ErrorEntry, WarningCode, WarningEntry};
 use crate::time::{Timestamp, Window};
@@ -61,6 +61,10 @@ pub(super) struct Device {
     pub account: u32,
     pub info: DeviceInfo,
     pub is_removed: bool,
+    /// False once it was given up: its codes are nobody's, and it takes no new ones (T30).
+    pub is_managed: bool,
+    /// PIN lengths that somebody reported; they count instead of those that the vendor tells.
+    pub reported_lengths: Option<Lengths>,
     /// The part of the path that a command found down; cleared by contact.
     pub unreachable: Option<PathPart>,
     /// A lasting refusal that concerns the device and not a code.

@@ -88,10 +88,14 @@ impl Platform {
     fn is_convertible(&self, at: At) -> bool {
         let code = self.code(at);
         let constraints = &self.device(at.device).info.constraints;
-        let lengths = self.device(at.device).info.lengths;
+        let lengths = self.lengths(at.device);
         let is_fit = code.record.code.is_some_and(|pin| lengths.contains(pin.length()) && satisfies(pin, constraints));
         let is_usable = code.held.as_ref().is_some_and(|held| held.is_enabled);
-        self.profile(at.device).converts_unmanaged && is_fit && is_usable && !self.device(at.device).is_removed
+        self.profile(at.device).converts_unmanaged
+            && is_fit
+            && is_usable
+            && self.device(at.device).is_managed
+            && !self.device(at.device).is_removed
     }
 
     fn delete_unmanaged(&mut self, workspace: WorkspaceId, id: CodeId) -> Result<Response, Refusal> {

@@ -24,6 +24,7 @@ pub fn profile() -> Profile {
         schedules: true,
         round_ms: MINUTE_MS,
         converts_unmanaged: true,
+        takes_reported_lengths: false,
         backup_pool: true,
         clock_readable: false,
         clock_settable: false,

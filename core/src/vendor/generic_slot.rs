@@ -25,6 +25,7 @@ pub fn profile() -> Profile {
         schedules: false,
         round_ms: MINUTE_MS,
         converts_unmanaged: true,
+        takes_reported_lengths: false,
         backup_pool: true,
         clock_readable: false,
         clock_settable: false,

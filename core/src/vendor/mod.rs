@@ -122,6 +122,8 @@ pub struct Profile {
     pub round_ms: i64,
     /// Whether an unmanaged code can be converted to a managed one, where its PIN can be read (`R-44`).
     pub converts_unmanaged: bool,
+    /// Whether PIN lengths may be reported for its locks.
+    pub takes_reported_lengths: bool,
     /// Whether a pool of backups is possible.
     pub backup_pool: bool,
     /// Whether `ReadClock` works.

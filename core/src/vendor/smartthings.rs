@@ -25,6 +25,7 @@ pub fn profile() -> Profile {
         schedules: false,
         round_ms: MINUTE_MS,
         converts_unmanaged: false,
+        takes_reported_lengths: true,
         backup_pool: true,
         clock_readable: false,
         clock_settable: false,

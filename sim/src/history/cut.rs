@@ -104,6 +104,12 @@ impl History {
             Request::Delete(_) | Request::Get(_) | Request::List(_) | Request::PullBackupAccessCode(_) => {}
             // The records themselves show a conversion, and an erasure was granted when the controller died.
             Request::GenerateCode(_) | Request::Unmanaged(_) => {}
+            Request::Device(request) => {
+                let is_released = !record.is_managed && before.is_some_and(|before| before.is_managed);
+                if request.gives_up() && is_released && request.device() == record.device_id {
+                    self.codes[code.0 as usize].is_residual = true;
+                }
+            }
         }
     }
 }

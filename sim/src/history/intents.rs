@@ -208,6 +208,7 @@ impl History {
             (Request::PullBackupAccessCode(pull), Response::AccessCode(backup)) => self.accept_pull(pull.access_code_id, *backup, now),
             (Request::Create(_) | Request::CreateMultiple(_) | Request::PullBackupAccessCode(_), _) => {}
             (Request::Unmanaged(request), _) => self.accept_unmanaged(request),
+            (Request::Device(request), _) => self.accept_device(request),
             (Request::Get(_) | Request::List(_) | Request::GenerateCode(_), _) => {}
         }
     }

@@ -582,7 +582,9 @@ impl History {
         let Goal::Present { pin: Some(pin), .. } = intent.goal else { return false };
         let state = self.lock(lock);
         let profile = &state.facts.profile;
-        let breaks = !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
+        let is_told_off = state.reported.is_some_and(|lengths| !lengths.contains(pin.length()));
+        let breaks =
+            is_told_off || !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
         breaks || self.has_twin(lock, code, pin)
     }
 

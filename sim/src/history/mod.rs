@@ -164,6 +164,8 @@ pub struct LockState {
     pub works: bool,
     /// PIN lengths it takes.
     pub lengths: Lengths,
+    /// PIN lengths that a call reported; they count for the controller instead of those that the vendor tells.
+    pub reported: Option<Lengths>,
     /// Its incarnation.
     pub epoch: Epoch,
     /// Whether it is in its account.
@@ -1156,6 +1158,7 @@ impl LockState {
             seats: None,
             works: true,
             lengths: facts.profile.lengths,
+            reported: None,
             epoch: Epoch::default(),
             is_present: true,
             joined_at: None,
@@ -1182,6 +1185,12 @@ impl LockState {
     pub fn honours(&self, entry: &TrueEntry, at: Timestamp) -> bool {
         let is_in_window = entry.kept_window().is_none_or(|window| window.contains(at + self.clock_off_ms));
         entry.enabled && is_in_window
+    }
+
+    /// PIN lengths that the controller may send, as it was told.
+    #[must_use]
+    pub fn told_lengths(&self) -> Lengths {
+        self.reported.unwrap_or(self.facts.profile.lengths)
     }
 
     /// Entries that take a usable place: all but what the lock keeps for itself.
@@ -1212,7 +1221,7 @@ pub const fn is_path_error(error: ErrorCode) -> bool {
 }
 
 /// A change of status as text; none is a missing record.
-fn transition(from: Option<Status>, to: Option<Status>) -> &'static str {
+pub(crate) fn transition(from: Option<Status>, to: Option<Status>) -> &'static str {
     macro_rules! pairs {
         ($($from:ident $before:literal),*) => {
             match (from, to) {

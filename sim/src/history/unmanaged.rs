@@ -1,12 +1,14 @@
 //! Codes that nobody manages: what was asked of them, and whose an entry is once its code is converted (`P-09`).
 
+use keyway_core::access_code::Record;
 use keyway_core::id::CodeId;
 use keyway_core::port::Place;
 use keyway_core::request::Request;
+use keyway_core::request::device::DeviceRequest;
 use keyway_core::request::unmanaged::UnmanagedRequest;
 use keyway_core::time::Timestamp;
 
-use super::{History, Known, Whose};
+use super::{CodeIx, Goal, History, Intent, Known, Whose};
 use crate::occurrence::{Cause, Lock, Origin};
 
 impl History {
@@ -17,6 +19,29 @@ impl History {
             state.acked.is_erasure_asked = true;
             state.version += 1;
         }
+    }
+
+    /// A call about a device was answered ok.
+    pub(super) fn accept_device(&mut self, request: &DeviceRequest) {
+        let Some(lock) = self.find_lock(request.device()) else { return };
+        if let Some(lengths) = request.reported() {
+            self.locks[lock.0 as usize].reported = Some(lengths);
+            self.touch_codes_of(lock);
+        }
+        if request.gives_up() {
+            for code in self.lock(lock).codes.clone() {
+                let is_given_up = self.is_given_up(code);
+                self.codes[code.0 as usize].is_residual |= is_given_up;
+            }
+        }
+    }
+
+    /// Whether a code becomes nobody's with its device: all do but what is being removed, and backups that nobody has pulled (T30).
+    fn is_given_up(&self, code: CodeIx) -> bool {
+        let state = self.code(code);
+        let is_leaving = matches!(self.goal(code), Some(Intent { goal: Goal::Absent, .. }));
+        let is_pooled = |record: &Record| record.is_backup && state.pulled_at.is_none();
+        state.record.as_deref().is_some_and(|record| record.is_managed && !is_pooled(record)) && !is_leaving
     }
 
     /// A crash may have fallen between the save and the answer of a deletion: then it is in force.

@@ -62,11 +62,13 @@ fn answers(view: &View<'_>, found: &mut Found) {
         (Request::Delete(delete), Ok(Response::AccessCode(_) | Response::Done)) => wrong_delete(view, delete.access_code_id),
         (Request::PullBackupAccessCode(pull), Ok(Response::AccessCode(code))) => wrong_pull(view, pull.access_code_id, *code),
         (Request::GenerateCode(generate), Ok(Response::GeneratedCode(pin))) => wrong_generated(view, workspace, generate.device_id, *pin),
+        (Request::Device(_), Ok(Response::Done)) => None,
         (Request::Unmanaged(request), Ok(response)) => unmanaged::wrong_answer(view, workspace, request, response),
         (
             Request::Create(_)
             | Request::GenerateCode(_)
             | Request::Unmanaged(_)
+            | Request::Device(_)
             | Request::CreateMultiple(_)
             | Request::Update(_)
             | Request::UpdateMultiple(_)
@@ -96,6 +98,7 @@ const fn name_of(request: &Request) -> &'static str {
         Request::PullBackupAccessCode(_) => "pull_backup_access_code",
         Request::GenerateCode(_) => "generate_code",
         Request::Unmanaged(_) => "unmanaged",
+        Request::Device(_) => "device",
     }
 }
 
@@ -346,14 +349,15 @@ fn wrong_pin(view: &View<'_>, record: &Record, length: Length) -> Option<String>
     if view.story.took_other_lengths(record.device_id, view.history) || record.is_offline_access_code {
         return None;
     }
-    if !profile.lengths.contains(pin.length()) {
+    let lengths = lock.told_lengths();
+    if !lengths.contains(pin.length()) {
         return Some(format!("got {pin}, which has a length that its lock does not take"));
     }
     if let Some(constraint) = profile.constraints.iter().find(|constraint| !obeys(pin, **constraint)) {
         return Some(format!("got {pin}, which breaks {constraint:?}"));
     }
     let Length::Chosen { preferred } = length else { return None };
-    let wanted = preferred.filter(|length| profile.lengths.contains(*length)).or(profile.lengths.shortest());
+    let wanted = preferred.filter(|length| lengths.contains(*length)).or(lengths.shortest());
     (wanted != Some(pin.length())).then(|| format!("was given {pin}, which has not the length of {} digits", wanted.unwrap_or_default()))
 }
 

@@ -8,6 +8,7 @@ use keyway_core::request::{Refusal, Request, Response};
 use super::api::obeys;
 use super::story::{Check, CodeChange, Held, States, Steps, View};
 use super::{Found, Row};
+use crate::history::Goal;
 use crate::occurrence::Lock;
 
 /// The rows of this family.
@@ -181,14 +182,14 @@ impl Check for Availability {
     }
 }
 
-/// I-BAK-06. A pool ends only when its device is un-managed, which no call can do.
+/// I-BAK-06. A pool ends only when its device is given up; its backups are being removed from then on, but for those that were pulled, which are nobody's.
 fn where_pools_are(view: &View<'_>, found: &mut Found) {
     for record in view.changes().filter_map(|change| change.after).filter(|record| record.is_backup) {
         let Some(lock) = view.lock(record.device_id) else { continue };
         let is_active = lock.device.as_ref().is_some_and(|device| device.is_backup_pool_active);
         if !lock.facts.profile.backup_pool {
             view.broken(found, "I-BAK-06", record.access_code_id, "a backup exists where no pool is possible");
-        } else if !is_active {
+        } else if !is_active && record.is_managed && !is_leaving(view, record) {
             view.broken(found, "I-BAK-06", record.access_code_id, "a backup exists where no pool is active");
         } else {
             found.armed("I-BAK-06");
@@ -196,7 +197,10 @@ fn where_pools_are(view: &View<'_>, found: &mut Found) {
     }
     for (lock, before, after) in view.device_changes() {
         let ends = before.is_some_and(|before| before.is_backup_pool_active) && after.is_some_and(|after| !after.is_backup_pool_active);
-        if ends && !view.is_reread {
+        let device = view.history.lock(lock).facts.device;
+        let is_given_up =
+            |request: &Request| matches!(request, Request::Device(request) if request.gives_up() && request.device() == device);
+        if ends && !view.is_reread && !view.call().is_some_and(|(call, _)| is_given_up(&call.request)) {
             view.broken_device(found, "I-BAK-06", lock, "its pool was switched off");
         }
     }
@@ -227,6 +231,11 @@ fn pins(view: &View<'_>, found: &mut Found) {
     }
 }
 
+fn is_leaving(view: &View<'_>, record: &Record) -> bool {
+    let goal = view.history.find_code(record.access_code_id).and_then(|code| view.history.goal(code)).map(|intent| intent.goal);
+    goal == Some(Goal::Absent)
+}
+
 fn is_pooled(view: &View<'_>, record: &Record) -> bool {
     record.is_backup && record.is_managed && !view.story.is_pulled(record.access_code_id)
 }
@@ -240,7 +249,7 @@ fn clashes(view: &View<'_>, backup: &Record, other: &Record) -> bool {
 fn valid(view: &View<'_>, backup: &Record, found: &mut Found) {
     let (Some(pin), Some(lock)) = (backup.code, view.lock(backup.device_id)) else { return };
     // A lock that came to take other lengths may have told so at any time.
-    let lengths_fit = lock.facts.profile.lengths.contains(pin.length()) || view.story.took_other_lengths(backup.device_id, view.history);
+    let lengths_fit = lock.told_lengths().contains(pin.length()) || view.story.took_other_lengths(backup.device_id, view.history);
     if !lengths_fit || !lock.facts.profile.constraints.iter().all(|constraint| obeys(pin, *constraint)) {
         view.broken(found, "I-BAK-07", backup.access_code_id, &format!("a pooled backup got {pin}, which its lock does not take"));
     }

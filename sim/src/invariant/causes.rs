@@ -1,22 +1,25 @@
-//! Whether what a device or account is said to suffer from was so: `I-ERR-09` for the errors of the path.
+//! Whether what a code, device or account is said to suffer from is so: false alarms of the path (`I-ERR-09`), what stays when its cause has left (`I-ERR-12`), and
+//! what hinders a code without a word (`I-ERR-13`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use keyway_core::problem::ErrorCode;
+use keyway_core::access_code::{Record, Status};
+use keyway_core::problem::{ErrorCode, WarningCode, WarningEntry};
 use keyway_core::time::Timestamp;
 
 use super::memory::broken_at;
-use super::{Found, Interests, Invariant, Row};
-use crate::history::{History, is_path_error};
+use super::progress::episode;
+use super::{Found, Interests, Invariant, OfCode, Row};
+use crate::history::{CodeIx, History, is_path_error};
 use crate::occurrence::{Lock, Occurrence};
 
 /// The rows of this family.
-pub const ROWS: &[Row] = &[Row::of("I-ERR-09")];
+pub const ROWS: &[Row] = &[Row::of("I-ERR-09"), Row::of("I-ERR-12"), Row::of("I-ERR-13")];
 
 /// Its checkers.
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
-    vec![Box::new(FalseAlarms::default())]
+    vec![Box::new(FalseAlarms::default()), Box::<Cleared>::default(), OfCode::boxed(&["I-ERR-13"], silent_failure)]
 }
 
 /// `I-ERR-09`, for what a device or its account is shown with: nobody may call the way to a lock broken that was not lately broken, or a
@@ -69,9 +72,134 @@ impl Invariant for FalseAlarms {
     }
 }
 
+/// `I-ERR-12`, on a path that is quiet for `B_CONV`: the device carries no error of it, and no sign of another manager longer than peace takes (`R-62`); and a code
+/// that is as its owner wants it carries no problem. While a code is still to be set, its errors have their cause, and how long that may last is `I-LIV-02`'s.
+#[derive(Default)]
+struct Cleared {
+    deadline: Option<Timestamp>,
+}
+
+impl Cleared {
+    fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
+        let Some(quiet) = history.quiet_since(lock) else { return };
+        self.judge_device(history, lock, quiet, now, found);
+        for code in &history.lock(lock).codes {
+            self.judge_code(history, *code, quiet, now, found);
+        }
+    }
+
+    /// Whether that time has come; if not, it will be looked at then.
+    fn is_over(&mut self, until: Timestamp, now: Timestamp) -> bool {
+        if now <= until {
+            self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
+        }
+        now > until
+    }
+
+    fn judge_device(&mut self, history: &History, lock: Lock, quiet: Timestamp, now: Timestamp, found: &mut Found) {
+        let Some(device) = history.lock(lock).device.as_deref() else { return };
+        let error = device.errors.iter().chain(&device.account_errors).find(|entry| is_path_error(entry.error_code));
+        let is_rival = |entry: &&WarningEntry| entry.warning_code == WarningCode::ThirdPartyIntegrationDetected;
+        let warning = device.warnings.iter().find(is_rival);
+        let until = quiet + history.b_conv(lock, quiet);
+        if let Some(error) = error {
+            found.armed("I-ERR-12");
+            if self.is_over(until, now) {
+                broken_at("I-ERR-12", history, lock, &format!("{} stands, and its path is quiet since {quiet}", error.error_code), found);
+            }
+        }
+        if warning.is_some() {
+            found.armed("I-ERR-12");
+            if self.is_over(until + history.policy().reversal_calm_ms, now) {
+                broken_at("I-ERR-12", history, lock, "another manager is said to be there, and all is quiet for long", found);
+            }
+        }
+    }
+
+    fn judge_code(&mut self, history: &History, code: CodeIx, quiet: Timestamp, now: Timestamp, found: &mut Found) {
+        let state = history.code(code);
+        let Some(record) = state.record.as_deref().filter(|record| record.is_managed && !state.is_residual) else { return };
+        let (Some(lock), Some(problem)) = (state.lock, clearable(record)) else { return };
+        let is_settled = match record.status {
+            Status::Set => history.is_matching(code),
+            Status::Unset => !history.is_resident(code) || record.is_scheduled_on_device,
+            Status::Setting | Status::Removing | Status::Unknown => false,
+        };
+        let is_due = history.goal(code).is_some_and(|intent| intent.due_at <= now);
+        let is_at_rest = is_settled && (record.status == Status::Set || record.is_scheduled_on_device || !is_due);
+        if !is_at_rest || state.is_hindered || history.is_touched(code) {
+            return;
+        }
+        found.armed("I-ERR-12");
+        let since = quiet.max(state.status_since).max(state.free_since);
+        if self.is_over(since + history.b_conv(lock, since), now) {
+            found.broken_by("I-ERR-12", history, code, format!("carries {problem}, and nothing is wrong with it since {since}"));
+        }
+    }
+}
+
+/// A problem of a code that goes when its cause goes.
+fn clearable(record: &Record) -> Option<&'static str> {
+    let stays = |warning: WarningCode| {
+        matches!(
+            warning,
+            WarningCode::CodeModifiedExternalToSeam | WarningCode::ManagementTransferred | WarningCode::IglooAlgopinMustBeUsedWithin24Hours
+        )
+    };
+    let error = record.errors.iter().map(|entry| entry.error_code);
+    let error = error.filter(|code| *code != ErrorCode::IgloohomeOfflineAccessCodeNoVarianceAvailable).map(ErrorCode::name).next();
+    error.or_else(|| record.warnings.iter().map(|entry| entry.warning_code).find(|code| !stays(*code)).map(WarningCode::name))
+}
+
+impl Invariant for Cleared {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-ERR-12"]
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::NONE
+    }
+
+    fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
+        let of_codes = history.touched_codes().iter().filter_map(|code| history.code(*code).lock);
+        let locks: BTreeSet<Lock> = of_codes.chain(history.touched_locks().iter().copied()).collect();
+        for lock in locks {
+            self.judge(history, lock, now, found);
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
+        self.deadline = None;
+        for (lock, _) in history.locks() {
+            self.judge(history, lock, now, found);
+        }
+    }
+}
+
+/// `I-ERR-13`, of a setting or a removal that does not come to its end: by the time that it has failed and could be detected, an error of the code, its device or its
+/// account names a cause. What hinders and does not show within that time is not visible under the profile, and the failure itself is the word.
+fn silent_failure(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
+    let (Some((since, after_ms)), Some(lock)) = (episode(history, code), history.code(code).lock) else { return };
+    if now <= since + after_ms || !history.is_up() {
+        return;
+    }
+    found.armed("I-ERR-13");
+    let state = history.code(code);
+    let has_own = state.record.as_deref().is_some_and(|record| !record.errors.is_empty());
+    let is_named = has_own || History::device_shows(history.lock(lock).device.as_deref(), |_| true);
+    if !is_named && now > since + after_ms + history.b_detect(lock, since) {
+        found.broken_by("I-ERR-13", history, code, format!("comes to no end since {since}, and no error names a cause"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use keyway_core::problem::{ErrorCode, ErrorEntry};
+    use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
     use super::*;
     use crate::judge::testing::{CLOUD, Story};
@@ -94,5 +222,38 @@ mod tests {
         story.occur(Occurrence::Reach { lock: CLOUD, up: false });
         shows_removed(&mut story);
         story.must_hold();
+    }
+
+    #[test]
+    fn an_error_of_a_path_that_is_quiet_leaves() {
+        let mut story = Story::judged_by(checkers());
+        story.occur(Occurrence::Reach { lock: CLOUD, up: false });
+        shows_removed(&mut story);
+        story.occur(Occurrence::Reach { lock: CLOUD, up: true });
+        story.wait(HOUR_MS);
+        story.must_hold();
+        story.wait(DAY_MS);
+        story.must_break("I-ERR-12");
+    }
+
+    #[test]
+    fn a_code_that_is_set_keeps_no_problem() {
+        let mut story = Story::judged_by(checkers());
+        let code = story.confirmed(CLOUD, "1234", None);
+        let created_at = story.now();
+        let entry = ErrorEntry { error_code: ErrorCode::CodeModifiedExternalToSeam, created_at };
+        story.change(code, |record| record.errors.push(entry));
+        story.wait(DAY_MS);
+        story.must_break("I-ERR-12");
+    }
+
+    #[test]
+    fn a_failure_is_not_silent() {
+        let mut story = Story::judged_by(checkers());
+        story.code(CLOUD, "1234", None, Status::Setting);
+        story.wait(30 * MINUTE_MS);
+        story.must_hold();
+        story.wait(DAY_MS);
+        story.must_break("I-ERR-13");
     }
 }

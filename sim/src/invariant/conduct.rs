@@ -318,6 +318,7 @@ impl About {
             Request::Delete(delete) => of_code(delete.access_code_id).into_iter().collect(),
             Request::PullBackupAccessCode(pull) => of_code(pull.access_code_id).into_iter().collect(),
             Request::Unmanaged(request) => request.converts().or(request.deletes()).and_then(of_code).into_iter().collect(),
+            Request::Device(request) => history.find_lock(request.device()).into_iter().collect(),
             Request::Get(_) | Request::List(_) | Request::GenerateCode(_) => Vec::new(),
         };
         Self::Locks(locks)
@@ -583,7 +584,9 @@ impl Bytes {
             Request::CreateMultiple(create) => create.code.as_ref(),
             Request::Update(update) => update.code.as_ref(),
             Request::UpdateMultiple(_) | Request::Delete(_) | Request::Get(_) => None,
-            Request::List(_) | Request::PullBackupAccessCode(_) | Request::GenerateCode(_) | Request::Unmanaged(_) => None,
+            Request::List(_) | Request::PullBackupAccessCode(_) | Request::GenerateCode(_) | Request::Unmanaged(_) | Request::Device(_) => {
+                None
+            }
         }
     }
 

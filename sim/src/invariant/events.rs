@@ -578,7 +578,8 @@ fn silence(view: &View<'_>, found: &mut Found) {
             | Request::UpdateMultiple(_)
             | Request::Delete(_)
             | Request::PullBackupAccessCode(_)
-            | Request::Unmanaged(_) => return,
+            | Request::Unmanaged(_)
+            | Request::Device(_) => return,
         },
     };
     found.armed("I-EVT-10");

@@ -204,7 +204,7 @@ impl Constraints {
         found.armed("I-DEV-04");
         let (state, pin, name) = (history.lock(lock), stored.entry.pin, &stored.entry.name);
         let profile = &state.facts.profile;
-        let is_long_enough = profile.lengths.contains(pin.length()) || state.lengths.contains(pin.length());
+        let is_long_enough = state.told_lengths().contains(pin.length()) || state.lengths.contains(pin.length());
         let length = name.chars().count();
         let is_kept = |constraint: &Constraint| match constraint {
             Constraint::NameLength { min_length, max_length } => (usize::from(*min_length)..=usize::from(*max_length)).contains(&length),

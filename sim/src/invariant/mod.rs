@@ -14,6 +14,7 @@ use crate::verdict::{Verdict, Violation};
 
 pub mod api;
 pub mod backups;
+pub mod bridge;
 pub mod causes;
 pub mod conduct;
 pub mod contract;
@@ -24,6 +25,7 @@ pub mod life;
 pub mod linked;
 pub mod memory;
 pub mod offline;
+pub mod pool;
 pub mod problems;
 pub mod progress;
 pub mod status;
@@ -199,10 +201,12 @@ const FAMILIES: &[Family] = &[
     Family { rows: events::ROWS, checkers: Vec::new },
     Family { rows: contract::ROWS, checkers: contract::checkers },
     Family { rows: backups::ROWS, checkers: Vec::new },
+    Family { rows: pool::ROWS, checkers: pool::checkers },
     Family { rows: api::ROWS, checkers: Vec::new },
     Family { rows: offline::ROWS, checkers: offline::checkers },
     Family { rows: linked::ROWS, checkers: Vec::new },
     Family { rows: unmanaged::ROWS, checkers: unmanaged::checkers },
+    Family { rows: bridge::ROWS, checkers: bridge::checkers },
     Family { rows: workspaces::ROWS, checkers: workspaces::checkers },
     Family { rows: harness::ROWS, checkers: harness::checkers },
 ];

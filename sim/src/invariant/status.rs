@@ -462,6 +462,7 @@ impl OngoingLeavesSet {
             Request::Delete(delete) => names(delete.access_code_id),
             Request::UpdateMultiple(update) => record.common_code_key.as_deref() == Some(update.common_code_key.as_str()),
             Request::PullBackupAccessCode(_) => record.is_backup,
+            Request::Device(request) => request.gives_up() && request.device() == record.device_id,
             Request::Create(_) | Request::CreateMultiple(_) | Request::Unmanaged(_) => false,
             Request::Get(_) | Request::List(_) | Request::GenerateCode(_) => false,
         }

@@ -276,8 +276,14 @@ impl<'a> View<'a> {
             let (occupied, capacity) = self.history.known_room(lock);
             occupied >= capacity
         };
+        // A length that was reported not to be taken is refused by whoever sends it.
+        let is_reported = |lock| {
+            let pin = record.and_then(|record| record.code);
+            pin.is_some_and(|pin| self.history.lock(lock).reported.is_some_and(|lengths| !lengths.contains(pin.length())))
+        };
         by_record
             || lock.is_some_and(is_known_full)
+            || lock.is_some_and(is_reported)
             || self.story.code(code).is_some_and(|seen| seen.was_refused)
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }

@@ -5,6 +5,7 @@ use keyway_core::port::{Answer, News, Op, OpKind};
 use keyway_core::time::{Timestamp, Window};
 
 use crate::occurrence::{Origin, TrueEntry};
+use crate::plan::device::DeviceAction;
 use crate::plan::unmanaged::{AtUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CreateCode, Plan, RequestedPin};
 use crate::plan_text::{Offset, Span};
@@ -104,6 +105,9 @@ pub fn action(action: &Action) -> String {
         Action::GenerateCode(device) => format!("generate a PIN for {device}"),
         Action::PullBackup(pull) => format!("pull a backup of {} as {}", pull.of, pull.named),
         Action::Unmanaged(action) => unmanaged(action),
+        Action::Device(DeviceAction::GiveUp(device)) => format!("manage {device} no more"),
+        Action::Device(DeviceAction::ManageAgain(device)) => format!("manage {device} again"),
+        Action::Device(DeviceAction::ReportLengths(report)) => format!("report PIN lengths of {}", report.on),
         Action::SimulateUnmanaged(simulate) => format!("simulate an unmanaged {} on {}", simulate.pin.0, simulate.on),
         Action::PersonAdds(adds) => format!("a person adds {} on {}", adds.pin.0, adds.on),
         Action::PersonRemoves(at) => format!("a person removes {}", entry(at)),

@@ -362,6 +362,7 @@ impl Checker<'_> {
             Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
             Action::PullBackup(pull) => self.code(&pull.of, &way![path; "pull_backup", "of"]),
             Action::Unmanaged(action) => self.unmanaged(action, &way![path; "unmanaged"]),
+            Action::Device(action) => self.device(action.on(), &way![path; "device"]),
             Action::SimulateUnmanaged(simulate) => self.simulated(simulate, &way![path; "simulate_unmanaged"]),
             Action::PersonAdds(adds) => {
                 self.device(&adds.on, &way![path; "person_adds", "on"])?;
@@ -594,7 +595,7 @@ impl Checker<'_> {
         }
         self.state(&expect.end, &way!["expect", "end"])?;
         for name in expect.refused.keys() {
-            self.code(name, &way!["expect", "refused", name]).map_err(Wrong::key)?;
+            self.names.expect(name, &[Named::Code, Named::Device], &way!["expect", "refused", name]).map_err(Wrong::key)?;
         }
         for (name, pattern) in &expect.events {
             self.code(name, &way!["expect", "events", name]).map_err(Wrong::key)?;

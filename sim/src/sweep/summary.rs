@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{Accepted, Ended, Group, Share, Swept};
 use crate::generate::Draw;
-use crate::marks::{REQUIRED_FROM, checkers, missing};
+use crate::marks::{NON_VACUITY, REQUIRED_FROM, checkers, missing};
 use crate::verdict::Verdict;
 
-/// A sweep of so many seeds in which a checker was never armed is vacuous.
+/// A sweep of so many seeds in which a checker was never armed is vacuous (`I-COV-01`).
 const VACUOUS_FROM: u64 = 5_000;
 
 /// What a sweep came to.
@@ -129,7 +129,7 @@ impl fmt::Display for Summary {
         self.write_findings(f)?;
         self.write_armed(f)?;
         if !self.missing.is_empty() {
-            writeln!(f, "missed, although so many seeds must meet it: {}", self.missing.join(", "))?;
+            writeln!(f, "{NON_VACUITY}: missed, although so many seeds must meet it: {}", self.missing.join(", "))?;
         }
         let percent = share_of(self.crashed_inside, self.ran);
         writeln!(
@@ -175,7 +175,8 @@ impl Summary {
         if !never.is_empty() {
             let others = if never.len() > NEVER_SHOWN { format!(" and {} more", never.len() - NEVER_SHOWN) } else { String::new() };
             let shown: Vec<_> = never.iter().take(NEVER_SHOWN).copied().collect();
-            writeln!(f, "never armed: {}{others}", shown.join(", "))?;
+            let id = if self.ran >= VACUOUS_FROM { format!("{NON_VACUITY}: ") } else { String::new() };
+            writeln!(f, "{id}never armed: {}{others}", shown.join(", "))?;
         }
         Ok(())
     }
