@@ -39,12 +39,24 @@ impl Hand {
             let minds_twins = profile.duplicate != DuplicatePolicy::Accept;
             let (device_id, account) = (DeviceId::of(AccountId::numbered(0), &device.name), AccountId::numbered(0));
             let (name, clock_settable) = (device.name.clone(), profile.clock_settable);
-            LockFacts { name, device: device_id, account, view_of: None, hub: None, profile, usable_slots, minds_twins, clock_settable }
+            LockFacts {
+                name,
+                device: device_id,
+                account,
+                view_of: None,
+                hub: None,
+                profile,
+                usable_slots,
+                master_prefix: None,
+                minds_twins,
+                clock_settable,
+            }
         });
         let config = Config {
             workspaces: vec![WorkspaceId::numbered(0)],
             accounts: vec![],
             profiles: vec![],
+            zones: std::collections::BTreeMap::new(),
             policy: PolicyConstants::default(),
             expired_record_policy: ExpiredRecordPolicy::Delete,
             entropy: 0,
@@ -167,7 +179,7 @@ impl Hand {
         let origin = owner.map_or(Origin::External, |name| Origin::Code(code(name)));
         let cause = if owner.is_some() { Cause::Command(CommandId(self.commands)) } else { Cause::World };
         let pin = pin.parse().expect("a PIN");
-        let entry = TrueEntry { pin, name: "x".into(), window, enabled: true, hidden: false, origin };
+        let entry = TrueEntry { pin, name: "x".into(), window, kept: None, enabled: true, hidden: false, origin };
         self.add(Occurrence::Truth { lock: Lock(0), change: Change::Stored { place: Place::Slot(Slot(slot)), entry }, cause })
     }
 

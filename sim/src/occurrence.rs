@@ -46,6 +46,8 @@ pub struct LockFacts {
     pub profile: Profile,
     /// Places in truth: fewer than `profile.slots` under `fewer_slots_than_told`, and without the hidden reserved ones.
     pub usable_slots: u32,
+    /// Digits with which it takes no PIN.
+    pub master_prefix: Option<Pin>,
     /// Whether it turns an equal PIN away, with or without a word.
     pub minds_twins: bool,
     /// Whether its clock can be set, in truth.

@@ -346,7 +346,9 @@ impl<'a> Builder<'a> {
         if profile.keeps_offset {
             self.foresee(site, device);
         }
-        let usable_slots = lock.capacity() - profile.reserved_slots;
+        let reserved = profile.reserved_slots + u32::from(quirks.has(Quirk::MasterSlotCounted));
+        let usable_slots = lock.capacity().saturating_sub(reserved);
+        let master_prefix = lock.master_prefix();
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
         let serial = Name::from(device.name.as_str());
@@ -362,6 +364,7 @@ impl<'a> Builder<'a> {
             hub: hub.map(|hub| self.hub_numbers[&(site, hub)]),
             profile,
             usable_slots,
+            master_prefix,
             minds_twins,
             clock_settable,
         });

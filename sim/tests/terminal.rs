@@ -1,8 +1,9 @@
 //! The program as people and pipes see it: the failure page in a pipe, in few columns and on a terminal, progress, and what Ctrl-C leaves.
 
+#[cfg(unix)]
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 const KEYWAY: &str = env!("CARGO_BIN_EXE_keyway");
 
@@ -74,16 +75,16 @@ fn what_takes_long_shows_progress_on_a_terminal_and_nowhere_else() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_ends_with_what_was_done() {
-    let arguments: Vec<&str> = std::iter::once("run").chain(std::iter::repeat_n("scenarios", 60)).collect();
-    let child = keyway(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let pid = child.id().to_string();
-    let stopping = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_secs(2));
-        Command::new("kill").args(["-INT", &pid]).status()
-    });
+    let arguments: Vec<&str> = std::iter::once("run").chain(std::iter::repeat_n("scenarios", 20)).collect();
+    let mut child = keyway(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Everything is read and checked before the first story runs.
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    out.read_line(&mut said).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    out.read_to_string(&mut said).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(stopping.join().unwrap().unwrap().success(), "it was over before it could be stopped");
-    let (said, remarks) = (said(&output), String::from_utf8_lossy(&output.stderr));
+    let remarks = String::from_utf8_lossy(&output.stderr);
     let done = said.lines().filter(|line| line.starts_with("ok ")).count();
     assert_eq!(said.lines().last(), Some(format!("{done} stories, all as expected").as_str()));
     assert!(remarks.starts_with(&format!("only {done} of ")) && remarks.ends_with("stories were run: it was stopped\n"), "{remarks}");

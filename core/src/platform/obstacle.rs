@@ -90,7 +90,9 @@ impl Platform {
     /// Entries that fit in, as far as the device or its refusals have told.
     pub(super) fn capacity(&self, device: u32) -> u32 {
         let (state, profile) = (self.device(device), self.profile(device));
-        let told = state.info.positions.saturating_sub(profile.reserved_slots);
+        // A place that the lock keeps for itself is no room (F-15).
+        let kept = profile.reserved_slots + state.closed_slots.len() as u32;
+        let told = state.info.positions.saturating_sub(kept);
         let slots = state.first_missing_slot.map_or(u32::MAX, |slot| u32::from(slot.0).saturating_sub(1));
         told.min(slots).min(state.capacity_met.unwrap_or(u32::MAX))
     }

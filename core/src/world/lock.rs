@@ -121,6 +121,8 @@ pub struct Lock {
     pub clock_changes: Arc<[ClockChange]>,
     /// PIN lengths its keypad takes now.
     pub lengths: Lengths,
+    /// Its programming code.
+    pub master: Pin,
     /// Places that it tells and has not (`fewer_slots_than_told`).
     pub missing_places: u32,
     /// How it understands PINs that lie in no memory, where it can.
@@ -132,8 +134,10 @@ impl Lock {
     /// A new lock, empty but for what it keeps for itself.
     #[must_use]
     pub fn new(profile: Arc<Profile>, quirks: QuirkSet) -> Self {
-        let reserved = (0..profile.reserved_slots).map(|n| reserved_entry(profile.slots - n, n));
-        let mut entries: Vec<_> = reserved.collect();
+        let master = Pin::new(6, MASTER).expect("six digits");
+        let reserved = (0..profile.reserved_slots).map(|n| reserved_entry(profile.slots - n, factory_code(n)));
+        let master_entry = quirks.has(Quirk::MasterSlotCounted).then(|| reserved_entry(profile.slots, master));
+        let mut entries: Vec<_> = master_entry.into_iter().chain(reserved).collect();
         entries.reverse();
         let lengths = profile.lengths;
         let missing_places = if quirks.has(Quirk::FewerSlotsThanTold) { 2.min(profile.slots - 1) } else { 0 };
@@ -147,6 +151,7 @@ impl Lock {
             clock_set_at: None,
             clock_changes: Arc::from([]),
             lengths,
+            master,
             missing_places,
             algorithm: None,
             next_handle: 1,
@@ -275,7 +280,7 @@ impl Lock {
             Some(Reason::BadLength)
         } else if self.is_name_taken(write) {
             Some(Reason::NameTaken)
-        } else if present.is_some_and(|entry| entry.source == Source::Reserved)
+        } else if present.is_some_and(|entry| entry.source == Source::Reserved) && !self.is_master_place(write.place)
             || self.quirks.has(Quirk::SlotOccupiedRefuses) && present.is_some_and(|entry| !is_rewrite(entry, write))
         {
             Some(Reason::SlotOccupied)
@@ -289,8 +294,23 @@ impl Lock {
         reason.map(Effect::Refused).or_else(|| self.has_twin(write).then_some(Effect::Twin))
     }
 
+    /// Whether this is the place of the master code: whoever writes it can program the lock from then on.
+    #[must_use]
+    pub fn is_master_place(&self, place: Place) -> bool {
+        self.quirks.has(Quirk::MasterSlotCounted) && place == Place::Slot(Slot(self.profile.slots as u16))
+    }
+
+    /// The digits with which no PIN may begin (`master_prefix_refused`).
+    #[must_use]
+    pub fn master_prefix(&self) -> Option<Pin> {
+        self.quirks.has(Quirk::MasterPrefixRefused).then(|| self.master.prefix(4))
+    }
+
     /// Whether an entry with an equal PIN stands in the way of a write.
     fn has_twin(&self, write: &Write) -> bool {
+        if self.master_prefix().is_some_and(|prefix| write.pin.prefix(4) == prefix) {
+            return true;
+        }
         let is_in_own_place = |entry: &Entry| entry.place == write.place && self.equality().same(entry.pin, write.pin);
         let own_place_counts = self.quirks.has(Quirk::OwnSlotIsTwin) && self.duplicate_policy() != DuplicatePolicy::Accept;
         self.has_pin_elsewhere(write.pin, write.place) || (own_place_counts && self.entries.iter().any(is_in_own_place))
@@ -360,9 +380,15 @@ fn is_rewrite(entry: &Entry, write: &Write) -> bool {
     matches!((entry.source, write.source), (Source::Command(_), Source::Command(_)))
 }
 
-fn reserved_entry(slot: u32, n: u32) -> Entry {
-    // Factory codes: fixed values that a generated or requested PIN can collide with (`V-10`).
-    let pin = Pin::new(4, [6_379, 1_379, 2_580][n as usize % 3]).expect("four digits");
+/// A programming code that nobody has changed.
+const MASTER: u64 = 482_913;
+
+/// Factory codes: fixed values that a generated or requested PIN can collide with (`V-10`).
+fn factory_code(n: u32) -> Pin {
+    Pin::new(4, [6_379, 1_379, 2_580][n as usize % 3]).expect("four digits")
+}
+
+fn reserved_entry(slot: u32, pin: Pin) -> Entry {
     Entry {
         place: Place::Slot(Slot(slot as u16)),
         pin,

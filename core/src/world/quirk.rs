@@ -131,6 +131,8 @@ quirks! {
     ZoneUntold = "zone_untold", Standing, "The vendor tells no time zone.";
     HubFlushesLate = "hub_flushes_late", Fault, "The vendor takes commands for a hub that is down, and the hub runs them on its return.";
     BridgeSeemsOnline = "bridge_seems_online", Fault, "A bridge that is dead is shown as online.";
+    MasterSlotCounted = "master_slot_counted", Standing, "The last of the places that the lock tells of is that of its master code.";
+    MasterPrefixRefused = "master_prefix_refused", Standing, "A PIN that begins like the programming code is turned away like a twin.";
 }
 
 impl fmt::Display for Quirk {

@@ -1395,6 +1395,7 @@ fn read_answer(place: Place, item: Option<Item>, site: &LockSite) -> Answer {
         (Place::Handle(_), Some(item)) => Answer::Entry(item),
         (Place::Handle(_), None) => Answer::NotFound,
         (Place::Slot(_), Some(item)) => Answer::Slot(SlotContent::Occupied(item)),
+        (Place::Slot(_), None) if site.lock.is_master_place(place) => Answer::Slot(SlotContent::Reserved),
         (Place::Slot(_), None) => {
             let zeros = site.lock.quirks.has(Quirk::ZerosWhenEmpty);
             let filler = site.lock.lengths.shortest().filter(|_| zeros).and_then(|length| crate::pin::Pin::new(length, 0));

@@ -681,6 +681,22 @@ mod tests {
     }
 
     #[test]
+    fn each_command_in_the_readme_is_understood() {
+        let readme = include_str!("../../../README.md");
+        let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("    cargo run --release -- ")).collect();
+        assert!(commands.len() > 10, "{commands:?}");
+        for command in commands {
+            // What stands in quotes is one word.
+            let words = command.split('\'').enumerate().flat_map(|(n, part)| match n % 2 {
+                0 => part.split_whitespace().collect(),
+                _ => vec![part],
+            });
+            let wrong = Arguments::try_parse_from(std::iter::once("keyway").chain(words)).err();
+            assert!(wrong.is_none(), "`{command}`: {wrong:?}");
+        }
+    }
+
+    #[test]
     fn help_of_run() {
         let mut whole = Arguments::command().term_width(100);
         whole.build();

@@ -278,6 +278,7 @@ mod tests {
             workspaces: vec![],
             accounts: vec![],
             profiles: vec![],
+            zones: BTreeMap::new(),
             policy: PolicyConstants::default(),
             expired_record_policy: ExpiredRecordPolicy::Delete,
             entropy: 0,

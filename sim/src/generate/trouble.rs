@@ -104,6 +104,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::PinAssignedLate => false,
         Quirk::ClockResetWithBattery => profile.notices.battery,
         Quirk::ClockDrifts | Quirk::ClockWriteRefused => false,
+        Quirk::MasterSlotCounted | Quirk::MasterPrefixRefused => false,
         Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
@@ -119,7 +120,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
 /// Quirks that are not in the default draw: of other vendors, or of stories.
 #[must_use]
 pub fn of_other_vendors(quirk: Quirk) -> bool {
-    if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes) {
+    if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes | Quirk::MasterSlotCounted | Quirk::MasterPrefixRefused) {
         return true;
     }
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);

@@ -585,7 +585,8 @@ impl History {
         let is_told_off = state.reported.is_some_and(|lengths| !lengths.contains(pin.length()));
         let breaks =
             is_told_off || !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
-        breaks || self.has_twin(lock, code, pin)
+        let is_like_master = state.facts.master_prefix.is_some_and(|prefix| pin.prefix(4) == prefix);
+        breaks || is_like_master || self.has_twin(lock, code, pin)
     }
 
     /// Whether a removal can't be proven: nothing can be read, and the write in doubt has a PIN that the lock drops without a word, so that no confirmation

@@ -249,7 +249,7 @@ impl Story {
         };
         let origin = origin.map_or(Origin::Unclaimed, Origin::Code);
         let window = window.map(|window| window.rounded_outward(MINUTE_MS));
-        let entry = TrueEntry { pin, name, window, enabled: true, hidden: false, origin };
+        let entry = TrueEntry { pin, name, window, kept: None, enabled: true, hidden: false, origin };
         self.truth(lock, Change::Stored { place, entry }, Cause::Command(command));
         place
     }
@@ -510,7 +510,7 @@ const DAY: i64 = 24 * HOUR_MS;
 
 /// An enabled entry without a schedule.
 pub fn entry(digits: &str, origin: Origin) -> TrueEntry {
-    TrueEntry { pin: pin(digits), name: "entry".into(), window: None, enabled: true, hidden: false, origin }
+    TrueEntry { pin: pin(digits), name: "entry".into(), window: None, kept: None, enabled: true, hidden: false, origin }
 }
 
 /// An entry as an exact read shows it.
@@ -543,6 +543,7 @@ pub fn facts() -> Facts {
             account,
             view_of: None,
             hub: (vendor == Vendor::GenericSlot).then_some(0),
+            master_prefix: None,
             usable_slots: vendor.profile().slots,
             clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
@@ -554,6 +555,7 @@ pub fn facts() -> Facts {
             workspaces: vec![WorkspaceId::numbered(0)],
             accounts: (0..).zip(vendors).map(account).collect(),
             profiles: vendors.map(Vendor::profile).to_vec(),
+            zones: std::collections::BTreeMap::new(),
             policy: PolicyConstants::default(),
             expired_record_policy: ExpiredRecordPolicy::Delete,
             entropy: 0,

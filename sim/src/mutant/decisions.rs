@@ -122,6 +122,21 @@ deciders! {
         }
     }
 
+    /// `F-15`, naive: a place of which nothing is known is free, and what was refused once may be taken the next time.
+    WritesOverMasters {
+        fn lowest_free_slot_excludes_unknown(&self) -> bool {
+            false
+        }
+
+        fn absences_that_suspect_a_twin(&self) -> u32 {
+            u32::MAX
+        }
+
+        fn retry_delay_ms(&self, _: u32, _: bool, _: u64, constants: &PolicyConstants) -> i64 {
+            constants.retry_base_ms
+        }
+    }
+
     /// `F-16`, naive: a place out of range is a dead radio.
     TakesMissingPlacesForDeath {
         fn missing_place_is_offline(&self) -> bool {

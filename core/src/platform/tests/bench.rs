@@ -121,6 +121,7 @@ impl Bench {
             workspaces: vec![WorkspaceId::numbered(1)],
             accounts: vec![AccountConfig { account, workspace: WorkspaceId::numbered(1), vendor: profile.vendor, zone: None }],
             profiles: vec![profile.clone()],
+            zones: alloc::collections::BTreeMap::new(),
             policy: PolicyConstants::default(),
             expired_record_policy: ExpiredRecordPolicy::Delete,
             entropy: 7,

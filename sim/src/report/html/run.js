@@ -737,7 +737,7 @@
       ['command and answer', (p) => { arrow(p, 4, 13, 14, 1, colours.soft, 1.2, []); arrow(p, 14, 1, 26, 13, colours.soft, 1.2, []); }],
       ['lost', (p) => { line(p, 6, 13, 15, 7, colours.trouble, 1.8); cross(p, 17, 6, colours.trouble); }],
       ['late', (p) => { line(p, 2, 2, 32, 12, colours.trouble, 1.8, [5, 4]); }],
-      ['came twice', (p) => { arrow(p, 3, 2, 7, 13, colours.soft, 1.2, []); arrow(p, 3, 2, 13, 13, colours.soft, 2, []); text(p, '2×', 19, 12, colours.ink, `600 11px ${colours.sans}`); }],
+      ['came twice', (p) => { arrow(p, 3, 2, 7, 13, colours.soft, 1.2, []); arrow(p, 3, 2, 13, 13, colours.soft, 2, []); text(p, '2×', 19, 8, colours.ink, `600 11px ${colours.sans}`); }],
       ['a fault', (p) => { p.fillStyle = colours['trouble-wash']; p.fillRect(0, 0, 34, 14); p.fillStyle = patterns.fault; p.globalAlpha = .6; p.fillRect(0, 0, 34, 14); }],
     ];
     byId('legend').replaceChildren(...kinds.map(([name, paintSample]) => {
