@@ -22,9 +22,7 @@ const NEVER_CLEARED: [&str; 3] = [
 
 /// Rows that no story raises yet.
 const NOT_RAISED: &[&str] = &[
-    "error august_lock_temporarily_offline",
     "error wyze_duplicate_code_name",
-    "warning august_lock_temporarily_offline",
     "quirk serial_hidden",
     "quirk one_length_per_lock",
     "quirk twin_cause_unclear",

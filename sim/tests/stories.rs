@@ -42,7 +42,7 @@ fn every_story_ends_as_it_must_and_as_it_did() {
 #[test]
 fn what_no_seed_arms_the_stories_do() {
     let mut armed = BTreeMap::<&str, u64>::new();
-    insta::glob!("../../scenarios", "{linked,unmanaged,vendors}/*.json", |file| {
+    insta::glob!("../../scenarios", "{linked,unmanaged,vendors,workspaces}/*.json", |file| {
         let plans = read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)));
         for (mark, times) in plans.iter().flat_map(|plan| outcome(plan).marks) {
             *armed.entry(mark).or_default() += times;

@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use super::Platform;
 use super::pace::Urgency;
 use super::reading::{Read, ReadKind};
-use super::state::{Device, Retry, raise};
+use super::state::{Code, Device, Retry, raise};
 use super::step::{At, Who};
+use super::vendor::Symptom;
 use crate::port::{Answer, DeviceInfo, Op, PathPart, Reason};
 use crate::problem::ErrorCode;
 use crate::time::{SECOND_MS, Timestamp};
@@ -218,6 +219,7 @@ impl Platform {
             return;
         }
         let was_blocked = self.device(device).has_path_error();
+        let had_lock = !self.has_lost_lock(device);
         let is_known_cause = self.is_outage_known(device);
         let state = self.device_mut(device);
         state.errors.retain(|entry| wanted.contains(&entry.error_code));
@@ -225,11 +227,29 @@ impl Platform {
             raise(&mut state.errors, code, now);
         }
         let is_blocked = self.device(device).has_path_error();
+        if had_lock && self.has_lost_lock(device) {
+            self.show_drop(device);
+        }
         if self.is_bridge_missed(device) {
             self.stir(device);
         }
         if was_blocked && !is_blocked && !self.device(device).is_removed {
             self.on_path_back(device, is_known_cause);
+        }
+    }
+
+    /// Whether the lock itself is out of reach, and not what lies before it.
+    fn has_lost_lock(&self, device: u32) -> bool {
+        let is_lock = |error: ErrorCode| matches!(error, ErrorCode::DeviceOffline | ErrorCode::DeviceDisconnected);
+        self.device(device).errors.iter().any(|entry| is_lock(entry.error_code))
+    }
+
+    /// The lock dropped off: what was under way to it then has that for a problem.
+    fn show_drop(&mut self, device: u32) {
+        let is_under_way = |code: &&Code| code.write.as_ref().is_some_and(|write| write.closed.is_none());
+        let numbers: Vec<u64> = self.device(device).live().filter(is_under_way).map(|code| code.n).collect();
+        for n in numbers {
+            self.show(At { device, n }, Symptom::DroppedOff);
         }
     }
 

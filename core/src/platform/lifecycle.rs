@@ -197,6 +197,7 @@ impl Platform {
             code.episode = Some(Episode { is_delayed: true, is_failed: true, ..episode });
             code.clear_warning(WarningCode::DelayInRemovingFromDevice);
             code.raise_error(ErrorCode::FailedToRemoveFromDevice, now);
+            escalate(code, now);
             self.emit(at, EventType::FailedToRemoveFromDevice);
         }
     }

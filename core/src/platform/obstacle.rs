@@ -156,16 +156,15 @@ impl Platform {
         }
     }
 
-    /// Shows the vendor's own problem for a symptom while a code is being set (`R-11`).
+    /// Shows the vendor's own problem for a symptom while a code is being set, or removed where the symptom speaks of that too (`R-11`).
     pub(super) fn show(&mut self, at: At, symptom: Symptom) {
         let now = self.now;
         let code = self.code(at);
-        let is_setting = code.record.is_managed
-            && !code.is_gone
-            && code.goal == Goal::Hold
-            && matches!(code.record.status, Status::Setting | Status::Unset)
-            && code.episode.is_some();
-        let Some(problems) = symptom_problems(self.profile(at.device).vendor, symptom).filter(|_| is_setting) else { return };
+        let is_setting = code.goal == Goal::Hold && matches!(code.record.status, Status::Setting | Status::Unset);
+        // A lock may drop off during a removal as well (vendors.md 1).
+        let is_meant = is_setting || symptom == Symptom::DroppedOff && code.record.status == Status::Removing;
+        let is_meant = is_meant && code.record.is_managed && !code.is_gone && code.episode.is_some();
+        let Some(problems) = symptom_problems(self.profile(at.device).vendor, symptom).filter(|_| is_meant) else { return };
         let has_failed = code.episode.is_some_and(|episode| episode.is_failed);
         match problems.warning {
             Some(warning) if !has_failed || problems.error.is_none() => {

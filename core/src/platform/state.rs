@@ -491,7 +491,9 @@ impl Code {
     pub fn clear_removal_problems(&mut self) {
         self.clear_error(ErrorCode::FailedToRemoveFromDevice);
         self.clear_error(ErrorCode::KwiksetUnableToConfirmDeletion);
+        self.clear_error(ErrorCode::AugustLockTemporarilyOffline);
         self.clear_warning(WarningCode::DelayInRemovingFromDevice);
+        self.clear_warning(WarningCode::AugustLockTemporarilyOffline);
     }
 }
 
