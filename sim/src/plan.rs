@@ -125,8 +125,14 @@ pub struct Hub {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// Its name in this plan, and its serial.
+    /// Its name in this plan, and its serial unless that is given.
     pub name: String,
+    /// Its serial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Whether it is in its account only from a fault on that brings it there (`device_joins_other_account`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub joins_later: bool,
     /// The vendor; may be absent where `account` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<words::Vendors>")]
@@ -555,6 +561,9 @@ pub struct Fault {
     /// `rival_manager`: the slots it holds for its own, from and to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<(u16, u16)>,
+    /// `device_joins_other_account`: the device of this plan that the lock is from then on.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub becomes: Option<String>,
     /// Whether the heal phase leaves it as it is: lost for good.
     #[serde(default, skip_serializing_if = "is_default")]
     pub for_good: bool,

@@ -351,14 +351,15 @@ impl<'a> Builder<'a> {
         let master_prefix = lock.master_prefix();
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
-        let serial = Name::from(device.name.as_str());
+        let serial = Name::from(device.serial.as_deref().unwrap_or(&device.name));
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
+        self.sites[site].locks[number].present = !device.joins_later;
         let account = self.sites[site].account;
         self.locks_by_name.insert(device.name.clone(), Lock(self.addresses.len() as u32));
         self.addresses.push(Address { site, lock: number });
         self.facts.locks.push(LockFacts {
             name: device.name.clone(),
-            device: DeviceId::of(account, &device.name),
+            device: DeviceId::of(account, device.serial.as_deref().unwrap_or(&device.name)),
             account,
             view_of: None,
             hub: hub.map(|hub| self.hub_numbers[&(site, hub)]),

@@ -406,7 +406,8 @@ mod tests {
         // Each thread gets another entropy.
         impl Controllers for Local {
             fn start(&self, now: Timestamp, config: &Config, durable: Option<&[u8]>) -> Box<dyn Controller> {
-                let thread = format!("{:?}", thread::current().id()).bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte));
+                let thread =
+                    format!("{:?}", thread::current().id()).bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(byte));
                 Reference::new().start(now, &Config { entropy: config.entropy ^ thread, ..config.clone() }, durable)
             }
         }

@@ -41,6 +41,7 @@ pub const REFUSALS: &[&str] = &[
     "access_code_not_time_bound",
     "unauthorized",
     "device_not_found",
+    "device_type_not_supported",
     "access_code_not_found",
     "backup_access_code_not_found",
     "duplicate_access_code",

@@ -133,6 +133,7 @@ quirks! {
     BridgeSeemsOnline = "bridge_seems_online", Fault, "A bridge that is dead is shown as online.";
     MasterSlotCounted = "master_slot_counted", Standing, "The last of the places that the lock tells of is that of its master code.";
     MasterPrefixRefused = "master_prefix_refused", Standing, "A PIN that begins like the programming code is turned away like a twin.";
+    DeviceJoinsOtherAccount = "device_joins_other_account", Actor, "A lock that has left its account is added to another, under another vendor id.";
 }
 
 impl fmt::Display for Quirk {

@@ -1120,6 +1120,32 @@ impl Site {
         self.tell(now, Some(lock), News::DeviceAdded { serial }, None, out);
     }
 
+    /// A lock that was in another account is added to this one. What is in it is nobody's here.
+    pub fn takes_in(&mut self, now: Timestamp, lock: usize, from: &Lock, out: &mut Vec<Consequence>) {
+        let site = &mut self.locks[lock];
+        site.drop_ties();
+        site.present = true;
+        out.push(Consequence::Joined { lock });
+        site.lock.entries.clear();
+        for entry in &from.entries {
+            let place = match entry.place {
+                Place::Handle(_) => Place::Handle(site.lock.new_handle()),
+                place @ Place::Slot(_) => place,
+            };
+            let source = if entry.source == Source::Reserved { Source::Reserved } else { Source::External };
+            site.lock.entries.push(Entry { place, source, ..entry.clone() });
+            out.push(Consequence::Stored { lock, place, by: None });
+        }
+        let off_ms = from.clock_off_ms - site.lock.clock_off_ms;
+        if off_ms != 0 {
+            self.shifts_clock(lock, off_ms, out);
+        }
+        let site = &mut self.locks[lock];
+        site.versions = VecDeque::from([(now, site.lock.items(now))]);
+        let serial = (!site.lock.quirks.has(Quirk::SerialHidden)).then(|| site.serial.clone());
+        self.tell(now, Some(lock), News::DeviceAdded { serial }, None, out);
+    }
+
     /// A factory reset: memory empty (or left behind, nobody's), then a join.
     pub fn resets(&mut self, now: Timestamp, lock: usize, keeps_entries: bool, out: &mut Vec<Consequence>) {
         let places = self.locks[lock].own_places();

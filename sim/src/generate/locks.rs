@@ -67,6 +67,8 @@ pub fn add(swarm: &Swarm, chance: &mut Chance, plan: &mut Plan) -> Vec<DrawnLock
 fn no_device() -> Device {
     Device {
         name: String::new(),
+        serial: None,
+        joins_later: false,
         vendor: None,
         account: None,
         hub: None,

@@ -104,7 +104,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::PinAssignedLate => false,
         Quirk::ClockResetWithBattery => profile.notices.battery,
         Quirk::ClockDrifts | Quirk::ClockWriteRefused => false,
-        Quirk::MasterSlotCounted | Quirk::MasterPrefixRefused => false,
+        Quirk::MasterSlotCounted | Quirk::MasterPrefixRefused | Quirk::DeviceJoinsOtherAccount => false,
         Quirk::OffsetFixedAtWrite | Quirk::ListingShiftsAfterDst | Quirk::ZoneUntold => false,
         Quirk::PlanLapsed => lock.vendor == Vendor::Nuki,
         Quirk::DeviceSecretMissing => lock.vendor == Vendor::TwoN,
@@ -120,7 +120,14 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
 /// Quirks that are not in the default draw: of other vendors, or of stories.
 #[must_use]
 pub fn of_other_vendors(quirk: Quirk) -> bool {
-    if matches!(quirk, Quirk::RatePenaltyGrows | Quirk::LengthChangeWipes | Quirk::MasterSlotCounted | Quirk::MasterPrefixRefused) {
+    if matches!(
+        quirk,
+        Quirk::RatePenaltyGrows
+            | Quirk::LengthChangeWipes
+            | Quirk::MasterSlotCounted
+            | Quirk::MasterPrefixRefused
+            | Quirk::DeviceJoinsOtherAccount
+    ) {
         return true;
     }
     let of_a_site = matches!(quirk, Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode | Quirk::PinAssignedLate);
@@ -170,6 +177,7 @@ pub fn plain_fault(quirk: Quirk, on: Option<String>, (from, until): (i64, i64)) 
         status: None,
         copies: Vec::new(),
         slots: None,
+        becomes: None,
         for_good: false,
     }
 }

@@ -754,6 +754,8 @@ impl History {
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
         self.grant_unanswered_erasure();
+        // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
+        self.commands.retain(|_, sent| sent.command.op.is_mutating());
         (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);

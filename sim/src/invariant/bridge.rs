@@ -1,6 +1,6 @@
 //! What a bridge or hub does with the jobs that it accepted (`I-DEV-08`, `I-LIV-10`): it is the world that must keep these rules, as far as the boundary shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::id::CommandId;
 use keyway_core::port::Answer;
@@ -126,13 +126,17 @@ impl Invariant for Queue {
 #[derive(Default)]
 struct Jobs {
     deadline: Option<Timestamp>,
+    /// Jobs that changed a lock: they ran, whenever that is told.
+    ran: BTreeSet<CommandId>,
 }
 
 impl Jobs {
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
         let facts = &history.lock(lock).facts;
         let Some(quiet) = history.quiet_since(lock).filter(|_| facts.hub.is_some() && facts.profile.ack == Ack::Queued) else { return };
-        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && sent.stored.is_none();
+        let has_run = |sent: &Sent| sent.stored.is_some() || self.ran.contains(&sent.command.command_id);
+        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_run(sent);
+        let mut deadline = self.deadline;
         for sent in history.open_commands(lock).filter(is_pending) {
             let Some(accepted_at) = sent.answered_at else { continue };
             found.armed("I-LIV-10");
@@ -142,9 +146,10 @@ impl Jobs {
                 let what = format!("{}: a job accepted at {accepted_at} has come to no end since {since}", history.lock_name(lock));
                 found.broken("I-LIV-10", what, history.lock_role(lock));
             } else {
-                self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
+                deadline = Some(deadline.map_or(until + 1, |deadline: Timestamp| deadline.min(until + 1)));
             }
         }
+        self.deadline = deadline;
     }
 }
 
@@ -154,12 +159,14 @@ impl Invariant for Jobs {
     }
 
     fn interests(&self) -> Interests {
-        Interests::ANSWERED
+        Interests::ANSWERED.and(Interests::TRUTH)
     }
 
     fn observe(&mut self, _history: &History, now: Timestamp, occurrence: &Occurrence, _found: &mut Found) {
-        if let Occurrence::Answered { answer: Answer::Accepted, .. } = occurrence {
-            self.deadline = Some(now);
+        match occurrence {
+            Occurrence::Answered { answer: Answer::Accepted, .. } => self.deadline = Some(now),
+            Occurrence::Truth { cause: Cause::Command(id), .. } => drop(self.ran.insert(*id)),
+            _ => {}
         }
     }
 
@@ -178,11 +185,13 @@ impl Invariant for Jobs {
 #[cfg(test)]
 mod tests {
     use keyway_core::access_code::Status;
-    use keyway_core::port::{Op, Reason};
+    use keyway_core::id::Slot;
+    use keyway_core::port::{Op, Place, Reason};
     use keyway_core::time::{DAY_MS, MINUTE_MS};
 
     use super::*;
     use crate::judge::testing::{SLOT, Story, pin};
+    use crate::occurrence::Change;
 
     /// The slot lock behind a bridge that takes one job at a time.
     fn story() -> Story {
@@ -243,6 +252,19 @@ mod tests {
         let second = job(&mut story, 2);
         story.store(SLOT, None, second);
         story.must_break("I-DEV-08");
+    }
+
+    #[test]
+    fn a_job_that_erased_its_entry_has_run() {
+        let mut story = story();
+        let first = job(&mut story, 1);
+        story.store(SLOT, None, first);
+        story.wait(MINUTE_MS / 2);
+        let second = story.command(SLOT, None, Op::ClearSlot { slot: Slot(1) });
+        story.answer(second, Answer::Accepted);
+        story.truth(SLOT, Change::Erased { place: Place::Slot(Slot(1)) }, Cause::Command(second));
+        story.wait(DAY_MS);
+        story.must_hold();
     }
 
     #[test]

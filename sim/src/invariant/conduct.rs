@@ -513,7 +513,7 @@ impl Identity {
             self.inventories.insert(command.command_id, command.account);
         }
         let Some(lock) = command.device.and_then(|device| self.names.get(&(command.account, device)).copied()) else { return };
-        let what = self.fault(history, command, lock);
+        let what = self.fault(history, command, lock).or_else(|| strays(history, command, lock));
         let Some(known) = self.locks.get_mut(&lock) else { return };
         (known.told, known.kept) = (known.told.max(command.epoch), known.kept.max(command.epoch));
         if known.has_risen {
@@ -540,6 +540,15 @@ impl Identity {
             _ => {}
         }
     }
+}
+
+/// Whether a write for a code goes to another lock than that of its record: a lock in another account is another one (`R-57`).
+fn strays(history: &History, command: &Command, lock: Lock) -> Option<String> {
+    let own = history.code(command.for_code.and_then(|id| history.find_code(id))?).lock?;
+    let first = |lock: Lock| history.lock(lock).facts.view_of.unwrap_or(lock);
+    let strays = command.op.is_mutating() && first(own) != first(lock);
+    strays
+        .then(|| format!("{:?} is sent to {}, and its record is on {}", command.op.kind(), history.lock_name(lock), history.lock_name(own)))
 }
 
 impl Invariant for Identity {

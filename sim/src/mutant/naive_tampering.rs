@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use keyway_core::access_code::AccessCodeView;
 use keyway_core::controller::{Controller, Input, Output};
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{CodeId, CommandId, EventId, VendorDevice};
-use keyway_core::port::{Answer, Item, News, Notice, Op, Place, SlotContent};
+use keyway_core::id::{CodeId, CommandId, EventId, Key, VendorDevice};
+use keyway_core::pin::Pin;
+use keyway_core::port::{Answer, Command, Item, News, Notice, Op, Place, ShownPin, SlotContent};
+use keyway_core::problem::ErrorCode;
 use keyway_core::time::Timestamp;
 
 use super::tampering::{Tamper, commands, events};
@@ -103,6 +106,56 @@ impl Tamper for KeepsItsCache {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+/// `F-17`, naive: finds the entries of a removed lock again wherever a lock shows them, and goes on with their codes there.
+#[derive(Debug, Default)]
+pub struct FollowsLocks {
+    reads: BTreeMap<CommandId, Command>,
+    /// The PINs that each code had.
+    pins: BTreeMap<CodeId, Vec<Pin>>,
+    sent: u64,
+}
+
+impl FollowsLocks {
+    /// The write that brings a code's entry up to date in another lock, where the code has changed since.
+    fn catch_up(&mut self, read: &Command, items: &[Item], code: &AccessCodeView<'_>) -> Option<Command> {
+        let pin = code.code?;
+        let is_old =
+            |item: &&Item| matches!(item.pin, ShownPin::Shown(shown) if shown != pin && self.pins[&code.access_code_id].contains(&shown));
+        let item = items.iter().find(is_old)?;
+        let (Place::Handle(handle), Some(name)) = (item.place, item.name.clone()) else { return None };
+        self.sent += 1;
+        let op = Op::ReplaceEntry { handle, pin, name, window: item.window };
+        let command_id = CommandId((1 << 60) | self.sent);
+        Some(Command { command_id, key: Key(command_id.0), for_code: Some(code.access_code_id), op, ..read.clone() })
+    }
+}
+
+impl Tamper for FollowsLocks {
+    fn outputs(&mut self, _: Timestamp, input: &Input, outputs: &mut Vec<Output>, controller: &dyn Controller) {
+        for command in commands(outputs) {
+            if matches!(command.op, Op::ListEntries { .. }) {
+                self.reads.insert(command.command_id, command.clone());
+            }
+        }
+        let mut codes = Vec::new();
+        controller.access_codes(&mut |id| codes.push(id));
+        let views: Vec<_> = codes.into_iter().filter_map(|id| controller.access_code(id)).filter(|code| code.is_managed).collect();
+        for code in &views {
+            let pins = self.pins.entry(code.access_code_id).or_default();
+            pins.extend(code.code.filter(|pin| !pins.contains(pin)));
+        }
+        let Input::Answer { command_id, answer: Answer::Entries { items, .. } } = input else { return };
+        let Some(read) = self.reads.remove(command_id) else { return };
+        let is_lost = |code: &&AccessCodeView<'_>| {
+            let device = controller.device(code.device_id);
+            device.is_some_and(|device| device.errors.iter().any(|entry| entry.error_code == ErrorCode::DeviceRemoved))
+        };
+        for code in views.iter().filter(is_lost) {
+            outputs.extend(self.catch_up(&read, items, code).map(Output::Command));
         }
     }
 }

@@ -521,6 +521,9 @@ impl Checker<'_> {
             return Err(wrong(&way![at; "quirk"], format!("`{quirk}` is a standing quirk, which no time begins or ends"))
                 .helped(Some("put it into the device's `quirks`".to_owned())));
         }
+        if let Some(becomes) = &fault.becomes {
+            self.names.expect(becomes, &[Named::Device], &way![at; "as"])?;
+        }
         let Some(on) = &fault.on else { return Ok(()) };
         let on_at = way![at; "on"];
         self.names.expect(on, &[Named::Account, Named::Hub, Named::Device], &on_at)?;

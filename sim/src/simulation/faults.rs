@@ -131,6 +131,7 @@ impl Simulation<'_> {
                 let site = &mut world.setup.sites[site];
                 if begins { site.leaves(now, lock, out) } else { site.joins(now, lock, out) }
             }),
+            Quirk::DeviceJoinsOtherAccount if begins => self.joins_other_account(fault, &locks),
             Quirk::RivalManager => self.rival_begins(fault, &locks, begins),
             _ if !begins => {}
             Quirk::ResetWipes => self.on_each(&locks, |world, now, site, lock, out| world.setup.sites[site].resets(now, lock, false, out)),
@@ -182,6 +183,20 @@ impl Simulation<'_> {
         let gain_ms = device.clock_drift.map_or(CLOCK_DRIFT_MS, |drift| drift.0) / 24;
         self.on_each(&[lock], |world, _, site, lock, out| world.setup.sites[site].shifts_clock(lock, gain_ms, out));
         self.agenda.add(self.now + HOUR_MS, Class::Fault, self.crash_entity() + 1 + lock.0, Item::Drift { lock });
+    }
+
+    /// A lock that has left its account turns up in another; a lock that has not stays where it is.
+    fn joins_other_account(&mut self, fault: &Fault, locks: &[Lock]) {
+        let Some(there) = fault.becomes.as_deref().and_then(|name| self.setup.lock(name)) else { return };
+        let Some(here) = locks.first().copied() else { return };
+        let to = self.setup.addresses[there.0 as usize];
+        let from = self.setup.addresses[here.0 as usize];
+        let was = &self.setup.sites[from.site].locks[from.lock];
+        if was.present || self.setup.sites[to.site].locks[to.lock].present {
+            return;
+        }
+        let lock = was.lock.clone();
+        self.on_each(&[there], |world, now, site, n, out| world.setup.sites[site].takes_in(now, n, &lock, out));
     }
 
     pub(super) fn change_lengths(&mut self, locks: &[Lock], begins: bool) {

@@ -197,6 +197,9 @@ impl<'a> Simulation<'a> {
         let site = &self.setup.sites[address.site].locks[address.lock];
         let (device, epoch, off_ms) = (site.device, site.epoch, site.lock.clock_off_ms);
         let places: Vec<_> = site.lock.entries.iter().map(|entry| entry.place).collect();
+        if !site.present {
+            return self.truth(lock, Change::Left, Cause::Beginning);
+        }
         self.truth(lock, Change::Joined { device, epoch }, Cause::Beginning);
         if off_ms != 0 {
             self.truth(lock, Change::Clock { off_ms }, Cause::Beginning);
