@@ -104,6 +104,7 @@ impl Cleared {
         let until = quiet + history.b_conv(lock, quiet);
         if let Some(error) = error {
             found.armed("I-ERR-12");
+            let until = until.max(error.created_at + history.b_conv(lock, quiet));
             if self.is_over(until, now) {
                 broken_at("I-ERR-12", history, lock, &format!("{} stands, and its path is quiet since {quiet}", error.error_code), found);
             }
