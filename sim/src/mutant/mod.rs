@@ -181,7 +181,7 @@ fn naive() -> Vec<Mutant> {
         .naive("F-10"),
         tampers::<naive_tampering::KeepsItsCache>(
             "keeps-its-cache",
-            &["I-STA-01"],
+            &["I-STA-01", "I-LIV-06"],
             "Goes on believing in entries that a lock dropped all at once.",
         )
         .naive("F-11"),
@@ -214,7 +214,8 @@ fn naive() -> Vec<Mutant> {
             &["I-DEV-03", "I-DEV-07", "I-QUI-01"],
             "Takes the place of the master code for free, and writes for ever what the lock will never store.",
         )
-        .naive("F-15"),
+        .naive("F-15")
+        .undrawn(),
         tampers::<naive_tampering::FollowsLocks>(
             "follows-locks",
             &["I-IDENT-01", "I-DEV-07"],

@@ -114,7 +114,8 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan], stop: &AtomicBool) -
     let by_scenario = scenarios.iter().filter(of_case).find_map(|plan| stories.try_plan(plan));
     let mut sweep = Hunt::new(mutant);
     let mut by_sweep = None;
-    for seed in 0..budget.seeds {
+    let seeds = if mutant.is_undrawn { 0 } else { budget.seeds };
+    for seed in 0..seeds {
         if stop.load(Ordering::Relaxed) {
             return None;
         }
@@ -194,6 +195,7 @@ impl fmt::Display for Scoreboard {
                     let seed = plan.trim_start_matches("seed-");
                     writeln!(f, "{id:<15} {seed:>5} {runs:>5} {cpu_ms:>6} ms")?;
                 }
+                None if !row.survived() && row.is_undrawn => writeln!(f, "by a story alone: no seed draws it")?,
                 None if !row.survived() => writeln!(f, "by a story alone, in {} seeds by none", row.seeds_run)?,
                 None => writeln!(f, "SURVIVED after {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
             }
