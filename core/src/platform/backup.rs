@@ -38,6 +38,12 @@ impl Platform {
         }
     }
 
+    /// Whether a backup that nobody pulled lies in the lock and could give way to this code (`R-59`).
+    pub(super) fn may_displace_backup(&self, at: At) -> bool {
+        let is_in_lock = |code: &Code| is_pooled(code) && code.may_be_on_lock();
+        self.policy.guests_outrank_backups() && !is_pooled(self.code(at)) && self.device(at.device).codes.iter().any(is_in_lock)
+    }
+
     /// Places left when all that is due or on its way has got one.
     fn room_beside_owners(&self, device: u32) -> u32 {
         let state = self.device(device);
@@ -48,7 +54,8 @@ impl Platform {
         };
         let leaves_room = self.policy.refill_leaves_room_for_owners();
         let coming = state.codes.iter().filter(is_coming).filter(|code| code.record.is_backup || leaves_room).count();
-        self.capacity(device).saturating_sub(self.entries_known(device) + coming as u32)
+        // A slot that called itself occupied is no room for a backup, whatever the listings show.
+        self.capacity(device).saturating_sub(self.entries_known(device) + self.unwilling_slots(device) + coming as u32)
     }
 
     fn make_backup(&mut self, device: u32, pin: Pin) {
@@ -127,7 +134,8 @@ impl Platform {
         }
         let now = self.now;
         let state = self.device(device);
-        let waiting = state.live().filter(|code| code.is_owners() && self.is_due(code, now) && !code.may_be_on_lock()).count();
+        let outranks = |code: &&Code| code.record.is_managed && !is_pooled(code);
+        let waiting = state.live().filter(outranks).filter(|code| self.is_due(code, now) && !code.may_be_on_lock()).count();
         let leaving = state.codes.iter().filter(|code| code.goal == Goal::End && code.may_be_on_lock()).count();
         let victims: Vec<u64> =
             state.codes.iter().rev().filter(|code| is_pooled(code)).take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();

@@ -44,7 +44,9 @@ impl Platform {
             return Some(twin);
         }
         let is_new_entry = code.held.is_none();
-        let is_full = is_new_entry && self.entries_known(at.device) >= self.capacity(at.device);
+        // Slots that called themselves occupied are tried again only where no backup can give way.
+        let unwilling = if self.may_displace_backup(at) { self.unwilling_slots(at.device) } else { 0 };
+        let is_full = is_new_entry && self.entries_known(at.device) + unwilling >= self.capacity(at.device);
         (is_full && !self.policy.writes_beyond_capacity()).then_some(Obstacle::Full)
     }
 

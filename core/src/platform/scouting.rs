@@ -51,6 +51,16 @@ impl Platform {
         first.or_else(|| slots.clone().find(is_free))
     }
 
+    /// Slots that called themselves occupied, and that the last reads show free all the same.
+    pub(super) fn unwilling_slots(&self, device: u32) -> u32 {
+        let memory = &self.caches[device as usize];
+        let is_shown_free = |slot: &&Slot| {
+            let place = Place::Slot(**slot);
+            !memory.places.contains_key(&place) && self.owner_of_place(device, place).is_none()
+        };
+        memory.refusing.iter().filter(is_shown_free).count() as u32
+    }
+
     pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
         let memory = &mut self.caches[at.device as usize];
         memory.scouting = None;

@@ -419,10 +419,6 @@ impl Code {
         self.is_in_fight = false;
     }
 
-    pub fn is_owners(&self) -> bool {
-        self.record.is_managed && !self.record.is_backup
-    }
-
     /// All entries that are or may be in memory under this code.
     pub fn entries(&self) -> impl Iterator<Item = &Held> {
         self.held.iter().chain(&self.surplus)

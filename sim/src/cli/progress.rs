@@ -94,6 +94,7 @@ fn style(unit: &str, ends_at: Option<Instant>) -> ProgressStyle {
 }
 
 /// How fast it goes on the whole, and for how long still: nothing before the first unit is done, because nobody knows.
+#[allow(clippy::cast_precision_loss)] // For people.
 fn pace(done: u64, total: u64, elapsed: Duration, left_at_most: Option<Duration>) -> String {
     let seconds = elapsed.as_secs_f64();
     if done == 0 || seconds <= 0.0 {

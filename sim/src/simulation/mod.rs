@@ -362,6 +362,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// A change of a lock, as each workspace sees it.
+    #[allow(clippy::needless_pass_by_value)] // Made for this, and copied for each view.
     fn truth(&mut self, lock: Lock, change: Change, cause: Cause) {
         for view in self.setup.views(lock).to_vec() {
             self.truth_for(view, change.clone(), cause);

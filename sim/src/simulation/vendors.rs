@@ -101,6 +101,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// The vendor tells every account that its login was connected in.
+    #[allow(clippy::needless_pass_by_value)] // Made for this, and copied for each account.
     pub(super) fn send_notice(
         &mut self,
         site: usize,
