@@ -49,6 +49,7 @@ impl Hand {
                 usable_slots,
                 master_prefix: None,
                 minds_twins,
+                one_length: false,
                 clock_settable,
             }
         });

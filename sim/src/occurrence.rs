@@ -50,6 +50,8 @@ pub struct LockFacts {
     pub master_prefix: Option<Pin>,
     /// Whether it turns an equal PIN away, with or without a word.
     pub minds_twins: bool,
+    /// Whether it takes only PINs as long as those of its other entries.
+    pub one_length: bool,
     /// Whether its clock can be set, in truth.
     pub clock_settable: bool,
 }

@@ -350,6 +350,7 @@ impl<'a> Builder<'a> {
         let usable_slots = lock.capacity().saturating_sub(reserved);
         let master_prefix = lock.master_prefix();
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
+        let one_length = quirks.has(Quirk::OneLengthPerLock);
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
         let serial = Name::from(device.serial.as_deref().unwrap_or(&device.name));
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
@@ -367,6 +368,7 @@ impl<'a> Builder<'a> {
             usable_slots,
             master_prefix,
             minds_twins,
+            one_length,
             clock_settable,
         });
     }

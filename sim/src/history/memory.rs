@@ -586,7 +586,9 @@ impl History {
         let breaks =
             is_told_off || !state.lengths.contains(pin.length()) || profile.constraints.iter().any(|constraint| !constraint.admits(pin));
         let is_like_master = state.facts.master_prefix.is_some_and(|prefix| pin.prefix(4) == prefix);
-        breaks || is_like_master || self.has_twin(lock, code, pin)
+        let is_of_other_length = |stored: &Stored| stored.code != Some(code) && stored.entry.pin.length() != pin.length();
+        let is_odd = state.facts.one_length && state.memory.values().any(is_of_other_length);
+        breaks || is_like_master || is_odd || self.has_twin(lock, code, pin)
     }
 
     /// Whether a removal can't be proven: nothing can be read, and the write in doubt has a PIN that the lock drops without a word, so that no confirmation

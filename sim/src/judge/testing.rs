@@ -545,6 +545,7 @@ pub fn facts() -> Facts {
             hub: (vendor == Vendor::GenericSlot).then_some(0),
             master_prefix: None,
             usable_slots: vendor.profile().slots,
+            one_length: false,
             clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
             profile: vendor.profile(),
