@@ -197,7 +197,8 @@ impl Platform {
         self.unblock_since(device, self.now);
     }
 
-    /// A twin block or a refusal ends: something that it hung on has changed at this instant. What was refused as a twin after it knew the change.
+    /// A twin block or a refusal ends: something that it hung on has changed at this instant.
+    /// A twin that was refused later was refused in spite of the change, and stays blocked (`R-54`).
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
         let is_over = |code: &&Code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,

@@ -91,7 +91,7 @@ impl Scoreboard {
     }
 }
 
-/// Runs each mutant against the scenarios and then against seeds from 0 on. `progress` is told of each mutant that is done; once `stop` is raised,
+/// Runs each mutant against the scenarios and then, if any seed draws what it does wrong, against seeds from 0 on. `progress` is told of each mutant that is done; once `stop` is raised,
 /// those that were not caught yet have no row.
 #[must_use]
 pub fn scoreboard(budget: Budget, scenarios: &[Plan], stop: &AtomicBool, progress: &(dyn Fn(&Row) + Sync)) -> Scoreboard {
