@@ -3,6 +3,7 @@
 use keyway_core::access_code::{Record, Status};
 use keyway_core::time::Timestamp;
 
+use super::alarms::Alarms;
 use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{CodeIx, Goal, History, Intent, target};
 use crate::occurrence::{Lock, Occurrence};
@@ -95,7 +96,7 @@ fn given_way(history: &History, code: CodeIx, now: Timestamp, found: &mut Found)
 /// `I-BAK-10`. The room that owners' codes wait for is not free, and a backup that the lock refuses is not missing.
 #[derive(Default)]
 struct Refill {
-    deadline: Option<Timestamp>,
+    alarms: Alarms,
 }
 
 impl Refill {
@@ -127,13 +128,12 @@ impl Refill {
     }
 
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
+        self.alarms.silence(lock);
         let Some((until, lacking)) = Self::until(history, lock, now) else { return };
         found.armed("I-BAK-10");
-        if now > until {
+        if self.alarms.is_over(lock, until, now) {
             let what = format!("{}: its pool lacks {lacking} backups, with room for them on a quiet path", history.lock_name(lock));
             found.broken("I-BAK-10", what, history.lock_role(lock));
-        } else {
-            self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
         }
     }
 }
@@ -144,7 +144,7 @@ impl Invariant for Refill {
     }
 
     fn interests(&self) -> Interests {
-        Interests::NONE
+        Interests::DEADLINE
     }
 
     fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
@@ -154,12 +154,11 @@ impl Invariant for Refill {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        self.alarms.next()
     }
 
     fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        self.deadline = None;
-        for (lock, _) in history.locks() {
+        for lock in self.alarms.ring(now) {
             self.judge(history, lock, now, found);
         }
     }
