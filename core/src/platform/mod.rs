@@ -95,6 +95,8 @@ pub struct Platform {
     state: Durable,
     /// Why it can't go on; from its start on.
     broken: Option<Broken>,
+    /// The devices by id.
+    device_index: BTreeMap<DeviceId, u32>,
     /// The live records by id.
     index: BTreeMap<CodeId, At>,
     /// Mutating commands that are not settled.
@@ -132,6 +134,7 @@ impl Platform {
             config,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
+            device_index: state.devices.iter().zip(0..).map(|(device, n)| (device.id, n)).collect(),
             state,
             broken,
             index: BTreeMap::new(),
@@ -287,7 +290,6 @@ impl Controller for Platform {
     }
 
     fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
-        let device = self.state.devices.iter().position(|device| device.id == id)?;
-        Some(self.device_view(device as u32))
+        self.device_index.get(&id).map(|device| self.device_view(*device))
     }
 }

@@ -338,6 +338,8 @@ pub struct Site {
     calls: (i64, u32),
     penalty_until: Timestamp,
     next_device: u32,
+    /// The number of the lock that a vendor id names.
+    devices: BTreeMap<VendorDevice, usize>,
     /// Devices in one page of the list.
     pub page_size: u32,
 }
@@ -346,10 +348,10 @@ impl Site {
     /// An account without locks.
     #[must_use]
     pub fn new(account: AccountId, rate_per_minute: Option<u32>, page_size: u32) -> Self {
-        let conditions = BTreeMap::new();
+        let (conditions, devices) = (BTreeMap::new(), BTreeMap::new());
         let (locks, hubs, seats) = (Vec::new(), Vec::new(), Seats::default());
         let (calls, penalty_until) = ((0, 0), Timestamp::MIN);
-        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, page_size }
+        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, devices, page_size }
     }
 
     /// Adds a hub; its number.
@@ -375,6 +377,7 @@ impl Site {
         zone: Option<Name>,
     ) -> usize {
         self.next_device += 1;
+        self.devices.insert(VendorDevice(self.next_device), self.locks.len());
         let versions = VecDeque::from([(now, lock.items(now))]);
         lock.algorithm = lock.profile.offline.clone().map(|terms| Algorithm::new(digest(serial.as_bytes()), terms));
         self.locks.push(LockSite {
@@ -415,7 +418,13 @@ impl Site {
     /// The lock that a vendor id names now.
     #[must_use]
     pub fn lock_of(&self, device: VendorDevice) -> Option<usize> {
-        self.locks.iter().position(|site| site.device == device && site.present)
+        self.last_lock_of(device).filter(|lock| self.locks[*lock].present)
+    }
+
+    /// The lock that a vendor id names, or has named until it left the account.
+    #[must_use]
+    pub fn last_lock_of(&self, device: VendorDevice) -> Option<usize> {
+        self.devices.get(&device).copied()
     }
 
     /// Whether commands can reach this lock and programming is allowed: `reach(L)`.
@@ -1108,6 +1117,8 @@ impl Site {
         self.next_device += 1;
         let device = VendorDevice(self.next_device);
         let site = &mut self.locks[lock];
+        self.devices.remove(&site.device);
+        self.devices.insert(device, lock);
         site.drop_ties();
         site.present = true;
         site.device = device;

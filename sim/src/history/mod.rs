@@ -493,7 +493,7 @@ impl History {
     /// The profile of a code's lock.
     #[must_use]
     pub fn profile(&self, code: CodeIx) -> Option<&Profile> {
-        self.code(code).lock.map(|lock| &self.lock(lock).facts.profile)
+        self.code(code).lock.map(|lock| &*self.lock(lock).facts.profile)
     }
 
     /// Whether both are one lock, seen from two workspaces.
@@ -748,6 +748,9 @@ impl History {
         }
         for n in 0..self.codes.len() {
             self.touch_code(CodeIx(n as u32));
+        }
+        for n in 0..self.locks.len() {
+            self.touch_lock(Lock(n as u32));
         }
     }
 

@@ -192,7 +192,9 @@ impl<'a> View<'a> {
 
     /// All records of this device.
     pub fn codes_on(&self, device: DeviceId) -> impl Iterator<Item = (CodeIx, &'a Record)> + 'a {
-        self.live_codes().filter(move |(_, record)| record.device_id == device)
+        let history = self.history;
+        let codes = history.find_lock(device).into_iter().flat_map(move |lock| &history.lock(lock).codes);
+        codes.filter_map(move |code| Some((*code, history.code(*code).record.as_deref()?)))
     }
 
     /// The records that differ.
