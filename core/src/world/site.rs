@@ -703,15 +703,15 @@ impl Site {
             self.report(now, lock, effect, place, closes, out);
         }
         let site = &mut self.locks[lock];
+        // A cloud that fails says so where it has no other word for what it did, too.
+        let failure = job.fate.fails_after.map(|status| Answer::ServerError { status, text: "invalid schedule".to_string() });
+        if let Some(shown) = failure.or_else(|| answer.clone()) {
+            out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
+        }
         let Some(answer) = answer else {
             site.keys.remove(&job.order.key);
             return;
         };
-        let shown = match job.fate.fails_after {
-            Some(status) => Answer::ServerError { status, text: "invalid schedule".to_string() },
-            None => answer.clone(),
-        };
-        out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
         if site.lock.profile.key_honoured
             && let Some(Keyed::Pending(_, others)) = site.keys.insert(job.order.key, Keyed::Answered(answer.clone()))
         {
