@@ -3,7 +3,7 @@
 //! The simulation decides nothing: the plan says what happens, noise says how long it takes, the sites say what
 //! follows, and every occurrence goes to the observer, in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::controller::{Controller, Controllers, Outputs};
@@ -96,6 +96,8 @@ pub struct Simulation<'a> {
     wake_at: Option<Timestamp>,
     down_until: Option<Timestamp>,
     sent: BTreeMap<CommandId, Sent>,
+    /// Reads that nothing can answer any more from these instants on.
+    fading: VecDeque<(Timestamp, CommandId)>,
     unsaved: Vec<Event>,
     records: BTreeMap<CodeId, Record>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
@@ -143,6 +145,7 @@ impl<'a> Simulation<'a> {
             wake_at: None,
             down_until: None,
             sent: BTreeMap::new(),
+            fading: VecDeque::new(),
             unsaved: Vec::new(),
             records: BTreeMap::new(),
             devices: BTreeMap::new(),
