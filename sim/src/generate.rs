@@ -16,6 +16,7 @@ mod locks;
 mod shape;
 mod story;
 mod trouble;
+mod wide;
 
 use chance::Chance;
 pub use shape::Shape;
@@ -87,8 +88,8 @@ struct Swarm {
     horizon_ms: i64,
     /// Times of trouble, from and to in milliseconds after the start; between them it is quiet.
     spells: Vec<(i64, i64)>,
-    /// Whether the quirks of all vendors exist.
-    is_wide: bool,
+    /// What exists in wide worlds alone; none: it is no such world, and the quirks of all vendors do not exist either.
+    wide: Option<wide::Kinds>,
     /// How likely a lock differs from its vendor's profile, in percent.
     odd_percent: u64,
     habits: story::Habits,
@@ -108,7 +109,7 @@ impl Swarm {
             habits: story::Habits::draw(chance),
             troubles: trouble::Kinds::draw(draw, is_wide, chance),
             vendors,
-            is_wide,
+            wide: is_wide.then(|| wide::Kinds::draw(chance)),
             shape: draw.shape,
         }
     }

@@ -52,7 +52,7 @@ pub fn add(swarm: &Swarm, chance: &mut Chance, plan: &mut Plan) -> Vec<DrawnLock
         device.hub = hub(shares_hub, chance, plan, vendor, device.account.as_deref());
         if chance.happens(swarm.odd_percent) {
             make_odd(chance, vendor, &mut device);
-            if swarm.is_wide {
+            if swarm.wide.is_some() {
                 own_quirks(chance, vendor, &mut device);
             }
         }
