@@ -58,7 +58,7 @@ impl Platform {
         }
     }
 
-    fn wants_access(&self, code: &Code) -> bool {
+    pub(super) fn wants_access(&self, code: &Code) -> bool {
         !code.is_gone && code.record.is_managed && self.is_due(code, self.now) && !code.is_expired(self.now)
     }
 
@@ -252,13 +252,14 @@ impl Platform {
     /// Takes an entry that a read shows for the one which an unanswered assignment made: it has the name that this code alone gave its user. Returns the
     /// number of the code.
     pub(super) fn take_assigned(&mut self, device: u32, item: &Item) -> Option<u64> {
-        let is_its_own = |code: &&Code| {
-            let assigns = code.write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
-            assigns && item.name.as_ref() == Some(&code.display)
-        };
+        let assigns = |write: &Option<Write>| write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
+        let is_unsettled = |code: &Code| assigns(&code.write) || (code.write.is_none() && assigns(&code.late));
+        let is_its_own = |code: &&Code| code.held.is_none() && is_unsettled(code) && item.name.as_ref() == Some(&code.display);
         let at = At { device, n: self.device(device).codes.iter().find(is_its_own)?.n };
         if let (ShownPin::Shown(pin), Place::Handle(handle), OnLock::Yes, true) = (item.pin, item.place, item.on_lock, item.enabled) {
             self.keep_unanswered(at);
+            let code = self.code_mut(at);
+            code.write = code.write.take().or_else(|| code.late.take());
             self.on_assigned(at, pin, handle);
         }
         Some(at.n)
