@@ -412,6 +412,17 @@ impl Site {
         self.locks.iter().any(|site| !site.queue.is_empty())
     }
 
+    /// Jobs on the serial path of a lock that take longer than any job without a fault does (`lat_max`): all behind them must wait.
+    #[must_use]
+    pub fn slow_jobs(&self, lock: usize) -> u32 {
+        let site = &self.locks[lock];
+        let hub = site.hub.filter(|_| site.lock.profile.serial_path == SerialPath::Hub);
+        let is_on_path = |other: usize| other == lock || hub.is_some() && self.locks[other].hub == hub;
+        let is_slow = |site: &LockSite, job: &Job| job.fate.apply_ms >= site.lock.profile.lat_max_ms;
+        let slow_at = |site: &LockSite| site.queue.iter().filter(|job| is_slow(site, job)).count() as u32;
+        (0..self.locks.len()).filter(|other| is_on_path(*other)).map(|other| slow_at(&self.locks[other])).sum()
+    }
+
     /// The lock that a vendor id names now.
     #[must_use]
     pub fn lock_of(&self, device: VendorDevice) -> Option<usize> {

@@ -176,6 +176,8 @@ pub struct LockState {
     pub reach: bool,
     /// Faults active on its path.
     pub faults: u32,
+    /// Jobs that hold its path longer than one may without a fault.
+    pub slow_jobs: u32,
     /// When last anything but the plain course happened: `last_disturbed`, save for what goes on.
     pub disturbed_at: Timestamp,
     /// The same without the down times of the controller.
@@ -682,6 +684,10 @@ impl History {
             Occurrence::Claimed { lock, place, code } => self.claim(now, *lock, *place, *code),
             Occurrence::Disturbed { lock } => self.disturb(now, *lock),
             Occurrence::Faults { lock, active } => self.change_faults(now, *lock, *active),
+            Occurrence::Slowed { lock, jobs } => {
+                self.disturb(now, *lock);
+                self.locks[lock.0 as usize].slow_jobs = *jobs;
+            }
             Occurrence::Reach { lock, up } => self.change_reach(now, *lock, *up),
             Occurrence::Phase(phase) => self.change_phase(now, *phase),
             Occurrence::CallLost { .. } | Occurrence::Bound { .. } | Occurrence::NoTarget { .. } => {}
@@ -1164,6 +1170,7 @@ impl LockState {
             joined_at: None,
             reach: true,
             faults: 0,
+            slow_jobs: 0,
             disturbed_at: begins_at,
             faulted_at: begins_at,
             codes: Vec::new(),

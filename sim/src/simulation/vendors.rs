@@ -24,6 +24,19 @@ impl<'a> Simulation<'a> {
             self.follow_one(site, consequence);
         }
         self.consequences = consequences;
+        self.show_slow(site);
+    }
+
+    /// Shows for each path of a site whether a job holds it longer than any may on the plain course.
+    fn show_slow(&mut self, site: usize) {
+        for lock in 0..self.setup.sites[site].locks.len() {
+            let (jobs, first) = (self.setup.sites[site].slow_jobs(lock), self.setup.lock_at(site, lock));
+            if std::mem::replace(&mut self.slow_on[first.0 as usize], jobs) != jobs {
+                for view in self.setup.views(first).to_vec() {
+                    self.see(&Occurrence::Slowed { lock: view, jobs });
+                }
+            }
+        }
     }
 
     pub(super) fn follow_one(&mut self, site: usize, consequence: Consequence) {
