@@ -75,6 +75,7 @@ struct Sent {
     timeout_ms: i64,
     for_code: Option<CodeId>,
     is_closed: bool,
+    has_erased: bool,
     /// Its number among commands of its kind on its lock, for noise.
     nth: u64,
     mutating: bool,

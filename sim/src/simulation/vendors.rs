@@ -56,7 +56,9 @@ impl<'a> Simulation<'a> {
             }
             Consequence::Erased { lock, place, by } => {
                 let lock = self.setup.lock_at(site, lock);
-                self.truth(lock, Change::Erased { place }, by.map_or(Cause::World, Cause::Command));
+                // What the world's copy of an erasure that is done erases, no command asked for.
+                let is_copy = by.and_then(|by| self.sent.get_mut(&by)).is_some_and(|sent| std::mem::replace(&mut sent.has_erased, true));
+                self.truth(lock, Change::Erased { place }, by.filter(|_| !is_copy).map_or(Cause::World, Cause::Command));
             }
             Consequence::SeatsChanged { by } => {
                 for lock in 0..self.setup.sites[site].locks.len() {
@@ -264,6 +266,7 @@ impl<'a> Simulation<'a> {
             timeout_ms,
             for_code: command.for_code,
             is_closed: false,
+            has_erased: false,
             nth,
             mutating,
         };
