@@ -34,7 +34,8 @@ impl Platform {
             held.pin = held.pin.or(returned.pin);
             held.is_edited = false;
         }
-        if let (None, Some(before)) = (&code.held, before) {
+        if let Some(before) = before {
+            // An old listing may still show it: what it shows is no proof of a write of the same content (`P-05` c).
             remember(&mut code.past, before, now);
         }
         if ours.is_none() {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::listing::remember;
+use super::obstacle::Obstacle;
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Held, Site, SiteUser, Write, raise};
@@ -58,12 +59,16 @@ impl Platform {
         }
     }
 
-    fn wants_access(&self, code: &Code) -> bool {
+    pub(super) fn wants_access(&self, code: &Code) -> bool {
         !code.is_gone && code.record.is_managed && self.is_due(code, self.now) && !code.is_expired(self.now)
     }
 
     /// One step on the way: user, seat, PIN, schedule.
     fn give_access(&mut self, at: At, held: Option<&Held>, user: Option<SiteUser>) -> Option<Timestamp> {
+        if self.is_without_room(at) {
+            self.meet_obstacle(at, Obstacle::Full);
+            return None;
+        }
         if !user.is_some_and(|user| user.has_seat) {
             if let Err(wait) = self.may_write(at) {
                 return wait;

@@ -75,6 +75,8 @@ pub(super) struct Device {
     pub is_backup_available: bool,
     /// Entries that the lock held when it called itself full (`I-DEV-03`).
     pub capacity_met: Option<u32>,
+    /// When it last did.
+    pub capacity_met_at: Timestamp,
     /// The first slot that the lock said it has not.
     pub first_missing_slot: Option<Slot>,
     /// Slots that the lock keeps for itself.

@@ -7,7 +7,7 @@ use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
 use super::memory::{Known, Whose};
-use super::{CodeIx, History};
+use super::{CodeIx, Goal, History, Intent};
 use crate::occurrence::Lock;
 
 /// A command on its way, or closed and not yet forgotten.
@@ -419,7 +419,12 @@ impl History {
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.
         if closing == Closing::Done && !matches!(sent.command.op, Op::CreateUser { .. }) {
-            self.codes[code.0 as usize].work.succeed(now);
+            // What was erased to make way ends no failure: the write that it makes way for belongs to the same attempt (`R-03`).
+            let makes_way = sent.command.op.is_erasing() && matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+            let work = &mut self.codes[code.0 as usize].work;
+            let failing_since = work.failing_since.filter(|_| makes_way);
+            work.succeed(now);
+            work.failing_since = failing_since;
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
             self.codes[code.0 as usize].work.fail(now, closing);

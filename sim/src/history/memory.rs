@@ -11,7 +11,7 @@ use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
-use super::{CodeIx, Goal, History, Intent};
+use super::{CodeIx, Goal, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -115,6 +115,8 @@ pub struct Picture {
     pub is_inventoried: bool,
     /// Positions that a refusal taught it, if any.
     pub limit: Option<u32>,
+    /// When the last one did.
+    limited_at: Timestamp,
     /// When the last complete listing was delivered, and its snapshot.
     pub listed: Option<(Timestamp, Timestamp)>,
     pages: Vec<Arc<[Item]>>,
@@ -139,7 +141,18 @@ impl History {
     pub fn known_room(&self, lock: Lock) -> (u32, u32) {
         let state = self.lock(lock);
         let told = state.positions;
-        (state.picture.occupied(), state.picture.limit.map_or(told, |limit| limit.min(told)))
+        // Where nothing can be read room may come unseen, and is tried for after as long as a twin is.
+        let is_blind = state.facts.profile.read_back == ReadBack::None;
+        let is_doubted = is_blind && self.now() >= state.picture.limited_at + self.policy().refused_retry_ms;
+        let limit = state.picture.limit.filter(|_| !is_doubted);
+        (state.picture.occupied(), limit.map_or(told, |limit| limit.min(told)))
+    }
+
+    /// Whether nobody can know that a lock which called itself full has room by now.
+    fn is_full_unseen(&self, lock: Lock) -> bool {
+        let state = self.lock(lock);
+        let (occupied, capacity) = self.known_room(lock);
+        state.facts.profile.read_back == ReadBack::None && state.picture.limit.is_some() && occupied >= capacity
     }
 
     /// Entries of a code.
@@ -569,10 +582,10 @@ impl History {
     pub fn has_room(&self, code: CodeIx) -> bool {
         let Some(lock) = self.code(code).lock else { return true };
         let state = self.lock(lock);
-        if let Some((free, seated)) = &state.seats {
-            return *free > 0 || seated.contains(&self.code(code).id);
+        if state.seats.as_ref().is_some_and(|(free, seated)| *free == 0 && !seated.contains(&self.code(code).id)) {
+            return false;
         }
-        self.is_resident(code) || state.used() < state.facts.usable_slots
+        self.is_resident(code) || state.used() < state.facts.usable_slots && !self.is_full_unseen(lock)
     }
 
     /// `refused(c)`: the lock would refuse the code's PIN for a lasting reason.
@@ -591,12 +604,11 @@ impl History {
         breaks || is_like_master || is_odd || self.has_twin(lock, code, pin)
     }
 
-    /// Whether a removal can't be proven: nothing can be read, and the write in doubt has a PIN that the lock drops without a word, so that no confirmation
-    /// says where it is or that it is nowhere (vendors.md 4).
+    /// Whether nobody can prove what became of the last write: nothing can be read, and it has a PIN that the lock drops without a word, so that no confirmation
+    /// says where it is or that it is nowhere (vendors.md 4). Then neither a removal nor another PIN can follow it (`R-19`, `I-DEV-05`).
     #[must_use]
     pub fn is_past_proof(&self, code: CodeIx) -> bool {
-        let wants_absence = matches!(self.goal(code), Some(Intent { goal: Goal::Absent, .. }));
-        let (true, Some(lock), Some(last)) = (wants_absence, self.code(code).lock, &self.code(code).work.last) else { return false };
+        let (Some(lock), Some(last)) = (self.code(code).lock, &self.code(code).work.last) else { return false };
         let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
         is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
@@ -618,6 +630,9 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
+        if self.lock(lock).picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
+            return; // Done in an incarnation that is known to be over.
+        }
         if let Place::Handle(handle) = place {
             let erased = &mut self.locks[lock.0 as usize].picture.erased;
             if sent.command.op.is_erasing() {
@@ -700,6 +715,7 @@ impl History {
     }
 
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
+        let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
         let taught = match (reason, target(&sent.command.op)) {
             (Reason::Full, _) => Some(picture.occupied()),
@@ -707,7 +723,8 @@ impl History {
             _ => None,
         };
         if let Some(taught) = taught {
-            picture.limit = Some(picture.limit.map_or(taught, |limit| limit.min(taught)));
+            (picture.limit, picture.limited_at) = (Some(picture.limit.map_or(taught, |limit| limit.min(taught))), now);
+            self.weigh_hindrances(now, lock, false);
         }
     }
 
@@ -945,15 +962,20 @@ impl History {
         let Some(stored) = state.memory.get_mut(&item.place) else { return };
         let Some(touch) = stored.touched.filter(|touch| snapshot_at >= touch.at) else { return };
         let entry = &stored.entry;
-        let shows = touch.came
-            || touch.pin && item.pin == ShownPin::Shown(entry.pin)
-            || touch.window && schedules && item.window == entry.window
-            || touch.enabled && item.enabled == entry.enabled
-            || touch.name && item.name.as_ref() == Some(&entry.name);
-        if !shows {
+        let left = Touch {
+            came: false,
+            pin: touch.pin && item.pin != ShownPin::Shown(entry.pin),
+            window: touch.window && !(schedules && item.window == entry.window),
+            enabled: touch.enabled && item.enabled != entry.enabled,
+            name: touch.name && item.name.as_ref() != Some(&entry.name),
+            ..touch
+        };
+        if left == touch {
             return;
         }
-        stored.touched = None;
+        // What the vendor never shows stays unseen.
+        let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
+        stored.touched = Some(left).filter(|left| !touch.came && left.pin && hides_pin);
         let code = stored.code;
         if let Some(granted_at) = stored.granted_at.as_mut() {
             *granted_at = self.now;
