@@ -68,9 +68,7 @@ impl Platform {
     /// Entries that the controller put there or knows of (`I-DEV-03`).
     pub(super) fn entries_known(&self, device: u32) -> u32 {
         let state = self.device(device);
-        let ours = state.codes.iter().map(|code| {
-            code.entries().count() + usize::from(is_adding(code))
-        });
+        let ours = state.codes.iter().map(|code| code.entries().count() + usize::from(is_adding(code)));
         let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
         // What only the vendor has takes no place in the lock.
         let in_lock = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);

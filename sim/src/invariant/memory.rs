@@ -209,7 +209,10 @@ impl Constraints {
     fn check(history: &History, lock: Lock, place: Place, stored: &Stored, found: &mut Found) {
         let (Cause::Command(id), Some(code)) = (stored.cause, stored.code) else { return };
         // A seat or a schedule leaves PIN and name as others made them.
-        if history.sent(id).is_some_and(|sent| matches!(sent.command.op, Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::SetSchedule { .. })) {
+        if history
+            .sent(id)
+            .is_some_and(|sent| matches!(sent.command.op, Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::SetSchedule { .. }))
+        {
             return;
         }
         found.armed("I-DEV-04");
