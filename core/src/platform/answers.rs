@@ -22,6 +22,10 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
+        if write.is_repeat && was_not_taken(answer) {
+            self.close_write(at, Doubt::Lost);
+            return;
+        }
         match answer {
             Answer::Accepted => self.on_accepted(at, &write),
             Answer::Done { .. } if write.op.is_of_user() => {
@@ -334,5 +338,15 @@ impl Platform {
             self.settle(at);
         }
         self.again(at);
+    }
+}
+
+/// Whether a command was turned away before anybody looked at what it asks.
+fn was_not_taken(answer: &Answer) -> bool {
+    let is_barred = |reason: &Reason| matches!(reason, Reason::NoRights | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials);
+    match answer {
+        Answer::Unreachable(_) | Answer::Busy | Answer::QueueFull | Answer::RateLimited { .. } | Answer::Unauthorized => true,
+        Answer::Refused(reason) => is_barred(reason),
+        _ => false,
     }
 }

@@ -62,7 +62,8 @@ impl Platform {
         } else {
             let is_shown = |item: &&Item| {
                 let is_free = item.place != held.place && self.owner_of_place(at.device, item.place).is_none();
-                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && item.window == held.window;
+                let is_same_window = rounds_to(item.window, held.window, self.profile(at.device));
+                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && is_same_window;
                 is_free && is_same && item.name == held.name && item.enabled && item.on_lock == OnLock::Yes
             };
             let Some(place) = self.caches[at.device as usize].places.values().find(is_shown).map(|item| item.place) else { return false };

@@ -68,7 +68,7 @@ impl Platform {
     /// Entries that the controller put there or knows of (`I-DEV-03`).
     pub(super) fn entries_known(&self, device: u32) -> u32 {
         let state = self.device(device);
-        let ours = state.codes.iter().map(|code| code.entries().count() + usize::from(is_adding(code)));
+        let ours = state.codes.iter().map(|code| code.entries().count() + usize::from(self.is_adding(device, code)));
         let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
         // What only the vendor has takes no place in the lock.
         let in_lock = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);
@@ -83,7 +83,7 @@ impl Platform {
             let is_looked_for = code.passing.read.is_some() || code.passing.verify_at.is_some();
             is_looked_for && code.held.as_ref().is_some_and(|held| !places.contains_key(&held.place))
         };
-        let open = self.device(device).codes.iter().filter(|code| is_adding(code) || is_missed(code)).count() as u32;
+        let open = self.device(device).codes.iter().filter(|code| self.is_adding(device, code) || is_missed(code)).count() as u32;
         self.entries_known(device) - open < self.capacity(device)
     }
 
@@ -248,9 +248,11 @@ impl Platform {
         self.stir(device);
         self.again_device(device);
     }
-}
 
-/// Whether a write under way may take another place in the lock.
-fn is_adding(code: &Code) -> bool {
-    code.held.is_none() && code.write.as_ref().is_some_and(Write::is_storing)
+    /// Whether a write may take another place in the lock. One in doubt of which nothing will ever be read holds up nobody: a lock that it has filled says so.
+    fn is_adding(&self, device: u32, code: &Code) -> bool {
+        let is_blind = self.profile(device).read_back == ReadBack::None;
+        let counts = |write: &Write| write.is_storing() && !(is_blind && write.closed.is_some());
+        code.held.is_none() && code.write.as_ref().is_some_and(counts)
+    }
 }

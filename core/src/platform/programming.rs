@@ -177,6 +177,7 @@ impl Platform {
         if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
             self.code_mut(at).retry.not_before = None;
             self.send_write(at, write.op);
+            self.code_mut(at).write.iter_mut().for_each(|write| write.is_repeat = true);
         }
         None
     }

@@ -26,7 +26,7 @@ impl Platform {
         self.device(device).info.constraints.contains(&Constraint::CannotSpecifyPinCode)
     }
 
-    fn is_by_seat(&self, device: u32) -> bool {
+    pub(super) fn is_by_seat(&self, device: u32) -> bool {
         self.profile(device).family == Family::BySeat
     }
 
@@ -259,7 +259,9 @@ impl Platform {
     pub(super) fn take_assigned(&mut self, device: u32, item: &Item) -> Option<u64> {
         let is_its_own = |code: &&Code| {
             let assigns = code.write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
-            assigns && item.name.as_ref() == Some(&code.display)
+            // An old listing may show the one before, under the same name.
+            let is_new = !code.past.iter().any(|past| past.place == item.place);
+            assigns && is_new && item.name.as_ref() == Some(&code.display)
         };
         let at = At { device, n: self.device(device).codes.iter().find(is_its_own)?.n };
         if let (ShownPin::Shown(pin), Place::Handle(handle), OnLock::Yes, true) = (item.pin, item.place, item.on_lock, item.enabled) {

@@ -148,11 +148,11 @@ impl History {
         (state.picture.occupied(), limit.map_or(told, |limit| limit.min(told)))
     }
 
-    /// Whether nobody can know that a lock which called itself full has room by now.
+    /// Whether a lock is full as far as anybody can know: what left it was never to be seen.
     fn is_full_unseen(&self, lock: Lock) -> bool {
         let state = self.lock(lock);
         let (occupied, capacity) = self.known_room(lock);
-        state.facts.profile.read_back == ReadBack::None && state.picture.limit.is_some() && occupied >= capacity
+        state.facts.profile.read_back == ReadBack::None && occupied >= capacity
     }
 
     /// Entries of a code.
@@ -472,7 +472,9 @@ impl History {
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = |code| self.is_name_of(code, &entry.name) && self.whose_told(lock, place) == Some(Whose::Code(code));
-            (is_named && before.code.is_some_and(is_told)) || (same(before.entry.pin, before.entry.window) && is_known(before))
+            // In its own slot PIN and window are proof enough (`R-57`).
+            let is_proven = is_known(before) || matches!(place, Place::Slot(_));
+            (is_named && before.code.is_some_and(is_told)) || (same(before.entry.pin, before.entry.window) && is_proven)
         };
         // Nobody can tell it from the one that was lost unseen at the same place.
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
@@ -652,7 +654,14 @@ impl History {
             state.clock_means_at = Some(now);
         }
         if sent.command.op.is_erasing() {
+            let (occupied, capacity) = self.known_room(lock);
+            let frees = occupied >= capacity;
+            let state = &mut self.locks[lock.0 as usize];
             state.picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+            if frees {
+                // Capacity freed is a definite change of cause for all who wait for it (`R-03`).
+                self.change_cause(lock, now);
+            }
             return self.learn_absence(now, lock, place, sent.at, sent.code);
         }
         if let Some(code) = sent.code {
@@ -750,7 +759,7 @@ impl History {
         match answer {
             Answer::Entries { items, next_page } => self.read_page(now, lock, sent, items, next_page.is_none(), snapshot_at),
             Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => {
-                self.read_item(lock, sent, item, snapshot_at);
+                self.read_item(lock, item);
                 self.see_entry(lock, sent, item, snapshot_at);
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
@@ -810,7 +819,7 @@ impl History {
         }
         picture.pages[at] = items.clone();
         for item in items.iter() {
-            self.read_item(lock, sent, item, snapshot_at);
+            self.read_item(lock, item);
         }
         if fresh {
             self.seek_lost_in_page(lock, items, at == 0);
@@ -882,20 +891,24 @@ impl History {
     }
 
     /// A read shows an entry.
-    fn read_item(&mut self, lock: Lock, sent: &Sent, item: &Item, snapshot_at: Timestamp) {
+    fn read_item(&mut self, lock: Lock, item: &Item) {
         let shown = match item.pin {
             ShownPin::Shown(pin) => Some(pin),
             ShownPin::Masked | ShownPin::Blank => None,
         };
         let state = self.lock(lock);
         let before = state.picture.places.get(&item.place).copied();
+        if matches!(item.place, Place::Handle(handle) if state.picture.erased.contains(&handle)) {
+            return; // An old state of what is known to be erased.
+        }
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
             // A place in doubt stays so while reads show nothing of what is in it.
             Some(_) if shown.is_none() && item.name.is_none() && before.is_some_and(|known| known.whose == Whose::Unsure) => Whose::Unsure,
             Some(_) => Whose::Foreign,
-            None => Whose::Unsure,
+            // It shows what was known already, and others have changed since.
+            None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
         };
         if item.on_lock == keyway_core::port::OnLock::No {
             // The vendor has it, the lock has not.
@@ -905,14 +918,6 @@ impl History {
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
-        }
-        if self.may_be_outdated(lock, sent, item.place) {
-            return;
-        }
-        for code in self.lock(lock).codes.clone() {
-            let differs =
-                |lost: &Lost| shown.is_some_and(|pin| pin != lost.pin) || item.name.as_ref().is_some_and(|name| *name != lost.name);
-            self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
         }
     }
 
@@ -956,6 +961,11 @@ impl History {
     fn see_entry(&mut self, lock: Lock, sent: &Sent, item: &Item, snapshot_at: Timestamp) {
         if self.may_be_outdated(lock, sent, item.place) {
             return;
+        }
+        for code in self.lock(lock).codes.clone() {
+            let is_other_pin = |lost: &Lost| matches!(item.pin, ShownPin::Shown(pin) if pin != lost.pin);
+            let differs = |lost: &Lost| is_other_pin(lost) || item.name.as_ref().is_some_and(|name| *name != lost.name);
+            self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
         }
         let state = &mut self.locks[lock.0 as usize];
         let schedules = state.facts.profile.schedules;

@@ -495,7 +495,7 @@ impl History {
     /// The profile of a code's lock.
     #[must_use]
     pub fn profile(&self, code: CodeIx) -> Option<&Profile> {
-        self.code(code).lock.map(|lock| &self.lock(lock).facts.profile)
+        self.code(code).lock.map(|lock| &*self.lock(lock).facts.profile)
     }
 
     /// Whether both are one lock, seen from two workspaces.
@@ -755,6 +755,9 @@ impl History {
         for n in 0..self.codes.len() {
             self.touch_code(CodeIx(n as u32));
         }
+        for n in 0..self.locks.len() {
+            self.touch_lock(Lock(n as u32));
+        }
     }
 
     fn crash(&mut self, now: Timestamp) {
@@ -813,7 +816,10 @@ impl History {
         let is_external = matches!(event.event_type, EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam);
         if is_external && let Some(code) = self.find_code(event.access_code_id) {
             let calm = self.policy().reversal_calm_ms;
-            self.codes[code.0 as usize].work.reverse(now, calm);
+            for other in self.code(code).lock.map(|lock| self.lock(lock).codes.clone()).unwrap_or_default() {
+                self.codes[other.0 as usize].work.stay_restless(now, calm);
+            }
+            self.codes[code.0 as usize].work.reverse(now);
         }
         self.step.events.push(event.clone());
     }
@@ -935,7 +941,7 @@ impl History {
     }
 
     /// A definite change of cause for all that is to be done on a lock.
-    fn change_cause(&mut self, lock: Lock, now: Timestamp) {
+    pub(super) fn change_cause(&mut self, lock: Lock, now: Timestamp) {
         for at in 0..self.locks[lock.0 as usize].codes.len() {
             let code = self.locks[lock.0 as usize].codes[at];
             self.codes[code.0 as usize].work.change_cause(now);

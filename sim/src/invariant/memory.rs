@@ -153,7 +153,8 @@ impl Capacity {
     fn is_question(history: &History, sent: &Sent, lock: Lock) -> bool {
         let before = sent.code.and_then(|code| history.code(code).before_last());
         let is_blind = history.lock(lock).facts.profile.read_back == ReadBack::None;
-        is_blind && before.is_some_and(|before| before.key == sent.command.key && !before.is_settled)
+        let is_open = |closing: Closing| !matches!(closing, Closing::Done | Closing::Refused(_));
+        is_blind && before.is_some_and(|before| before.key == sent.command.key && is_open(before.closing))
     }
 }
 

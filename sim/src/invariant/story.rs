@@ -192,7 +192,9 @@ impl<'a> View<'a> {
 
     /// All records of this device.
     pub fn codes_on(&self, device: DeviceId) -> impl Iterator<Item = (CodeIx, &'a Record)> + 'a {
-        self.live_codes().filter(move |(_, record)| record.device_id == device)
+        let history = self.history;
+        let codes = history.find_lock(device).into_iter().flat_map(move |lock| &history.lock(lock).codes);
+        codes.filter_map(move |code| Some((*code, history.code(*code).record.as_deref()?)))
     }
 
     /// The records that differ.
@@ -280,7 +282,7 @@ impl<'a> View<'a> {
         // lock's constraints.
         let is_unfit = |lock| {
             let (pin, state) = (record.and_then(|record| record.code), self.history.lock(lock));
-            let is_too_long = |pin: Pin| state.reported.is_some_and(|lengths| !lengths.contains(pin.length()));
+            let is_too_long = |pin: Pin| !state.told_lengths().contains(pin.length());
             let breaks = |pin: Pin| state.facts.profile.constraints.iter().any(|constraint| !constraint.admits(pin));
             pin.is_some_and(|pin| is_too_long(pin) || breaks(pin))
         };
