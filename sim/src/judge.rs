@@ -185,7 +185,7 @@ impl Occurrence {
             Self::Commanded { .. } | Self::Claimed { .. } => false,
             Self::Crashed | Self::StepBegan | Self::CallLost { .. } | Self::NoTarget { .. } => true,
             Self::Truth { .. } | Self::Disturbed { .. } | Self::Faults { .. } | Self::Reach { .. } => true,
-            Self::Entered { .. } | Self::Phase(_) => true,
+            Self::Slowed { .. } | Self::Entered { .. } | Self::Phase(_) => true,
         }
     }
 }

@@ -189,6 +189,13 @@ pub enum Occurrence {
         /// How many faults are active on its path.
         active: u32,
     },
+    /// So many jobs hold the lock's path longer than a job may without a fault. While they are not 0 the lock counts as disturbed.
+    Slowed {
+        /// The lock.
+        lock: Lock,
+        /// How many jobs.
+        jobs: u32,
+    },
     /// Whether commands can reach the lock at all: lock, hub, cloud, account, credentials, plan, all good.
     Reach {
         /// The lock.

@@ -251,6 +251,7 @@ impl Platform {
             is_pool_active: false,
             is_backup_available: false,
             capacity_met: None,
+            capacity_met_at: self.now,
             first_missing_slot: None,
             closed_slots: alloc::collections::BTreeSet::new(),
             is_refill_blocked: false,

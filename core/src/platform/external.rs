@@ -34,7 +34,8 @@ impl Platform {
             held.pin = held.pin.or(returned.pin);
             held.is_edited = false;
         }
-        if let (None, Some(before)) = (&code.held, before) {
+        if let Some(before) = before {
+            // An old listing may still show it: what it shows is no proof of a write of the same content (`P-05` c).
             remember(&mut code.past, before, now);
         }
         if ours.is_none() {
@@ -61,7 +62,8 @@ impl Platform {
         } else {
             let is_shown = |item: &&Item| {
                 let is_free = item.place != held.place && self.owner_of_place(at.device, item.place).is_none();
-                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && item.window == held.window;
+                let is_same_window = rounds_to(item.window, held.window, self.profile(at.device));
+                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && is_same_window;
                 is_free && is_same && item.name == held.name && item.enabled && item.on_lock == OnLock::Yes
             };
             let Some(place) = self.caches[at.device as usize].places.values().find(is_shown).map(|item| item.place) else { return false };

@@ -248,7 +248,8 @@ impl Platform {
             return Err(Refusal::CommonCodeKeyConflict);
         }
         let window = self.changed_window(code, update.kind, update.starts_at, update.ends_at)?;
-        if let Some(pin) = pin.filter(|pin| Some(*pin) != record.code) {
+        if let Some(pin) = pin {
+            // What others made of the PIN against the rules of the lock nobody may ask for.
             self.check_pin(at.device, pin)?;
         }
         let prefers_native = update.prefer_native_scheduling.unwrap_or(code.prefers_native);

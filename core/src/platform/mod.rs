@@ -12,7 +12,7 @@ use crate::access_code::{AccessCodeView, DeviceView};
 use crate::config::Config;
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{CodeId, CommandId, DeviceId};
-use crate::port::Answer;
+use crate::port::{Answer, Place};
 use crate::time::Timestamp;
 
 mod account;
@@ -243,6 +243,11 @@ impl Platform {
         }
         if is_late {
             self.on_late_answer(at, &answer);
+        } else if let Answer::Done { handle: Some(handle) } = answer
+            && self.owner_of_place(at.device, Place::Handle(handle)).is_none()
+        {
+            // Another copy of it ran after all (`P-02`): a look shows what it left behind.
+            self.want_listing(at.device, self.now);
         }
     }
 

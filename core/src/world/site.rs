@@ -415,6 +415,17 @@ impl Site {
         self.locks.iter().any(|site| !site.queue.is_empty())
     }
 
+    /// Jobs on the serial path of a lock that take longer than any job without a fault does (`lat_max`): all behind them must wait.
+    #[must_use]
+    pub fn slow_jobs(&self, lock: usize) -> u32 {
+        let site = &self.locks[lock];
+        let hub = site.hub.filter(|_| site.lock.profile.serial_path == SerialPath::Hub);
+        let is_on_path = |other: usize| other == lock || hub.is_some() && self.locks[other].hub == hub;
+        let is_slow = |site: &LockSite, job: &Job| job.fate.apply_ms >= site.lock.profile.lat_max_ms;
+        let slow_at = |site: &LockSite| site.queue.iter().filter(|job| is_slow(site, job)).count() as u32;
+        (0..self.locks.len()).filter(|other| is_on_path(*other)).map(|other| slow_at(&self.locks[other])).sum()
+    }
+
     /// The lock that a vendor id names now.
     #[must_use]
     pub fn lock_of(&self, device: VendorDevice) -> Option<usize> {
@@ -1101,13 +1112,22 @@ impl Site {
         }
     }
 
+    /// Whatever was on its way to the lock is void, and its hub no longer busy with it.
+    fn drop_ties(&mut self, lock: usize) {
+        self.locks[lock].drop_ties();
+        if let Some(hub) = self.locks[lock].hub {
+            let heads = self.locks.iter().filter(|other| other.hub == Some(hub)).filter_map(|other| other.queue.front());
+            self.hubs[hub].busy_until = heads.map(|job| job.ready_at).filter(|at| *at != Timestamp::MAX).max().unwrap_or(Timestamp::MIN);
+        }
+    }
+
     /// The lock is removed from the account.
     pub fn leaves(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
         if !self.locks[lock].present {
             return;
         }
         self.locks[lock].present = false;
-        self.locks[lock].drop_ties();
+        self.drop_ties(lock);
         out.push(Consequence::Left { lock });
         self.tell(now, Some(lock), News::DeviceRemoved, None, out);
     }
@@ -1116,10 +1136,10 @@ impl Site {
     pub fn joins(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
         self.next_device += 1;
         let device = VendorDevice(self.next_device);
+        self.drop_ties(lock);
         let site = &mut self.locks[lock];
         self.devices.remove(&site.device);
         self.devices.insert(device, lock);
-        site.drop_ties();
         site.present = true;
         site.device = device;
         site.epoch.0 += 1;
@@ -1133,8 +1153,8 @@ impl Site {
 
     /// A lock that was in another account is added to this one. What is in it is nobody's here.
     pub fn takes_in(&mut self, now: Timestamp, lock: usize, from: &Lock, out: &mut Vec<Consequence>) {
+        self.drop_ties(lock);
         let site = &mut self.locks[lock];
-        site.drop_ties();
         site.present = true;
         out.push(Consequence::Joined { lock });
         site.lock.entries.clear();

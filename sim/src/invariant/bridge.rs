@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::id::CommandId;
-use keyway_core::port::Answer;
+use keyway_core::port::{Answer, Op};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::Ack;
 
@@ -137,7 +137,14 @@ impl Jobs {
         let facts = &history.lock(lock).facts;
         let Some(quiet) = history.quiet_since(lock).filter(|_| facts.hub.is_some() && facts.profile.ack == Ack::Queued) else { return };
         let has_run = |sent: &Sent| sent.stored.is_some() || self.ran.contains(&sent.command.command_id);
-        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_run(sent);
+        // What the lock refuses changes nothing: that it ran is told by an answer alone, and answers may be late or lost (`P-06`).
+        let ends_unseen = |sent: &Sent| {
+            let (Some(code), Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = (sent.code, &sent.command.op) else {
+                return false;
+            };
+            history.has_twin(lock, code, *pin) || !history.has_room(code)
+        };
+        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_run(sent) && !ends_unseen(sent);
         for sent in history.open_commands(lock).filter(is_pending) {
             let Some(accepted_at) = sent.answered_at else { continue };
             found.armed("I-LIV-10");

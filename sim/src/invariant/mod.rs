@@ -393,6 +393,7 @@ interests! {
     ENTERED = 22, Occurrence::Entered { .. },
     PHASE = 23, Occurrence::Phase(_),
     CLAIMED = 24, Occurrence::Claimed { .. },
+    SLOWED = 25, Occurrence::Slowed { .. },
 }
 
 impl Interests {
@@ -401,9 +402,9 @@ impl Interests {
     /// No kind at all.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << 25) - 1);
+    pub const ALL: Self = Self((1 << 26) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 25;
+    pub const COUNT: usize = 26;
 
     /// Both sets together.
     #[must_use]

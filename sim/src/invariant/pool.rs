@@ -79,7 +79,8 @@ impl Invariant for LastPlace {
 /// there. How long a backup takes to leave is `I-LIV-04`'s.
 fn given_way(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let (Some(since), Some(lock)) = (waits_since(history, code, now), history.code(code).lock) else { return };
-    let Some(quiet) = history.quiet_since(lock).filter(|_| !history.has_room(code)) else { return };
+    // While nobody can tell what became of its last write, nothing else can be written for it.
+    let Some(quiet) = history.quiet_since(lock).filter(|_| !history.has_room(code) && !history.is_past_proof(code)) else { return };
     let is_in_lock = |other: &CodeIx| is_pooled(history, *other) && history.is_resident(*other);
     let backups = history.lock(lock).codes.iter().filter(|other| is_in_lock(other)).count();
     if backups == 0 {

@@ -76,6 +76,8 @@ struct Sent {
     emitted_at: Timestamp,
     timeout_ms: i64,
     is_closed: bool,
+    /// An erasure of its erased something already.
+    has_erased: bool,
     mutating: bool,
 }
 
@@ -110,6 +112,7 @@ pub struct Simulation<'a> {
     /// The locks that each fault is about; none: all.
     struck_locks: Vec<Option<Vec<Lock>>>,
     faults_on: Vec<u32>,
+    slow_on: Vec<u32>,
     reach: Vec<bool>,
     counts: BTreeMap<(usize, u8), u64>,
     answer_counts: BTreeMap<(Option<Lock>, OpKind), u32>,
@@ -155,6 +158,7 @@ impl<'a> Simulation<'a> {
             active: vec![false; plan.faults.len()],
             struck_locks: plan.faults.iter().map(|fault| Some(setup.locks_of(&setup.target(Some(fault.on.as_deref()?))))).collect(),
             faults_on: vec![0; locks],
+            slow_on: vec![0; locks],
             reach: vec![true; locks],
             counts: BTreeMap::new(),
             answer_counts: BTreeMap::new(),

@@ -44,6 +44,19 @@ impl<'a> Simulation<'a> {
             self.follow_one(site, consequence);
         }
         self.consequences = consequences;
+        self.show_slow(site);
+    }
+
+    /// Shows for each path of a site whether a job holds it longer than any may on the plain course.
+    fn show_slow(&mut self, site: usize) {
+        for lock in 0..self.setup.sites[site].locks.len() {
+            let (jobs, first) = (self.setup.sites[site].slow_jobs(lock), self.setup.lock_at(site, lock));
+            if std::mem::replace(&mut self.slow_on[first.0 as usize], jobs) != jobs {
+                for view in self.setup.views(first).to_vec() {
+                    self.see(&Occurrence::Slowed { lock: view, jobs });
+                }
+            }
+        }
     }
 
     pub(super) fn follow_one(&mut self, site: usize, consequence: Consequence) {
@@ -63,7 +76,9 @@ impl<'a> Simulation<'a> {
             }
             Consequence::Erased { lock, place, by } => {
                 let lock = self.setup.lock_at(site, lock);
-                self.truth(lock, Change::Erased { place }, by.map_or(Cause::World, Cause::Command));
+                // What the world's copy of an erasure that is done erases, no command asked for.
+                let is_copy = by.and_then(|by| self.sent.get_mut(&by)).is_some_and(|sent| std::mem::replace(&mut sent.has_erased, true));
+                self.truth(lock, Change::Erased { place }, by.filter(|_| !is_copy).map_or(Cause::World, Cause::Command));
             }
             Consequence::SeatsChanged { by } => {
                 for lock in 0..self.setup.sites[site].locks.len() {
@@ -255,7 +270,7 @@ impl<'a> Simulation<'a> {
         let letter = Letter { site, lock, op: Some(op), code: command.for_code, nth };
         let profile = Arc::clone(self.profile_of(letter));
         let timeout_ms = if is_registering { profile.command_timeout_ms } else { profile.timeout_ms(mutating, fresh) };
-        let sent = Sent { letter, op, emitted_at: self.now, timeout_ms, is_closed: false, mutating };
+        let sent = Sent { letter, op, emitted_at: self.now, timeout_ms, is_closed: false, has_erased: false, mutating };
         if self.sent.insert(command.command_id, sent).is_some() {
             return self.stop(Verdict::Contract, format!("command id {} was used before", command.command_id.0));
         }
