@@ -36,8 +36,9 @@ impl Kinds {
 
     /// A second workspace connects the login of an account; the locks that it sees.
     pub fn connect(self, locks: &[DrawnLock], chance: &mut Chance, plan: &mut Plan) -> Vec<usize> {
-        // Where nothing can be read neither workspace knows of the other's entries, and nobody can promise room.
-        let readable = locks.iter().filter(|lock| lock.profile.read_back != ReadBack::None);
+        // Where nothing can be read neither workspace knows of the other's entries, and nobody can promise room; where both choose slots, they race for them.
+        let is_fair = |lock: &&DrawnLock| lock.profile.read_back != ReadBack::None && lock.profile.family != Family::BySlot;
+        let readable = locks.iter().filter(is_fair);
         let named: Vec<String> = readable.filter_map(|lock| lock.account.clone()).collect();
         if !self.has_agency || named.is_empty() {
             return Vec::new();
