@@ -139,7 +139,9 @@ impl Jobs {
         let has_run = |sent: &Sent| sent.stored.is_some() || self.ran.contains(&sent.command.command_id);
         // What the lock refuses changes nothing: that it ran is told by an answer alone, and answers may be late or lost (`P-06`).
         let ends_unseen = |sent: &Sent| {
-            let (Some(code), Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = (sent.code, &sent.command.op) else { return false };
+            let (Some(code), Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = (sent.code, &sent.command.op) else {
+                return false;
+            };
             history.has_twin(lock, code, *pin) || !history.has_room(code)
         };
         let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_run(sent) && !ends_unseen(sent);
