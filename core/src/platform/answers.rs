@@ -204,6 +204,7 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        self.learn_room(at.device);
         self.want_clock(at.device);
         if self.policy.looks_after_write() {
             self.sync_now(at.device);
@@ -340,6 +341,10 @@ impl Platform {
         code.passing.restart_deadline = None;
         code.passing.verify_at = Some(now);
         code.passing.absent_since = None;
+        if self.profile(at.device).read_back == ReadBack::None {
+            // What is in doubt for good holds up nobody.
+            self.stir_waiting(at.device);
+        }
         if !self.policy.removal_needs_settled_writes() && self.code(at).goal != Goal::Hold {
             self.settle(at);
         }

@@ -55,10 +55,12 @@ impl Platform {
     fn take_moved(&mut self, at: At) -> bool {
         let (now, code) = (self.now, self.code(at));
         let Some(held) = code.held.as_ref().filter(|held| held.pin.is_some()) else { return false };
-        let is_it = |other: &Held| (other.pin, other.window, other.is_enabled) == (held.pin, held.window, held.is_enabled);
+        let is_same_window = |window| rounds_to(window, held.window, self.profile(at.device));
+        let is_it = |other: &Held| (other.pin, other.is_enabled) == (held.pin, held.is_enabled) && is_same_window(other.window);
         if let Some(position) = code.surplus.iter().position(is_it) {
+            let window = held.window;
             let code = self.code_mut(at);
-            code.held = Some(Held { confirmed_at: now, ..code.surplus.remove(position) });
+            code.held = Some(Held { confirmed_at: now, window, ..code.surplus.remove(position) });
         } else {
             let is_shown = |item: &&Item| {
                 let is_free = item.place != held.place && self.owner_of_place(at.device, item.place).is_none();

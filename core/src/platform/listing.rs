@@ -244,7 +244,7 @@ impl Platform {
     /// Holds a complete listing against all that is known of the lock.
     fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
         let memory = &mut self.caches[device as usize];
-        let is_inventory = !core::mem::replace(&mut memory.has_inventory, true);
+        memory.has_inventory = true;
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
         if evidence.is_fresh {
@@ -267,7 +267,7 @@ impl Platform {
         for n in numbers {
             self.compare_missing(At { device, n }, created.contains(&n), evidence);
         }
-        if is_inventory {
+        if evidence.is_fresh {
             self.forget_nameless(device);
         }
         self.end_recovery(device, evidence);

@@ -105,10 +105,24 @@ impl Platform {
 
     /// The lock calls itself full: then what is known to be in it is all that fits in.
     pub(super) fn learn_full(&mut self, device: u32) {
-        let (known, now) = (self.entries_known(device), self.now);
+        let is_blind = self.profile(device).read_back == ReadBack::None;
+        let known = if is_blind { self.entries_confirmed(device) } else { self.entries_known(device) };
+        let now = self.now;
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
         self.again_device(device);
+    }
+
+    fn entries_confirmed(&self, device: u32) -> u32 {
+        self.device(device).codes.iter().map(|code| code.entries().count() as u32).sum()
+    }
+
+    /// More fitted in than was known when the lock called itself full.
+    pub(super) fn learn_room(&mut self, device: u32) {
+        let known = self.entries_confirmed(device);
+        if self.device(device).capacity_met.is_some_and(|met| met < known) {
+            self.device_mut(device).capacity_met = Some(known);
+        }
     }
 
     /// Where nothing can be read, room may come unseen: what the lock called full is tried again after as long as a twin is (`R-20`, `R-54`).

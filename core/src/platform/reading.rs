@@ -3,7 +3,7 @@
 use super::Platform;
 use super::likeness::{Likeness, like_held};
 use super::pace::Urgency;
-use super::state::Write;
+use super::state::{Goal, Write};
 use super::step::{At, Who};
 use crate::id::{Epoch, Slot};
 use crate::port::{Answer, Item, OnLock, Op, Place, SlotContent};
@@ -177,7 +177,7 @@ impl Platform {
         let is_disabled = held.is_enabled && (is_off || is_unloaded);
         let is_renamed = item
             .is_some_and(|item| self.policy.name_difference_is_modification() && item.name != code.record.name.as_deref().map(Into::into));
-        let (confirmed_at, was_off) = (held.confirmed_at, !held.is_enabled);
+        let (confirmed_at, was_off) = (held.confirmed_at, !held.is_enabled && code.goal == Goal::Hold);
         let lag = self.lag_of(at.device, evidence);
         if likeness != Likeness::Different && !is_disabled && !is_renamed {
             let is_on = was_off && item.is_some_and(|item| item.enabled && item.on_lock == OnLock::Yes);

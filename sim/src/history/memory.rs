@@ -123,8 +123,8 @@ pub struct Picture {
     listing_began: Option<Timestamp>,
     listing_snapshot: Timestamp,
     is_stale: bool,
-    /// Handles that it was told to be erased; none is given twice.
-    erased: std::collections::BTreeSet<Handle>,
+    /// Handles that it was told to be erased, and when; none is given twice.
+    erased: std::collections::BTreeMap<Handle, Timestamp>,
 }
 
 impl Picture {
@@ -638,8 +638,8 @@ impl History {
         if let Place::Handle(handle) = place {
             let erased = &mut self.locks[lock.0 as usize].picture.erased;
             if sent.command.op.is_erasing() {
-                erased.insert(handle);
-            } else if erased.contains(&handle) {
+                erased.insert(handle, now);
+            } else if erased.contains_key(&handle) {
                 // The answer to what stored it has come late (`P-06`, `P-12`).
                 return;
             }
@@ -671,6 +671,8 @@ impl History {
         let whose = sent.code.map_or(Whose::Unsure, Whose::Code);
         let known = state.picture.places.get(&place).and_then(|known| known.pin);
         state.picture.places.insert(place, Known { pin: pin.or(known), whose });
+        // More fitted in than was known when the lock called itself full.
+        state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
         if let Some(code) = sent.code
             && self.is_at_goal(code)
         {
@@ -759,7 +761,7 @@ impl History {
         match answer {
             Answer::Entries { items, next_page } => self.read_page(now, lock, sent, items, next_page.is_none(), snapshot_at),
             Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => {
-                self.read_item(lock, item);
+                self.read_item(lock, sent, item);
                 self.see_entry(lock, sent, item, snapshot_at);
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
@@ -819,7 +821,7 @@ impl History {
         }
         picture.pages[at] = items.clone();
         for item in items.iter() {
-            self.read_item(lock, item);
+            self.read_item(lock, sent, item);
         }
         if fresh {
             self.seek_lost_in_page(lock, items, at == 0);
@@ -891,15 +893,17 @@ impl History {
     }
 
     /// A read shows an entry.
-    fn read_item(&mut self, lock: Lock, item: &Item) {
+    fn read_item(&mut self, lock: Lock, sent: &Sent, item: &Item) {
         let shown = match item.pin {
             ShownPin::Shown(pin) => Some(pin),
             ShownPin::Masked | ShownPin::Blank => None,
         };
         let state = self.lock(lock);
         let before = state.picture.places.get(&item.place).copied();
-        if matches!(item.place, Place::Handle(handle) if state.picture.erased.contains(&handle)) {
-            return; // An old state of what is known to be erased.
+        let lag = if is_fresh(&sent.command.op) { 0 } else { state.facts.profile.read_lag_ms };
+        let is_older = |erased_at: &Timestamp| sent.at < *erased_at + lag;
+        if matches!(item.place, Place::Handle(handle) if state.picture.erased.get(&handle).is_some_and(is_older)) {
+            return; // Perhaps a state from before the erasure (`P-06`).
         }
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),

@@ -153,8 +153,7 @@ impl Capacity {
     fn is_question(history: &History, sent: &Sent, lock: Lock) -> bool {
         let before = sent.code.and_then(|code| history.code(code).before_last());
         let is_blind = history.lock(lock).facts.profile.read_back == ReadBack::None;
-        let is_open = |closing: Closing| !matches!(closing, Closing::Done | Closing::Refused(_));
-        is_blind && before.is_some_and(|before| before.key == sent.command.key && is_open(before.closing))
+        is_blind && before.is_some_and(|before| before.key == sent.command.key && !matches!(before.closing, Closing::Refused(_)))
     }
 }
 

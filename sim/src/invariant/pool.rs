@@ -2,6 +2,7 @@
 
 use keyway_core::access_code::{Record, Status};
 use keyway_core::time::Timestamp;
+use keyway_core::vendor::ReadBack;
 
 use super::alarms::Alarms;
 use super::{Found, Interests, Invariant, OfCode, Row};
@@ -87,7 +88,9 @@ fn given_way(history: &History, code: CodeIx, now: Timestamp, found: &mut Found)
         return;
     }
     found.armed("I-BAK-09");
-    let since = quiet.max(since);
+    let is_blind = history.lock(lock).facts.profile.read_back == ReadBack::None;
+    let doubted_until = if is_blind { history.code(code).work.active_at } else { Timestamp::MIN };
+    let since = quiet.max(since).max(doubted_until);
     if now > since + history.b_set(code, since) + history.b_detect(lock, since) {
         let what = format!("is due, its lock is full since {since}, and {backups} backups that nobody pulled lie there");
         found.broken_by("I-BAK-09", history, code, what);
