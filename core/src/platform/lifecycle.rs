@@ -57,7 +57,10 @@ impl Platform {
         self.mind_bridge(at);
         let code = self.code(at);
         match (code.record.status, code.episode) {
-            (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold => self.turn_set_timers(at, episode, now),
+            // What an answer of this very instant has confirmed is late no more (EO-18).
+            (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold && !self.is_confirmed(code) => {
+                self.turn_set_timers(at, episode, now);
+            }
             (Status::Removing, Some(episode)) => self.turn_remove_timers(at, episode, now),
             (Status::Setting | Status::Unset | Status::Set | Status::Removing | Status::Unknown, _) => {}
         }
