@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::run::{FINDINGS, unwritten};
-use super::target::plan_of_input;
 use super::small::{Made, Making, explained, name_of};
+use super::target::plan_of_input;
 use super::{Engine, Progress, Refused, Shrink, counted, interrupt, part, program, say};
 use crate::generate::Draw;
 use crate::plan::Plan;
