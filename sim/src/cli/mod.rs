@@ -334,7 +334,7 @@ pub struct Sweep {
     #[command(flatten)]
     pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub threads: Option<usize>,
     /// Run only the I-th of N interleaved shares; `keyway merge` joins what they write with --out
     #[arg(long, value_name = "I/N", default_value = "1/1")]
@@ -476,7 +476,7 @@ pub struct Coverage {
     #[command(flatten)]
     pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
-    #[arg(long, value_name = "N", requires = "seeds")]
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = threads())]
     pub threads: Option<usize>,
     /// After this time no seed is begun; such as 60s or 2h30m
     #[arg(long, value_name = "TIME", value_parser = time_of, requires = "seeds")]
@@ -492,6 +492,11 @@ fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+/// At least one.
+fn threads() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..)
 }
 
 /// The shapes by their names; clap lists them after a wrong one.
