@@ -29,6 +29,15 @@ pub fn plan_of_seed(seed: u64) -> Plan {
 }
 
 /// What the plans of seeds are drawn from.
+///
+/// ```
+/// use keyway_core::vendor::Vendor;
+/// use keyway_sim::generate::Draw;
+///
+/// let plan = Draw { vendors: vec![Vendor::Kwikset], ..Draw::default() }.plan(7);
+/// assert_eq!(plan, Draw { vendors: vec![Vendor::Kwikset], ..Draw::default() }.plan(7));
+/// assert_ne!(plan, Draw::default().plan(7));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Draw {

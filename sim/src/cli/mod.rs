@@ -147,7 +147,8 @@ keyway sweep --seeds 0..2000 --vendor kwikset --vendor wyze")]
     Sweep(Sweep),
     /// Make a failing story small: leave out what its finding does not need
     #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
-keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711")]
+keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711\n  \
+keyway shrink bytes:fuzz/artifacts/lifecycle/crash-0badc0de")]
     Shrink(Shrink),
     /// Join the files of all shares of a sweep
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
@@ -333,7 +334,7 @@ pub struct Sweep {
     #[command(flatten)]
     pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub threads: Option<usize>,
     /// Run only the I-th of N interleaved shares; `keyway merge` joins what they write with --out
     #[arg(long, value_name = "I/N", default_value = "1/1")]
@@ -400,8 +401,9 @@ pub struct Diff {
 /// Arguments of `keyway shrink`.
 #[derive(Args, Clone, Debug)]
 pub struct Shrink {
-    /// A scenario file (of several stories in it, the first one that fails), or a seed such as seed:4711
-    #[arg(value_name = "FILE|seed:N")]
+    /// A scenario file (of several stories in it, the first one that fails), a seed such as seed:4711, or an input of the fuzz target
+    /// `lifecycle`
+    #[arg(value_name = "FILE|seed:N|bytes:FILE")]
     pub what: String,
     /// Which world a seed stands for
     #[command(flatten)]
@@ -474,7 +476,7 @@ pub struct Coverage {
     #[command(flatten)]
     pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
-    #[arg(long, value_name = "N", requires = "seeds")]
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = threads())]
     pub threads: Option<usize>,
     /// After this time no seed is begun; such as 60s or 2h30m
     #[arg(long, value_name = "TIME", value_parser = time_of, requires = "seeds")]
@@ -490,6 +492,11 @@ fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+/// At least one.
+fn threads() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..)
 }
 
 /// The shapes by their names; clap lists them after a wrong one.

@@ -22,7 +22,7 @@ pub fn checkers() -> Vec<Box<dyn Invariant>> {
 }
 
 /// Locks that one bridge serves at most.
-const LOCKS_A_BRIDGE: usize = 5;
+pub const LOCKS_A_BRIDGE: usize = 5;
 
 /// `I-DEV-08`, of bridges with a queue of their own. A job counts as pending from its acceptance, as the controller is told of it, until it ran, was answered or timed
 /// out: a bridge that forgot it tells nobody. That it ends once means that no two of its answers tell of different ends; copies are the same one.
