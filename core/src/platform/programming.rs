@@ -54,8 +54,8 @@ impl Platform {
         }
         if code.goal == Goal::Yield {
             // What others left switched off stays; what came back since they removed it goes (T26, `I-WIN-04`).
-            let returned = code.held.as_ref().filter(|held| held.is_enabled).map(|held| held.place);
-            return returned.and_then(|place| self.erase(at, place));
+            let returned = code.held.as_ref().filter(|held| held.is_enabled).map(|held| held.place)?;
+            return if self.profile(at.device).family == Family::BySeat { self.work_by_seat(at) } else { self.erase(at, returned) };
         }
         if self.profile(at.device).family == Family::BySeat {
             return self.work_by_seat(at);

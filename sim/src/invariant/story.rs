@@ -480,6 +480,8 @@ struct Sent {
     lock: Option<Lock>,
     slot: Option<Place>,
     erases: bool,
+    /// No answer had told for certain.
+    is_ambiguous: bool,
 }
 
 /// The log, the life of each code in it, and what bears on it, as seen so far.
@@ -490,6 +492,8 @@ pub struct Story {
     /// Each backup that was pulled, with the original; they outlive both.
     pulled: BTreeSet<(CodeId, CodeId)>,
     crashed_at: Option<Timestamp>,
+    /// The code whose write the answer of the present step said to have had no effect.
+    unsaved_answer: Option<CodeId>,
     /// The step under way, or the one that the last crash cut short, has saved.
     has_saved: bool,
     sent: BTreeMap<CommandId, Sent>,
@@ -539,7 +543,7 @@ impl Story {
         let Some(code) = command.for_code.filter(|_| command.op.is_mutating() || is_registering) else { return };
         let erases = command.op.is_erasing();
         let slot = if let Op::SetSlot { slot, .. } = command.op { Some(Place::Slot(slot)) } else { None };
-        self.sent.insert(command.command_id, Sent { code, lock, slot, erases });
+        self.sent.insert(command.command_id, Sent { code, lock, slot, erases, is_ambiguous: false });
         // What is registered goes to no lock.
         if !erases && !is_registering {
             let seen = self.codes.entry(code).or_default();
@@ -553,12 +557,17 @@ impl Story {
 
     fn answer(&mut self, command: CommandId, answer: &Answer) {
         if answer.class() != AnswerClass::Definitive {
+            // What was ambiguous once stays so, whatever is heard of it later (`EV-02`).
+            if let Some(sent) = self.sent.get_mut(&command) {
+                sent.is_ambiguous |= answer.class() == AnswerClass::Ambiguous;
+            }
             return;
         }
         let Some(sent) = self.sent.remove(&command) else { return };
         let seen = self.codes.entry(sent.code).or_default();
-        if !matches!(answer, Answer::Done { .. }) && !sent.erases {
+        if !matches!(answer, Answer::Done { .. }) && !sent.erases && !sent.is_ambiguous {
             seen.writes = seen.writes.saturating_sub(1);
+            self.unsaved_answer = Some(sent.code);
         }
         let Answer::Refused(reason) = answer else { return };
         if sent.erases {
@@ -925,10 +934,15 @@ impl Invariant for Chronicler {
         match occurrence {
             Occurrence::Started { restart } => self.is_rereading = *restart,
             // What was read after a restart is judged by now, or there was nothing.
-            Occurrence::StepBegan => (self.is_rereading, self.story.has_saved) = (false, false),
+            Occurrence::StepBegan => {
+                (self.is_rereading, self.story.has_saved, self.story.unsaved_answer) = (false, false, None);
+            }
             Occurrence::Crashed => {
                 self.story.unsaved.clear();
                 self.story.crashed_at = Some(now);
+                // What a step heard that was not saved is not known (`R-60`).
+                let unheard = self.story.unsaved_answer.take().filter(|_| !self.story.has_saved);
+                unheard.into_iter().for_each(|code| self.story.codes.entry(code).or_default().writes += 1);
             }
             Occurrence::StepEnded => {
                 let is_reread = std::mem::take(&mut self.is_rereading);
