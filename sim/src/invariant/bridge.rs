@@ -70,7 +70,8 @@ impl Queue {
                     found.broken("I-DEV-08", what, history.lock_role(lock));
                 }
             }
-            Answer::TimedOut => job.is_over = true,
+            // The cloud speaks of the lock, and of no job (`P-10`).
+            Answer::TimedOut | Answer::Gone => job.is_over = true,
             answer if answer.is_closing() => {
                 job.is_over = true;
                 let is_other_end = job.told.as_ref().is_some_and(|told| told != answer);
