@@ -505,8 +505,10 @@ pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
 fn declared_as(found: Held, code: &Code, profile: &Profile) -> Held {
     let is_it = |past: &&Held| past.pin == found.pin && rounds_to(found.window, past.window, profile);
     let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
+    let wanted = code.stored_window();
+    let is_wanted = rounds_to(found.window, wanted, profile);
     match past {
-        Some(past) => Held { name: past.name.clone(), window: past.window, ..found },
+        Some(past) => Held { name: past.name.clone(), window: if is_wanted { wanted } else { past.window }, ..found },
         None => found,
     }
 }
