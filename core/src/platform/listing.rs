@@ -24,6 +24,8 @@ pub(super) struct Memory {
     pub is_clean: bool,
     last: Option<Arc<[Item]>>,
     pub places: BTreeMap<Place, Item>,
+    /// Places that a notice said are taken, until a fresh listing tells.
+    pub told: BTreeSet<Place>,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
@@ -68,6 +70,7 @@ impl Memory {
             is_clean: false,
             last: None,
             places: BTreeMap::new(),
+            told: BTreeSet::new(),
             has_inventory: false,
             listing: None,
             next_sync: now,
@@ -244,6 +247,9 @@ impl Platform {
         memory.has_inventory = true;
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        if evidence.is_fresh {
+            memory.told.clear();
+        }
         let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
         if self.device(device).capacity_met.is_some_and(|met| met < seen) {
             // More than was known fitted in when the lock called itself full.

@@ -236,7 +236,8 @@ impl Platform {
             self.on_write_answer(at, &answer);
             return;
         }
-        let is_late = code.late.as_ref().is_some_and(|write| write.command == command_id);
+        // A user has one PIN, whichever of the assignments made it.
+        let is_late = code.late.as_ref().is_some_and(|write| write.command == command_id) || matches!(answer, Answer::Assigned { .. });
         if code.unanswered == Some(command_id) {
             self.on_answered(at);
         }

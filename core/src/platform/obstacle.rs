@@ -72,8 +72,10 @@ impl Platform {
         let ours = state.codes.iter().map(|code| code.entries().count() + usize::from(self.is_adding(device, code)));
         let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
         // What only the vendor has takes no place in the lock.
-        let in_lock = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);
-        let strangers = in_lock.filter(|place| !owned(place) && !self.is_being_written(device, **place));
+        let cache = &self.caches[device as usize];
+        let in_lock = cache.places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);
+        let told = cache.told.iter().filter(|place| !cache.places.contains_key(place));
+        let strangers = in_lock.chain(told).filter(|place| !owned(place) && !self.is_being_written(device, **place));
         ours.sum::<usize>() as u32 + strangers.count() as u32
     }
 

@@ -5,7 +5,7 @@ use keyway_core::event::EventType;
 use keyway_core::id::{CallId, CodeId, DeviceId};
 use keyway_core::pin::{Constraint, Pin};
 use keyway_core::problem::ErrorCode;
-use keyway_core::request::{Request, RequestedCode, Response, Update};
+use keyway_core::request::{BehaviorWhenCodeCannotBeShared, Request, RequestedCode, Response, Update};
 use keyway_core::time::{Timestamp, Window};
 
 use super::{AskedOffline, CodeIx, History};
@@ -196,8 +196,11 @@ impl History {
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
                 let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);
+                // A lock that cannot share the PIN gets one of its own; that the others have it is `I-BYTES-01`'s (`R-48`).
+                let may_differ = create.behavior_when_code_cannot_be_shared == Some(BehaviorWhenCodeCannotBeShared::CreateRandomCode);
+                let pin = create.code.as_ref().filter(|_| !may_differ);
                 for (id, device) in ids.iter().zip(&create.device_ids) {
-                    self.accept_create(*id, *device, create.code.as_ref(), window, prefers, create.name.as_ref(), now);
+                    self.accept_create(*id, *device, pin, window, prefers, create.name.as_ref(), now);
                     self.accept_flag(*id, create.is_external_modification_allowed);
                 }
             }
