@@ -12,7 +12,7 @@ use crate::access_code::{AccessCodeView, DeviceView};
 use crate::config::Config;
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{CodeId, CommandId, DeviceId};
-use crate::port::{Answer, Place};
+use crate::port::{Answer, Place, Reason};
 use crate::time::Timestamp;
 
 mod account;
@@ -248,6 +248,8 @@ impl Platform {
         {
             // Another copy of it ran after all (`P-02`): a look shows what it left behind.
             self.want_listing(at.device, self.now);
+        } else if answer == Answer::Refused(Reason::Full) {
+            self.learn_full(at.device);
         }
     }
 

@@ -52,7 +52,13 @@ impl Platform {
             // It was stored for certain, and what the read shows is no sign that it left.
             (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
-            (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
+            (Likeness::Different, item) if is_conclusive => {
+                self.on_no_effect(at, &write, item);
+                if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
+                    // Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
+                    self.place_item(at.device, other, evidence);
+                }
+            }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
         }
     }
