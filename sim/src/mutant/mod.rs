@@ -206,16 +206,14 @@ fn naive() -> Vec<Mutant> {
             &["I-WIN-05", "I-WIN-01", "I-WIN-02"],
             "Never looks at the clock of a lock.",
         )
-        .naive("F-13")
-        .undrawn(),
+        .naive("F-13"),
         decides(
             "writes-over-masters",
             &decisions::WritesOverMasters,
             &["I-DEV-03", "I-DEV-07", "I-QUI-01"],
             "Takes the place of the master code for free, and writes for ever what the lock will never store.",
         )
-        .naive("F-15")
-        .undrawn(),
+        .naive("F-15"),
         tampers::<naive_tampering::FollowsLocks>(
             "follows-locks",
             &["I-IDENT-01", "I-DEV-07"],
@@ -393,29 +391,25 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::RevokesOfflineCodes,
             &["I-API-04"],
             "Deletes an offline code that was given out, as if anybody could take it back.",
-        )
-        .undrawn(),
+        ),
         decides(
             "shows-asked-windows",
             &decisions::ShowsAskedWindows,
             &["I-WIN-08", "I-STA-13"],
             "Shows the window that was asked for an offline code, and not the rounded one.",
-        )
-        .undrawn(),
+        ),
         decides(
             "hides-the-first-day",
             &decisions::HidesTheFirstDay,
             &["I-WIN-07"],
             "Does not say that a code must be used on its first day.",
-        )
-        .undrawn(),
+        ),
         decides(
             "trusts-the-clock-alone",
             &decisions::TrustsTheClockAlone,
             &["I-STA-13", "I-STA-09"],
             "Shows an offline code as set at its start, whether or not it was registered.",
-        )
-        .undrawn(),
+        ),
     ]
 }
 
