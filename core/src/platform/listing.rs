@@ -240,7 +240,7 @@ impl Platform {
     /// Holds a complete listing against all that is known of the lock.
     fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
         let memory = &mut self.caches[device as usize];
-        memory.has_inventory = true;
+        let is_first = !core::mem::replace(&mut memory.has_inventory, true);
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
         let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
@@ -261,7 +261,12 @@ impl Platform {
             self.compare_missing(At { device, n }, created.contains(&n), evidence);
         }
         self.end_recovery(device, evidence);
-        self.stir_if_waiting(device);
+        if is_first {
+            // Everything may hang on the inventory: codes that could not be written without it go on.
+            self.stir(device);
+        } else {
+            self.stir_if_waiting(device);
+        }
     }
 
     /// Whether a fresh listing is wanted or under way.
@@ -270,7 +275,7 @@ impl Platform {
         memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
     }
 
-    /// Everything may hang on the inventory: codes that could not be written without it go on.
+    /// Codes that wait for what a listing tells are looked at.
     fn stir_if_waiting(&mut self, device: u32) {
         let codes = &self.device(device).codes;
         let waiting: Vec<u64> = codes
@@ -300,6 +305,10 @@ impl Platform {
         }
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
+            if self.is_rather_written_elsewhere(at, item) {
+                self.on_stranger(device, item);
+                return None;
+            }
             self.judge_write(at, Some(item), evidence);
             return Some(n);
         }

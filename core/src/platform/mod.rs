@@ -90,6 +90,8 @@ impl Controllers for Reference {
 pub struct Platform {
     policy: &'static dyn Policy,
     config: Config,
+    /// When this process began.
+    began: Timestamp,
     /// The instant of the current step.
     now: Timestamp,
     state: Durable,
@@ -130,6 +132,7 @@ impl Platform {
             policy,
             watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
             config,
+            began: now,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
             state,

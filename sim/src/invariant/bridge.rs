@@ -126,16 +126,16 @@ impl Invariant for Queue {
 #[derive(Default)]
 struct Jobs {
     deadline: Option<Timestamp>,
-    /// Jobs that changed a lock: they ran, whenever that is told.
-    ran: BTreeSet<CommandId>,
+    /// Jobs that changed a lock, whenever that is told, and those whose end was told, even to a process that died of it.
+    ended: BTreeSet<CommandId>,
 }
 
 impl Jobs {
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
         let facts = &history.lock(lock).facts;
         let Some(quiet) = history.quiet_since(lock).filter(|_| facts.hub.is_some() && facts.profile.ack == Ack::Queued) else { return };
-        let has_run = |sent: &Sent| sent.stored.is_some() || self.ran.contains(&sent.command.command_id);
-        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_run(sent);
+        let has_ended = |sent: &Sent| sent.stored.is_some() || self.ended.contains(&sent.command.command_id);
+        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_ended(sent);
         let mut deadline = self.deadline;
         for sent in history.open_commands(lock).filter(is_pending) {
             let Some(accepted_at) = sent.answered_at else { continue };
@@ -165,7 +165,8 @@ impl Invariant for Jobs {
     fn observe(&mut self, _history: &History, now: Timestamp, occurrence: &Occurrence, _found: &mut Found) {
         match occurrence {
             Occurrence::Answered { answer: Answer::Accepted, .. } => self.deadline = Some(now),
-            Occurrence::Truth { cause: Cause::Command(id), .. } => drop(self.ran.insert(*id)),
+            Occurrence::Answered { command_id, answer, .. } if answer.is_closing() => drop(self.ended.insert(*command_id)),
+            Occurrence::Truth { cause: Cause::Command(id), .. } => drop(self.ended.insert(*id)),
             _ => {}
         }
     }
