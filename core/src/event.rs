@@ -112,9 +112,10 @@ impl EventType {
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let is_pull = self.event_type == EventType::BackupAccessCodePulled;
+        let mut map = serializer.serialize_map(Some(8 + usize::from(is_pull) + usize::from(self.event_type.has_code())))?;
         map.serialize_entry("access_code_id", &self.access_code_id)?;
-        if self.event_type == EventType::BackupAccessCodePulled {
+        if is_pull {
             map.serialize_entry("backup_access_code_id", &self.backup_access_code_id)?;
         }
         if self.event_type.has_code() {

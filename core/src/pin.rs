@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 mod space;
@@ -149,7 +150,9 @@ impl FromIterator<u8> for Lengths {
 
 impl Serialize for Lengths {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
+        let mut lengths = serializer.serialize_seq(Some(self.0.count_ones() as usize))?;
+        self.iter().try_for_each(|length| lengths.serialize_element(&length))?;
+        lengths.end()
     }
 }
 

@@ -143,10 +143,12 @@ pub struct WarningEntry {
 impl Serialize for ErrorEntry {
     /// With exactly one family of flags (lifecycle 3).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let family = self.error_code.family();
+        let flags = if family == ProblemFamily::ConnectedAccount { 3 } else { 1 };
+        let mut map = serializer.serialize_map(Some(3 + flags))?;
         map.serialize_entry("created_at", &self.created_at)?;
         map.serialize_entry("error_code", &self.error_code)?;
-        match self.error_code.family() {
+        match family {
             ProblemFamily::AccessCode => map.serialize_entry("is_access_code_error", &true)?,
             ProblemFamily::Device => map.serialize_entry("is_device_error", &true)?,
             ProblemFamily::ConnectedAccount => {
@@ -162,7 +164,7 @@ impl Serialize for ErrorEntry {
 
 impl Serialize for WarningEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("created_at", &self.created_at)?;
         map.serialize_entry("message", self.warning_code.message())?;
         map.serialize_entry("warning_code", &self.warning_code)?;

@@ -63,7 +63,7 @@ impl History {
     #[must_use]
     pub fn quiet_since(&self, lock: Lock) -> Option<Timestamp> {
         let state = self.lock(lock);
-        (self.is_up() && state.reach && state.faults == 0).then_some(state.disturbed_at)
+        (self.is_up() && state.reach && state.faults == 0 && state.slow_jobs == 0).then_some(state.disturbed_at)
     }
 
     /// The same for what shall be stored for a code: there was also room for it, and the lock would not have refused it.

@@ -45,7 +45,7 @@ impl Hand {
                 account,
                 view_of: None,
                 hub: None,
-                profile,
+                profile: profile.into(),
                 usable_slots,
                 master_prefix: None,
                 minds_twins,

@@ -20,6 +20,8 @@ pub struct Judge {
     checkers: Vec<Box<dyn Invariant>>,
     /// For each kind of occurrence, the checkers that want it.
     interested: [Vec<u16>; Interests::COUNT],
+    /// Those with deadlines of their own.
+    timed: Vec<u16>,
     found: Found,
     /// Whether the first violating step is over: nothing counts after it.
     is_decided: bool,
@@ -40,7 +42,9 @@ impl Judge {
             let wants = |checker: &dyn Invariant| checker.interests().contains(Interests::numbered(kind));
             list.extend((0_u16..).zip(&checkers).filter(|(_, checker)| wants(checker.as_ref())).map(|(at, _)| at));
         }
-        Self { history: History::new(facts), checkers, interested, found, is_decided: false }
+        let has_deadlines = |checker: &dyn Invariant| checker.interests().contains(Interests::DEADLINE);
+        let timed = (0_u16..).zip(&checkers).filter(|(_, checker)| has_deadlines(checker.as_ref())).map(|(at, _)| at).collect();
+        Self { history: History::new(facts), checkers, interested, timed, found, is_decided: false }
     }
 
     /// Takes in the next occurrence.
@@ -79,7 +83,7 @@ impl Judge {
         if self.is_decided {
             return None;
         }
-        let own = self.checkers.iter().filter_map(|checker| checker.deadline()).min();
+        let own = self.timed.iter().filter_map(|at| self.checkers[usize::from(*at)].deadline()).min();
         [own, self.history.next_edge()].into_iter().flatten().min()
     }
 
@@ -92,7 +96,8 @@ impl Judge {
         self.found.set_now(now);
         self.history.advance(now);
         self.settle(now);
-        for checker in &mut self.checkers {
+        for at in &self.timed {
+            let checker = &mut self.checkers[usize::from(*at)];
             if checker.deadline().is_some_and(|deadline| deadline <= now) {
                 checker.at_deadline(&self.history, now, &mut self.found);
             }
@@ -180,7 +185,7 @@ impl Occurrence {
             Self::Commanded { .. } | Self::Claimed { .. } => false,
             Self::Crashed | Self::StepBegan | Self::CallLost { .. } | Self::NoTarget { .. } => true,
             Self::Truth { .. } | Self::Disturbed { .. } | Self::Faults { .. } | Self::Reach { .. } => true,
-            Self::Entered { .. } | Self::Phase(_) => true,
+            Self::Slowed { .. } | Self::Entered { .. } | Self::Phase(_) => true,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Everything that happens in a run, as one stream of plain data. The judge, the trace and the rolling hash all
 //! read this stream and nothing else.
 
+use std::sync::Arc;
+
 use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::config::Config;
 use keyway_core::event::Event;
@@ -43,7 +45,7 @@ pub struct LockFacts {
     /// Number of its hub, unique in the run; locks with the same number share it.
     pub hub: Option<u32>,
     /// Its profile, with the plan's overrides.
-    pub profile: Profile,
+    pub profile: Arc<Profile>,
     /// Places in truth: fewer than `profile.slots` under `fewer_slots_than_told`, and without the hidden reserved ones.
     pub usable_slots: u32,
     /// Digits with which it takes no PIN.
@@ -186,6 +188,13 @@ pub enum Occurrence {
         lock: Lock,
         /// How many faults are active on its path.
         active: u32,
+    },
+    /// So many jobs hold the lock's path longer than a job may without a fault. While they are not 0 the lock counts as disturbed.
+    Slowed {
+        /// The lock.
+        lock: Lock,
+        /// How many jobs.
+        jobs: u32,
     },
     /// Whether commands can reach the lock at all: lock, hub, cloud, account, credentials, plan, all good.
     Reach {

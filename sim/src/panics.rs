@@ -8,17 +8,7 @@ use std::sync::Once;
 
 use keyway_core::time::Timestamp;
 
-use crate::plan::Plan;
-use crate::run::Outcome;
 use crate::verdict::{Finding, Verdict, Violation};
-
-/// What a run finds, be it a panic of the harness itself.
-pub(crate) fn finding(plan: &Plan, run: impl FnOnce(&Plan) -> Outcome) -> Option<Finding> {
-    match hushed(|| run(plan)) {
-        Ok(outcome) => outcome.finding,
-        Err(words) => Some(harness_panic(plan.start.0, &words)),
-    }
-}
 
 /// A panic of the harness, as a finding.
 pub(crate) fn harness_panic(at: Timestamp, words: &LastWords) -> Finding {
@@ -41,6 +31,13 @@ fn panicked(who: &str, at: Timestamp, words: &LastWords) -> Finding {
 pub(crate) struct LastWords {
     text: String,
     place: String,
+}
+
+impl LastWords {
+    /// Words that nobody panicked with.
+    pub(crate) fn of(text: String) -> Self {
+        Self { text, place: file!().to_owned() }
+    }
 }
 
 impl fmt::Display for LastWords {

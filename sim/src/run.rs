@@ -43,6 +43,22 @@ pub struct Outcome {
     pub log: Vec<(Timestamp, Occurrence)>,
 }
 
+impl Outcome {
+    /// What is left of a run that did not come to its end.
+    #[must_use]
+    pub fn without_a_run(plan: &Plan, finding: Finding) -> Self {
+        Self {
+            verdict: finding.verdict,
+            finding: Some(finding),
+            hash: 0,
+            marks: BTreeMap::new(),
+            figures: Figures::default(),
+            facts: Setup::new(plan).facts,
+            log: Vec::new(),
+        }
+    }
+}
+
 /// Counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Figures {

@@ -326,11 +326,11 @@ impl<'a> Builder<'a> {
         let Some(vendor) = device.vendor.or_else(|| named.map(|site| of_site(site, self))) else { return };
         let implied = |builder: &Self| builder.accounts_by_name.get(vendor.name()).copied();
         let site = named.or_else(|| implied(self)).unwrap_or_else(|| self.add_account(vendor.name(), vendor, None, None));
-        let profile = overridden(vendor.profile(), device);
+        let profile = Arc::new(overridden(vendor.profile(), device));
         let model = self.model(&profile);
         let hub = self.hub(site, device, profile.hub);
         let quirks: QuirkSet = device.quirks.iter().map(|quirk| quirk.0).collect();
-        let mut lock = TrueLock::new(Arc::new(profile.clone()), quirks);
+        let mut lock = TrueLock::new(Arc::clone(&profile), quirks);
         if let Some(slots) = device.true_slots.filter(|_| quirks.has(Quirk::FewerSlotsThanTold)) {
             lock.missing_places = profile.slots.saturating_sub(slots.max(profile.reserved_slots + 1));
         }

@@ -30,7 +30,7 @@ pub use tally::{Group, Histogram, Hits, Share, Tally};
 use crate::generate::Draw;
 use crate::marks::{DETERMINISM, SURROUNDINGS};
 use crate::panics::{hush_panics, hushed};
-use crate::verdict::{Finding, Verdict, Violation};
+use crate::watch::{LOOK_EVERY, endless_step};
 use floor::{Floor, Post, Ran, Report};
 use keeper::Keeper;
 
@@ -116,8 +116,6 @@ pub struct Swept {
     pub tally: Tally,
 }
 
-/// How often the watches are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Reports that may wait to be taken.
 const REPORTS_MAX: usize = 256;
 
@@ -245,7 +243,7 @@ impl Foreman<'_> {
             post.is_given_up.store(true, Ordering::Relaxed);
             self.given_up += 1;
             let seed = post.seed.load(Ordering::Relaxed);
-            let finding = stuck(&post, self.order.stuck_after);
+            let finding = endless_step(&post.watch, self.order.stuck_after);
             if let Ok(plan) = hushed(|| self.order.draw.plan(seed)) {
                 self.floor.keeper.keep(seed, &finding.fingerprint, &plan);
             }
@@ -256,12 +254,6 @@ impl Foreman<'_> {
             }
         }
     }
-}
-
-fn stuck(post: &Post, after: Duration) -> Finding {
-    let what = format!("a step of the controller has not ended after {} s", after.as_secs_f64());
-    let violation = Violation { id: Verdict::Stuck.name().to_owned(), at: post.watch.at(), what, roles: String::new() };
-    Finding { verdict: Verdict::Stuck, violations: vec![violation], fingerprint: format!("{}|endless step", Verdict::Stuck) }
 }
 
 #[cfg(test)]

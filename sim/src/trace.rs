@@ -1,10 +1,11 @@
-//! What happened, as JSON lines for people and tools, and as a rolling 128-bit hash over the same occurrences in MessagePack:
+//! What happened, as JSON lines for people and tools, and as a rolling 128-bit hash over the same occurrences in postcard's bytes:
 //! every run is hashed, and to write it out as text took half the time of a sweep. The last line of
 //! the text says of what run it is, so that it can be drawn without running anything.
 
 use std::io::{self, Write};
 
 use keyway_core::time::Timestamp;
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -31,7 +32,7 @@ impl Hash {
     /// Takes an occurrence in.
     pub fn take(&mut self, now: Timestamp, occurrence: &Occurrence) {
         self.bytes.clear();
-        rmp_serde::encode::write(&mut self.bytes, &Line { at: now, occurrence }).expect("memory takes every occurrence");
+        postcard::serialize_with_flavor(&Line { at: now, occurrence }, Bytes(&mut self.bytes)).expect("memory takes every occurrence");
         let chained = xxh3_128_with_seed(&self.bytes, self.value as u64);
         self.value = chained ^ self.value.rotate_left(1);
     }
@@ -40,6 +41,27 @@ impl Hash {
     #[must_use]
     pub fn value(&self) -> u128 {
         self.value
+    }
+}
+
+/// Bytes whose memory is used again.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Bytes<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
@@ -165,8 +187,8 @@ mod tests {
     #[test]
     fn instants_and_ids_survive_the_form_that_is_hashed() {
         let told = (Timestamp(-1), DeviceId(7 << 100));
-        let bytes = rmp_serde::to_vec(&told).expect("memory takes every value");
-        assert_eq!(rmp_serde::from_slice::<(Timestamp, DeviceId)>(&bytes).expect("what was written"), told);
+        let bytes = postcard::to_allocvec(&told).expect("memory takes every value");
+        assert_eq!(postcard::from_bytes::<(Timestamp, DeviceId)>(&bytes).expect("what was written"), told);
         assert!(bytes.len() < 24, "no text: {} bytes", bytes.len());
     }
 }

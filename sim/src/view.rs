@@ -49,6 +49,8 @@ pub struct LockView {
     pub is_reachable: bool,
     /// Faults active on its path.
     pub faults: u32,
+    /// Jobs that hold its path longer than one may without a fault.
+    pub slow_jobs: u32,
     /// Places in truth.
     pub usable_slots: u32,
 }
@@ -80,6 +82,7 @@ impl View {
             site_users: 0,
             is_reachable: true,
             faults: 0,
+            slow_jobs: 0,
             usable_slots: lock.usable_slots,
         };
         Self { locks: facts.locks.iter().map(lock).collect(), ..Self::default() }
@@ -136,6 +139,7 @@ impl View {
                 }
             }
             Occurrence::Faults { lock, active } => self.lock_mut(*lock).faults = *active,
+            Occurrence::Slowed { lock, jobs } => self.lock_mut(*lock).slow_jobs = *jobs,
             Occurrence::Reach { lock, up } => self.lock_mut(*lock).is_reachable = *up,
             Occurrence::Phase(phase) => self.phase = Some(*phase),
             Occurrence::StepBegan

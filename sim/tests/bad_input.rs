@@ -100,6 +100,28 @@ fn wrong_types() {
 }
 
 #[test]
+fn a_sixth_lock_on_a_bridge() {
+    let lock = |n: u32| format!(r#"{{ "name": "L{n}", "vendor": "igloohome", "hub": "B1" }}"#);
+    let plan = |locks: u32| {
+        let devices: Vec<String> = (1..=locks).map(lock).collect();
+        format!(r#"{{ "name": "many", "horizon": "1h", "hubs": [{{ "name": "B1" }}], "devices": [{}] }}"#, devices.join(", "))
+    };
+    let message = check(plan(6).as_bytes());
+    assert!(message.contains("a bridge of igloohome serves 5 locks at most, and `B1` has as many already"), "{message}");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("five.json"), plan(5)).expect("a file");
+    let output = Command::new(env!("CARGO_BIN_EXE_keyway")).args(["check", "."]).current_dir(folder.path()).output().expect("the program");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn no_threads_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let message = said(folder.path(), &["sweep", "--seeds", "0..10", "--threads", "0"]);
+    assert!(message.contains("0 is not in 1.."), "{message}");
+}
+
+#[test]
 fn bad_times() {
     let messages = spoiled(&[
         ("\"6h\"", "\"six hours\""),

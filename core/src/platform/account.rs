@@ -210,8 +210,7 @@ impl Platform {
         if usize::from(info.model.0) >= self.config.profiles.len() {
             return;
         }
-        let id = self.device_id(account, info);
-        let Some(device) = self.devices_of(account).into_iter().find(|device| self.device(*device).id == id) else {
+        let Some(device) = self.device_index.get(&self.device_id(account, info)).copied() else {
             return self.meet_unknown(account, info);
         };
         let known = self.device(device);
@@ -246,9 +245,10 @@ impl Platform {
     }
 
     fn add_device(&mut self, account: u32, info: &DeviceInfo) {
-        let device = self.state.devices.len() as u32;
+        let (device, id) = (self.state.devices.len() as u32, self.device_id(account, info));
+        self.device_index.insert(id, device);
         self.state.devices.push(Device {
-            id: self.device_id(account, info),
+            id,
             account,
             info: info.clone(),
             is_removed: false,
@@ -261,6 +261,7 @@ impl Platform {
             is_pool_active: false,
             is_backup_available: false,
             capacity_met: None,
+            capacity_met_at: self.now,
             first_missing_slot: None,
             closed_slots: alloc::collections::BTreeSet::new(),
             is_refill_blocked: false,

@@ -22,6 +22,10 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
+        if write.is_repeat && was_not_taken(answer) {
+            self.close_write(at, Doubt::Lost);
+            return;
+        }
         match answer {
             Answer::Accepted => self.on_accepted(at, &write),
             Answer::Done { .. } if write.op.is_of_user() => {
@@ -31,7 +35,12 @@ impl Platform {
             Answer::Done { handle } => {
                 self.on_contact(device, write.sent_at);
                 let is_stored = write.content().is_some() && write.place().is_some();
-                if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
+                let absent_since = self.code(at).passing.absent_since;
+                if absent_since.is_some() && write.content().is_some() {
+                    // A listing that ran after it lacks it: done it was, and it is gone since, unless the next one shows it (P-12).
+                    self.close_write(at, Doubt::Removed);
+                    self.code_quiet(at).passing.absent_since = absent_since;
+                } else if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
                     // Done it was, and perhaps it is gone again: a read tells.
                     self.close_write(at, Doubt::Removed);
                 } else {
@@ -104,8 +113,7 @@ impl Platform {
             }
             Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
             Answer::Refused(Reason::Full) => {
-                let known = self.entries_known(at.device);
-                self.device_mut(at.device).capacity_met = Some(known);
+                self.learn_full(at.device);
             }
             Answer::Refused(Reason::SlotOutOfRange) => {
                 if let Some(Place::Slot(slot)) = write.place() {
@@ -190,6 +198,7 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        self.learn_room(at.device);
         self.want_clock(at.device);
         if self.policy.looks_after_write() {
             self.sync_now(at.device);
@@ -244,8 +253,7 @@ impl Platform {
             Reason::NameTaken => self.close_write(at, Doubt::NameTaken),
             Reason::Full => {
                 self.settle(at);
-                let known = self.entries_known(at.device);
-                self.device_mut(at.device).capacity_met = Some(known);
+                self.learn_full(at.device);
                 self.back_off_unless_new(at, closed_at);
             }
             Reason::SlotOutOfRange if self.policy.missing_place_is_offline() => {
@@ -327,9 +335,23 @@ impl Platform {
         code.passing.restart_deadline = None;
         code.passing.verify_at = Some(now);
         code.passing.absent_since = None;
+        if self.profile(at.device).read_back == ReadBack::None {
+            // What is in doubt for good holds up nobody.
+            self.stir_waiting(at.device);
+        }
         if !self.policy.removal_needs_settled_writes() && self.code(at).goal != Goal::Hold {
             self.settle(at);
         }
         self.again(at);
+    }
+}
+
+/// Whether a command was turned away before anybody looked at what it asks.
+fn was_not_taken(answer: &Answer) -> bool {
+    let is_barred = |reason: &Reason| matches!(reason, Reason::NoRights | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials);
+    match answer {
+        Answer::Unreachable(_) | Answer::Busy | Answer::QueueFull | Answer::RateLimited { .. } | Answer::Unauthorized => true,
+        Answer::Refused(reason) => is_barred(reason),
+        _ => false,
     }
 }

@@ -132,6 +132,10 @@ impl Platform {
             self.caches[device as usize].condition_failures = 0;
             if self.profile(device).read_back == ReadBack::None {
                 self.on_contact(device, read.sent_at);
+                if self.device(device).unreachable.is_some() {
+                    // A command was turned away since this was asked, and nothing else will ever tell that the lock is back.
+                    self.want_condition(device, self.now);
+                }
             }
         } else if *answer == Answer::Gone {
             self.on_gone(device);

@@ -34,7 +34,8 @@ impl Platform {
             held.pin = held.pin.or(returned.pin);
             held.is_edited = false;
         }
-        if let (None, Some(before)) = (&code.held, before) {
+        if let Some(before) = before {
+            // An old listing may still show it: what it shows is no proof of a write of the same content (`P-05` c).
             remember(&mut code.past, before, now);
         }
         if ours.is_none() {
@@ -54,14 +55,17 @@ impl Platform {
     fn take_moved(&mut self, at: At) -> bool {
         let (now, code) = (self.now, self.code(at));
         let Some(held) = code.held.as_ref().filter(|held| held.pin.is_some()) else { return false };
-        let is_it = |other: &Held| (other.pin, other.window, other.is_enabled) == (held.pin, held.window, held.is_enabled);
+        let is_same_window = |window| rounds_to(window, held.window, self.profile(at.device));
+        let is_it = |other: &Held| (other.pin, other.is_enabled) == (held.pin, held.is_enabled) && is_same_window(other.window);
         if let Some(position) = code.surplus.iter().position(is_it) {
+            let window = held.window;
             let code = self.code_mut(at);
-            code.held = Some(Held { confirmed_at: now, ..code.surplus.remove(position) });
+            code.held = Some(Held { confirmed_at: now, window, ..code.surplus.remove(position) });
         } else {
             let is_shown = |item: &&Item| {
                 let is_free = item.place != held.place && self.owner_of_place(at.device, item.place).is_none();
-                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && item.window == held.window;
+                let is_same_window = rounds_to(item.window, held.window, self.profile(at.device));
+                let is_same = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin) && is_same_window;
                 is_free && is_same && item.name == held.name && item.enabled && item.on_lock == OnLock::Yes
             };
             let Some(place) = self.caches[at.device as usize].places.values().find(is_shown).map(|item| item.place) else { return false };

@@ -248,7 +248,8 @@ impl Platform {
             return Err(Refusal::CommonCodeKeyConflict);
         }
         let window = self.changed_window(code, update.kind, update.starts_at, update.ends_at)?;
-        if let Some(pin) = pin.filter(|pin| Some(*pin) != record.code) {
+        if let Some(pin) = pin {
+            // What others made of the PIN against the rules of the lock nobody may ask for.
             self.check_pin(at.device, pin)?;
         }
         let prefers_native = update.prefer_native_scheduling.unwrap_or(code.prefers_native);
@@ -513,11 +514,9 @@ impl Platform {
     }
 
     pub(super) fn known_device_in(&self, workspace: WorkspaceId, id: DeviceId) -> Result<u32, Refusal> {
-        let is_meant = |device: &u32| {
-            let state = self.device(*device);
-            state.id == id && self.belongs_to(self.config.accounts[state.account as usize].workspace, workspace)
-        };
-        (0..self.state.devices.len() as u32).find(is_meant).ok_or(Refusal::DeviceNotFound)
+        let owner = |device: u32| self.config.accounts[self.device(device).account as usize].workspace;
+        let device = self.device_index.get(&id).copied();
+        device.filter(|device| self.belongs_to(owner(*device), workspace)).ok_or(Refusal::DeviceNotFound)
     }
 
     /// Ids of other workspaces are not found.

@@ -104,6 +104,7 @@ impl Platform {
     pub(super) fn tend(&mut self, device: u32) {
         self.tend_condition(device);
         self.calm_down(device);
+        let full_at = self.doubt_full(device);
         self.refill(device);
         self.tend_listing(device);
         let levels_at = self.tend_levels(device);
@@ -113,7 +114,7 @@ impl Platform {
         let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
         let listing_at = self.listing_wanted(device).map(|(at, _)| at).filter(|at| *at > now);
         let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
-        self.wake_device(device, [condition_at, listing_at, calm_at, levels_at, clock_at].into_iter().flatten().min());
+        self.wake_device(device, [condition_at, listing_at, calm_at, levels_at, clock_at, full_at].into_iter().flatten().min());
     }
 
     /// When the entries are to be listed next, and whether past every cache.
@@ -260,12 +261,26 @@ impl Platform {
         for n in numbers {
             self.compare_missing(At { device, n }, created.contains(&n), evidence);
         }
+        if evidence.is_fresh {
+            self.forget_nameless(device);
+        }
         self.end_recovery(device, evidence);
         if is_first {
             // Everything may hang on the inventory: codes that could not be written without it go on.
             self.stir(device);
         } else {
             self.stir_if_waiting(device);
+        }
+    }
+
+    /// What outlived a join was found by now: from here on an equal PIN in the same slot under another name is somebody's (`R-57`).
+    fn forget_nameless(&mut self, device: u32) {
+        let is_past = |held: &Held| held.name.is_none() && matches!(held.place, Place::Slot(_));
+        if !self.profile(device).shows_names || !self.device(device).codes.iter().any(|code| code.past.iter().any(is_past)) {
+            return;
+        }
+        for code in &mut self.device_mut(device).codes {
+            code.past.retain(|held| !is_past(held));
         }
     }
 

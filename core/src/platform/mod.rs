@@ -12,7 +12,7 @@ use crate::access_code::{AccessCodeView, DeviceView};
 use crate::config::Config;
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{CodeId, CommandId, DeviceId};
-use crate::port::Answer;
+use crate::port::{Answer, Place};
 use crate::time::Timestamp;
 
 mod account;
@@ -97,6 +97,8 @@ pub struct Platform {
     state: Durable,
     /// Why it can't go on; from its start on.
     broken: Option<Broken>,
+    /// The devices by id.
+    device_index: BTreeMap<DeviceId, u32>,
     /// The live records by id.
     index: BTreeMap<CodeId, At>,
     /// Mutating commands that are not settled.
@@ -135,6 +137,7 @@ impl Platform {
             began: now,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
+            device_index: state.devices.iter().zip(0..).map(|(device, n)| (device.id, n)).collect(),
             state,
             broken,
             index: BTreeMap::new(),
@@ -242,6 +245,11 @@ impl Platform {
         }
         if is_late {
             self.on_late_answer(at, &answer);
+        } else if let Answer::Done { handle: Some(handle) } = answer
+            && self.owner_of_place(at.device, Place::Handle(handle)).is_none()
+        {
+            // Another copy of it ran after all (`P-02`): a look shows what it left behind.
+            self.want_listing(at.device, self.now);
         }
     }
 
@@ -290,7 +298,6 @@ impl Controller for Platform {
     }
 
     fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
-        let device = self.state.devices.iter().position(|device| device.id == id)?;
-        Some(self.device_view(device as u32))
+        self.device_index.get(&id).map(|device| self.device_view(*device))
     }
 }

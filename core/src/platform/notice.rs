@@ -90,8 +90,7 @@ impl Platform {
     /// A lock that joins anew has a new name at its vendor and keeps its serial (`R-57`).
     fn device_that_joins(&self, account: u32, news: &News) -> Option<u32> {
         let News::DeviceAdded { serial: Some(serial) } = news else { return None };
-        let id = DeviceId::of(self.config.accounts[account as usize].account, serial);
-        self.devices_of(account).into_iter().find(|device| self.device(*device).id == id)
+        self.device_index.get(&DeviceId::of(self.config.accounts[account as usize].account, serial)).copied()
     }
 
     /// All entries are said to be gone: one fresh listing that agrees is proof then (`P-12`).

@@ -2,7 +2,7 @@
 
 use super::Platform;
 use super::likeness::Content;
-use super::state::{Block, Code, Goal, Retry};
+use super::state::{Block, Code, Goal, Retry, Write};
 use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
@@ -10,6 +10,7 @@ use crate::pin::Pin;
 use crate::port::{OnLock, Place, Reason};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
+use crate::vendor::ReadBack;
 
 /// Why a write is not sent, though it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(super) enum Obstacle {
 
 impl Platform {
     pub(super) fn obstacle(&self, at: At, wanted: &Content) -> Option<Obstacle> {
-        let (device, code) = (self.device(at.device), self.code(at));
+        let device = self.device(at.device);
         if !self.lengths(at.device).contains(wanted.pin.length()) {
             return Some(Obstacle::Unfit(Reason::BadLength));
         }
@@ -43,11 +44,16 @@ impl Platform {
         {
             return Some(twin);
         }
-        let is_new_entry = code.held.is_none();
+        self.is_without_room(at).then_some(Obstacle::Full)
+    }
+
+    /// Whether the code needs another place, and none is known to be free.
+    pub(super) fn is_without_room(&self, at: At) -> bool {
+        let is_new_entry = self.code(at).held.is_none();
         // Slots that called themselves occupied are tried again only where no backup can give way.
         let unwilling = if self.may_displace_backup(at) { self.unwilling_slots(at.device) } else { 0 };
         let is_full = is_new_entry && self.entries_known(at.device) + unwilling >= self.capacity(at.device);
-        (is_full && !self.policy.writes_beyond_capacity()).then_some(Obstacle::Full)
+        is_full && !self.policy.writes_beyond_capacity()
     }
 
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
@@ -62,10 +68,7 @@ impl Platform {
     /// Entries that the controller put there or knows of (`I-DEV-03`).
     pub(super) fn entries_known(&self, device: u32) -> u32 {
         let state = self.device(device);
-        let ours = state.codes.iter().map(|code| {
-            let is_adding = code.held.is_none() && code.write.as_ref().is_some_and(|write| write.content().is_some());
-            code.entries().count() + usize::from(is_adding)
-        });
+        let ours = state.codes.iter().map(|code| code.entries().count() + usize::from(self.is_adding(device, code)));
         let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
         // What only the vendor has takes no place in the lock.
         let in_lock = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);
@@ -76,12 +79,11 @@ impl Platform {
     /// Whether a place counts as taken only by a write that is not settled, or by an entry that the last reads do not show.
     fn is_still_filling(&self, device: u32) -> bool {
         let places = &self.caches[device as usize].places;
-        let is_adding = |code: &Code| code.held.is_none() && code.write.as_ref().is_some_and(|write| write.content().is_some());
         let is_missed = |code: &Code| {
             let is_looked_for = code.passing.read.is_some() || code.passing.verify_at.is_some();
             is_looked_for && code.held.as_ref().is_some_and(|held| !places.contains_key(&held.place))
         };
-        let open = self.device(device).codes.iter().filter(|code| is_adding(code) || is_missed(code)).count() as u32;
+        let open = self.device(device).codes.iter().filter(|code| self.is_adding(device, code) || is_missed(code)).count() as u32;
         self.entries_known(device) - open < self.capacity(device)
     }
 
@@ -97,6 +99,42 @@ impl Platform {
         let told = state.info.positions.saturating_sub(kept);
         let slots = state.first_missing_slot.map_or(u32::MAX, |slot| u32::from(slot.0).saturating_sub(1));
         told.min(slots).min(state.capacity_met.unwrap_or(u32::MAX))
+    }
+
+    /// The lock calls itself full: then what is known to be in it is all that fits in.
+    pub(super) fn learn_full(&mut self, device: u32) {
+        let is_blind = self.profile(device).read_back == ReadBack::None;
+        let known = if is_blind { self.entries_confirmed(device) } else { self.entries_known(device) };
+        let now = self.now;
+        let state = self.device_mut(device);
+        (state.capacity_met, state.capacity_met_at) = (Some(known), now);
+        self.again_device(device);
+    }
+
+    fn entries_confirmed(&self, device: u32) -> u32 {
+        self.device(device).codes.iter().map(|code| code.entries().count() as u32).sum()
+    }
+
+    /// More fitted in than was known when the lock called itself full.
+    pub(super) fn learn_room(&mut self, device: u32) {
+        let known = self.entries_confirmed(device);
+        if self.device(device).capacity_met.is_some_and(|met| met < known) {
+            self.device_mut(device).capacity_met = Some(known);
+        }
+    }
+
+    /// Where nothing can be read, room may come unseen: what the lock called full is tried again after as long as a twin is (`R-20`, `R-54`).
+    /// Returns when.
+    pub(super) fn doubt_full(&mut self, device: u32) -> Option<Timestamp> {
+        let state = self.device(device);
+        let is_blind = self.profile(device).read_back == ReadBack::None;
+        let until = state.capacity_met.filter(|_| is_blind).map(|_| state.capacity_met_at + self.config.policy.refused_retry_ms)?;
+        if until > self.now {
+            return Some(until);
+        }
+        self.device_mut(device).capacity_met = None;
+        self.on_entry_left(device);
+        None
     }
 
     pub(super) fn meet_obstacle(&mut self, at: At, obstacle: Obstacle) {
@@ -223,5 +261,12 @@ impl Platform {
         }
         self.stir(device);
         self.again_device(device);
+    }
+
+    /// Whether a write may take another place in the lock. One in doubt of which nothing will ever be read holds up nobody: a lock that it has filled says so.
+    fn is_adding(&self, device: u32, code: &Code) -> bool {
+        let is_blind = self.profile(device).read_back == ReadBack::None;
+        let counts = |write: &Write| write.is_storing() && !(is_blind && write.closed.is_some());
+        code.held.is_none() && code.write.as_ref().is_some_and(counts)
     }
 }

@@ -6,11 +6,11 @@ use super::Platform;
 use super::likeness::hides_pin;
 use super::listing::remember;
 use super::reading::Evidence;
-use super::state::{Code, Episode, Goal, Passing, Retry};
+use super::state::{Code, Episode, Goal, Held, Passing, Retry};
 use super::step::At;
 use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
-use crate::port::DeviceInfo;
+use crate::port::{DeviceInfo, Place};
 use crate::time::Timestamp;
 use crate::vendor::ReadBack;
 
@@ -218,6 +218,10 @@ impl Platform {
             code.surplus.clear();
             if resets && let Some(held) = code.held.take() {
                 let confirmed_at = held.confirmed_at;
+                if matches!(held.place, Place::Slot(_)) {
+                    // In its own slot PIN and window are proof enough, whatever others named it (`R-57`, `R-64` a).
+                    remember(&mut code.past, Held { name: None, ..held.clone() }, confirmed_at);
+                }
                 remember(&mut code.past, held, confirmed_at);
             }
             for past in &mut code.past {

@@ -126,6 +126,12 @@ impl Platform {
             self.again(at);
             return None;
         }
+        if write.closed.is_some() && matches!(write.op, Op::TakeSeat { .. }) && !self.wants_access(code) {
+            // The user that may have got a seat goes, and its seat with it.
+            self.settle(at);
+            self.again(at);
+            return None;
+        }
         let waits = write.closed.is_none() && (code.passing.verify_at.is_none() || write.is_without_effect);
         if waits {
             return code.passing.restart_deadline;
@@ -171,6 +177,7 @@ impl Platform {
         if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
             self.code_mut(at).retry.not_before = None;
             self.send_write(at, write.op);
+            self.code_mut(at).write.iter_mut().for_each(|write| write.is_repeat = true);
         }
         None
     }

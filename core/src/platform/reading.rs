@@ -3,7 +3,7 @@
 use super::Platform;
 use super::likeness::{Likeness, like_held};
 use super::pace::Urgency;
-use super::state::Write;
+use super::state::{Goal, Write};
 use super::step::{At, Who};
 use crate::id::{Epoch, Slot};
 use crate::port::{Answer, Item, OnLock, Op, Place, SlotContent};
@@ -180,14 +180,21 @@ impl Platform {
         let is_disabled = held.is_enabled && (is_off || is_unloaded);
         let is_renamed = item
             .is_some_and(|item| self.policy.name_difference_is_modification() && item.name != code.record.name.as_deref().map(Into::into));
+        let (confirmed_at, was_off) = (held.confirmed_at, !held.is_enabled && code.goal == Goal::Hold);
+        let lag = self.lag_of(at.device, evidence);
         if likeness != Likeness::Different && !is_disabled && !is_renamed {
+            let is_on = was_off && item.is_some_and(|item| item.enabled && item.on_lock == OnLock::Yes);
+            if is_on && !self.is_by_seat(at.device) && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
+                // Others switched it on again: it serves as it is.
+                let now = self.now;
+                self.code_mut(at).held.iter_mut().for_each(|held| (held.is_enabled, held.confirmed_at) = (true, now));
+                self.again(at);
+            }
             self.on_still_there(at, evidence);
             return;
         }
-        let confirmed_at = held.confirmed_at;
         // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
-        let lag = self.lag_of(at.device, evidence);
         if is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
             self.code_quiet(at).passing.verify_at = None;
             self.overturn(at, item, evidence);

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::listing::remember;
+use super::obstacle::Obstacle;
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Held, Site, SiteUser, Write, raise};
@@ -25,7 +26,7 @@ impl Platform {
         self.device(device).info.constraints.contains(&Constraint::CannotSpecifyPinCode)
     }
 
-    fn is_by_seat(&self, device: u32) -> bool {
+    pub(super) fn is_by_seat(&self, device: u32) -> bool {
         self.profile(device).family == Family::BySeat
     }
 
@@ -58,12 +59,16 @@ impl Platform {
         }
     }
 
-    fn wants_access(&self, code: &Code) -> bool {
+    pub(super) fn wants_access(&self, code: &Code) -> bool {
         !code.is_gone && code.record.is_managed && self.is_due(code, self.now) && !code.is_expired(self.now)
     }
 
     /// One step on the way: user, seat, PIN, schedule.
     fn give_access(&mut self, at: At, held: Option<&Held>, user: Option<SiteUser>) -> Option<Timestamp> {
+        if self.is_without_room(at) {
+            self.meet_obstacle(at, Obstacle::Full);
+            return None;
+        }
         if !user.is_some_and(|user| user.has_seat) {
             if let Err(wait) = self.may_write(at) {
                 return wait;
@@ -255,7 +260,9 @@ impl Platform {
     pub(super) fn take_assigned(&mut self, device: u32, item: &Item) -> Option<u64> {
         let is_its_own = |code: &&Code| {
             let assigns = code.write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
-            assigns && item.name.as_ref() == Some(&code.display)
+            // An old listing may show the one before, under the same name.
+            let is_new = !code.past.iter().any(|past| past.place == item.place);
+            assigns && is_new && item.name.as_ref() == Some(&code.display)
         };
         let at = At { device, n: self.device(device).codes.iter().find(is_its_own)?.n };
         if let (ShownPin::Shown(pin), Place::Handle(handle), OnLock::Yes, true) = (item.pin, item.place, item.on_lock, item.enabled) {

@@ -11,7 +11,7 @@ use crate::draw::{Purpose, below, draw};
 use crate::id::Handle;
 use crate::port::{Item, OnLock, Op, Place, ShownPin};
 use crate::problem::ErrorCode;
-use crate::time::Timestamp;
+use crate::time::{SECOND_MS, Timestamp};
 use crate::vendor::{Ack, Vendor};
 
 impl Platform {
@@ -385,9 +385,13 @@ impl Platform {
     /// Reads settle a write that nothing has answered yet: its answer is still waited for.
     pub(super) fn keep_unanswered(&mut self, at: At) {
         let open = self.code(at).write.as_ref().filter(|write| write.accepted_at.is_none() && write.closed.is_none());
-        if let Some(command) = open.map(|write| write.command) {
-            self.code_mut(at).unanswered = Some(command);
-        }
+        let Some((command, sent_at)) = open.map(|write| (write.command, write.sent_at)) else { return };
+        let profile = self.profile(at.device);
+        // The lock's own notice may have closed it already, where an acknowledgement means nothing; if not, it times out by then (P-01).
+        let closed_by = (profile.ack == Ack::Nothing).then_some(sent_at + profile.command_timeout_ms + SECOND_MS);
+        let code = self.code_mut(at);
+        code.unanswered = Some(command);
+        code.passing.restart_deadline = closed_by.or(code.passing.restart_deadline);
     }
 
     /// Any answer to a command that is settled already, or the end of the wait for one after a restart.

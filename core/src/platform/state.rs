@@ -75,6 +75,8 @@ pub(super) struct Device {
     pub is_backup_available: bool,
     /// Entries that the lock held when it called itself full (`I-DEV-03`).
     pub capacity_met: Option<u32>,
+    /// When it last did.
+    pub capacity_met_at: Timestamp,
     /// The first slot that the lock said it has not.
     pub first_missing_slot: Option<Slot>,
     /// Slots that the lock keeps for itself.
@@ -160,6 +162,8 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
+    /// It asks what became of an earlier one with its key: that it was not taken says nothing of that one.
+    pub is_repeat: bool,
     /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
     pub was_seen: bool,
 }

@@ -198,6 +198,7 @@ impl Platform {
             closed: None,
             is_without_effect: false,
             is_twin_hinted: false,
+            is_repeat: false,
             was_seen: false,
         });
         code.passing.told_removed_at = None;

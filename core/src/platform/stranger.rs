@@ -70,6 +70,14 @@ impl Platform {
             }
             return;
         }
+        let confirmed_at = code.held.as_ref().map_or(Timestamp::MIN, |held| held.confirmed_at);
+        let lag = self.lag_of(at.device, evidence);
+        if !self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
+            // What it shows may be older than what is known; so is the change that it seems to tell (P-06).
+            self.caches[at.device as usize].is_clean = false;
+            self.want_listing(at.device, now);
+            return;
+        }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
         // What the stranger had overwritten may be back (F-06).
         let is_renamed = code.held.as_ref().is_some_and(|held| held.name != item.name);

@@ -341,6 +341,8 @@ pub struct Site {
     calls: (i64, u32),
     penalty_until: Timestamp,
     next_device: u32,
+    /// The number of the lock that a vendor id names.
+    devices: BTreeMap<VendorDevice, usize>,
     /// Devices in one page of the list.
     pub page_size: u32,
 }
@@ -349,10 +351,10 @@ impl Site {
     /// An account without locks.
     #[must_use]
     pub fn new(account: AccountId, rate_per_minute: Option<u32>, page_size: u32) -> Self {
-        let conditions = BTreeMap::new();
+        let (conditions, devices) = (BTreeMap::new(), BTreeMap::new());
         let (locks, hubs, seats) = (Vec::new(), Vec::new(), Seats::default());
         let (calls, penalty_until) = ((0, 0), Timestamp::MIN);
-        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, page_size }
+        Self { account, rate_per_minute, locks, seats, hubs, conditions, calls, penalty_until, next_device: 100, devices, page_size }
     }
 
     /// Adds a hub; its number.
@@ -378,6 +380,7 @@ impl Site {
         zone: Option<Name>,
     ) -> usize {
         self.next_device += 1;
+        self.devices.insert(VendorDevice(self.next_device), self.locks.len());
         let versions = VecDeque::from([(now, lock.items(now))]);
         lock.algorithm = lock.profile.offline.clone().map(|terms| Algorithm::new(digest(serial.as_bytes()), terms));
         self.locks.push(LockSite {
@@ -416,10 +419,27 @@ impl Site {
         self.locks.iter().any(|site| !site.queue.is_empty())
     }
 
+    /// Jobs on the serial path of a lock that take longer than any job without a fault does (`lat_max`): all behind them must wait.
+    #[must_use]
+    pub fn slow_jobs(&self, lock: usize) -> u32 {
+        let site = &self.locks[lock];
+        let hub = site.hub.filter(|_| site.lock.profile.serial_path == SerialPath::Hub);
+        let is_on_path = |other: usize| other == lock || hub.is_some() && self.locks[other].hub == hub;
+        let is_slow = |site: &LockSite, job: &Job| job.fate.apply_ms >= site.lock.profile.lat_max_ms;
+        let slow_at = |site: &LockSite| site.queue.iter().filter(|job| is_slow(site, job)).count() as u32;
+        (0..self.locks.len()).filter(|other| is_on_path(*other)).map(|other| slow_at(&self.locks[other])).sum()
+    }
+
     /// The lock that a vendor id names now.
     #[must_use]
     pub fn lock_of(&self, device: VendorDevice) -> Option<usize> {
-        self.locks.iter().position(|site| site.device == device && site.present)
+        self.last_lock_of(device).filter(|lock| self.locks[*lock].present)
+    }
+
+    /// The lock that a vendor id names, or has named until it left the account.
+    #[must_use]
+    pub fn last_lock_of(&self, device: VendorDevice) -> Option<usize> {
+        self.devices.get(&device).copied()
     }
 
     /// Whether commands can reach this lock and programming is allowed: `reach(L)`.
@@ -699,15 +719,15 @@ impl Site {
             self.report(now, lock, effect, place, closes, out);
         }
         let site = &mut self.locks[lock];
+        // A cloud that fails says so where it has no other word for what it did, too.
+        let failure = job.fate.fails_after.map(|status| Answer::ServerError { status, text: "invalid schedule".to_string() });
+        if let Some(shown) = failure.or_else(|| answer.clone()) {
+            out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
+        }
         let Some(answer) = answer else {
             site.keys.remove(&job.order.key);
             return;
         };
-        let shown = match job.fate.fails_after {
-            Some(status) => Answer::ServerError { status, text: "invalid schedule".to_string() },
-            None => answer.clone(),
-        };
-        out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
         if site.lock.profile.key_honoured
             && let Some(Keyed::Pending(_, others)) = site.keys.insert(job.order.key, Keyed::Answered(answer.clone()))
         {
@@ -1097,13 +1117,22 @@ impl Site {
         }
     }
 
+    /// Whatever was on its way to the lock is void, and its hub no longer busy with it.
+    fn drop_ties(&mut self, lock: usize) {
+        self.locks[lock].drop_ties();
+        if let Some(hub) = self.locks[lock].hub {
+            let heads = self.locks.iter().filter(|other| other.hub == Some(hub)).filter_map(|other| other.queue.front());
+            self.hubs[hub].busy_until = heads.map(|job| job.ready_at).filter(|at| *at != Timestamp::MAX).max().unwrap_or(Timestamp::MIN);
+        }
+    }
+
     /// The lock is removed from the account.
     pub fn leaves(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
         if !self.locks[lock].present {
             return;
         }
         self.locks[lock].present = false;
-        self.locks[lock].drop_ties();
+        self.drop_ties(lock);
         out.push(Consequence::Left { lock });
         self.tell(now, Some(lock), News::DeviceRemoved, None, out);
     }
@@ -1112,8 +1141,10 @@ impl Site {
     pub fn joins(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
         self.next_device += 1;
         let device = VendorDevice(self.next_device);
+        self.drop_ties(lock);
         let site = &mut self.locks[lock];
-        site.drop_ties();
+        self.devices.remove(&site.device);
+        self.devices.insert(device, lock);
         site.present = true;
         site.device = device;
         site.epoch.0 += 1;
@@ -1127,8 +1158,8 @@ impl Site {
 
     /// A lock that was in another account is added to this one. What is in it is nobody's here.
     pub fn takes_in(&mut self, now: Timestamp, lock: usize, from: &Lock, out: &mut Vec<Consequence>) {
+        self.drop_ties(lock);
         let site = &mut self.locks[lock];
-        site.drop_ties();
         site.present = true;
         out.push(Consequence::Joined { lock });
         site.lock.entries.clear();

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::mutants::stories;
-use super::{Coverage, Engine, Progress, Refused, interrupt, part, remark, say};
+use super::{Coverage, Engine, Progress, Refused, STUCK_AFTER, interrupt, part, remark, say};
 use crate::coverage::Coverage as Table;
 use crate::run::Options;
 use crate::verdict::Verdict;
@@ -19,7 +19,7 @@ pub(super) fn coverage(engine: Engine, arguments: &Coverage) -> Result<Verdict, 
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        table.take(plan, &run(plan, Options { keep_log: true, unjudged: true }));
+        table.take(plan, &run(plan, Options { keep_log: true, unjudged: true }, STUCK_AFTER));
         ran += 1;
         progress.done(ran);
     }

@@ -23,6 +23,7 @@ use crate::run::{Options, Outcome};
 use crate::scenario::{self, BadInput};
 use crate::sweep::{Share, Shared};
 use crate::verdict::Verdict;
+use crate::watch::run_watched;
 
 mod ci;
 mod coverage;
@@ -44,8 +45,8 @@ mod vendors;
 pub use ci::ForCi;
 pub use progress::Progress;
 
-/// Runs one plan.
-pub type RunOne = dyn Fn(&Plan, Options) -> Outcome;
+/// Runs one plan; a step of the controller that lasts longer than this is given up.
+pub type RunOne = dyn Fn(&Plan, Options, Duration) -> Outcome;
 
 /// Runs many seeds, prints what came of them, and gives the gravest verdict.
 pub type SweepSeeds = dyn Fn(&Sweep) -> Verdict;
@@ -81,8 +82,9 @@ impl Engine {
     #[must_use]
     pub fn of(controllers: &'static dyn Controllers) -> Self {
         // The program needs them until it ends.
+        let shared: Shared = Arc::new(controllers);
         Self {
-            run: Some(Box::leak(Box::new(move |plan: &Plan, options| crate::run::run(plan, controllers, options)))),
+            run: Some(Box::leak(Box::new(move |plan: &Plan, options, stuck_after| run_watched(plan, &shared, options, stuck_after)))),
             generate: Some(Draw::plan),
             sweep: Some(Box::leak(Box::new(move |arguments: &Sweep| sweep::sweep(arguments, &(Arc::new(controllers) as Shared))))),
             marks: Some(Box::leak(Box::new(move |seeds: &Range<u64>, arguments: &Coverage| {
@@ -207,8 +209,11 @@ enum Schema {
     Messages,
 }
 
+/// When a step is given up, where nothing else is said.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
 /// What is tested.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub struct UnderTest {
     /// Test this command, which speaks JSON lines, instead of the reference controller
     #[arg(long, value_name = "COMMAND")]
@@ -219,6 +224,9 @@ pub struct UnderTest {
     /// Seconds of real time that the command may take to answer a line
     #[arg(long, value_name = "N", default_value_t = PATIENCE.as_secs(), requires = "controller")]
     pub patience: u64,
+    /// A controller whose step lasts longer than this is stuck; for a command, `--patience` says so
+    #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "10s", conflicts_with = "controller")]
+    pub stuck_after: Duration,
 }
 
 impl UnderTest {
@@ -239,6 +247,11 @@ impl UnderTest {
             Refused::Word { message, help: Some("expected a program and its arguments, such as `python3 controller.py`".to_owned()) }
         })?;
         Ok(Engine::of(Box::leak(Box::new(processes))))
+    }
+
+    /// After what time a step is given up. A command is killed when its patience is over, so that nobody waits longer than that.
+    fn stuck_after(&self) -> Duration {
+        if self.controller.is_some() { Duration::MAX } else { self.stuck_after }
     }
 
     /// What a command line says of it, with a space before.
@@ -320,7 +333,7 @@ pub struct Sweep {
     #[command(flatten)]
     pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub threads: Option<usize>,
     /// Run only the I-th of N interleaved shares; `keyway merge` joins what they write with --out
     #[arg(long, value_name = "I/N", default_value = "1/1")]
@@ -328,9 +341,6 @@ pub struct Sweep {
     /// After this time no seed is begun; such as 60s or 2h30m
     #[arg(long, value_name = "TIME", value_parser = time_of)]
     pub budget: Option<Duration>,
-    /// A controller whose step lasts longer than this is stuck
-    #[arg(long, value_name = "TIME", value_parser = time_of, default_value = "10s")]
-    pub stuck_after: Duration,
     /// Write what it came to, as JSON lines
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -464,7 +474,7 @@ pub struct Coverage {
     #[command(flatten)]
     pub narrowed: Narrowed,
     /// As many as there are cores, unless said otherwise
-    #[arg(long, value_name = "N", requires = "seeds")]
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = threads())]
     pub threads: Option<usize>,
     /// After this time no seed is begun; such as 60s or 2h30m
     #[arg(long, value_name = "TIME", value_parser = time_of, requires = "seeds")]
@@ -480,6 +490,11 @@ fn seeds_of(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| expected());
     let (from, to) = (number(from)?, number(to)?);
     if from < to { Ok(from..to) } else { Err("the range is empty; expected one such as 0..20000".to_owned()) }
+}
+
+/// At least one.
+fn threads() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..)
 }
 
 /// The shapes by their names; clap lists them after a wrong one.

@@ -76,7 +76,8 @@ fn of_story(engine: Engine, arguments: &Report) -> Result<String, Refused> {
         return Err(Refused::Word { message, help: Some("choose one with `--only NAME`".to_owned()) });
     }
     let story = stories.remove(0);
-    let outcome = part(engine.run, "run")?(&story.plan, Options { keep_log: true, ..Options::default() });
+    let options = Options { keep_log: true, ..Options::default() };
+    let outcome = part(engine.run, "run")?(&story.plan, options, arguments.under_test.stuck_after());
     let head = Head {
         verdict: outcome.verdict,
         is_as_expected: settled(&story.plan, &outcome) == Verdict::Pass,

@@ -16,6 +16,7 @@ use crate::report::timeline::Timeline;
 use crate::run::{Figures, Options, Outcome};
 use crate::scenario;
 use crate::verdict::{Finding, Verdict};
+use crate::watch::is_one_given_up;
 
 /// Where the plans of failed seeds are kept.
 pub const FINDINGS: &str = "keyway-findings";
@@ -58,7 +59,7 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
     let mut progress = Progress::of(stories.len() as u64, "stories");
     let stop = interrupt::flag();
     for story in &stories {
-        if stop.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) || is_one_given_up() {
             break;
         }
         let case = one(run, story, arguments, &progress)?;
@@ -72,7 +73,8 @@ pub fn run(engine: Engine, arguments: &Run) -> Result<Verdict, Refused> {
     }
     let is_cut_short = verdicts.len() < stories.len();
     if is_cut_short {
-        remark(&format!("only {} of {} stories were run: it was stopped\n", verdicts.len(), stories.len()));
+        let why = if is_one_given_up() { "a step that never ends takes the time of a core" } else { "it was stopped" };
+        remark(&format!("only {} of {} stories were run: {why}\n", verdicts.len(), stories.len()));
     }
     if arguments.for_ci.is_wanted() {
         arguments.for_ci.write("stories", &cases)?;
@@ -146,7 +148,8 @@ pub(super) fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Ref
 fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Result<Case, Refused> {
     let plan = &story.plan;
     let keep_log = arguments.trace.is_some() || arguments.timeline;
-    let mut outcome = run(plan, Options { keep_log, ..Options::default() });
+    let stuck_after = arguments.under_test.stuck_after();
+    let mut outcome = run(plan, Options { keep_log, ..Options::default() }, stuck_after);
     let mut verdict = settled(plan, &outcome);
     let mut written = Vec::new();
     let program = program();
@@ -158,8 +161,8 @@ fn one(run: &RunOne, story: &Story, arguments: &Run, progress: &Progress) -> Res
         replay = format!("{program} run {}{}", path.display(), arguments.under_test.words());
         written.push(path);
     }
-    if verdict != Verdict::Pass && !keep_log && (!arguments.json || arguments.for_ci.is_wanted()) {
-        let again = run(plan, Options { keep_log: true, ..Options::default() });
+    if verdict != Verdict::Pass && outcome.log.is_empty() && !is_one_given_up() && (!arguments.json || arguments.for_ci.is_wanted()) {
+        let again = run(plan, Options { keep_log: true, ..Options::default() }, stuck_after);
         if again.hash != outcome.hash {
             verdict = Verdict::NonDeterminism;
         }

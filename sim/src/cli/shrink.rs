@@ -7,19 +7,19 @@ use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, explained, name_of};
 use super::{Engine, Progress, Refused, Shrink, counted, interrupt, part, program, say};
 use crate::generate::Draw;
-use crate::panics::{finding, hush_panics};
 use crate::plan::Plan;
 use crate::report::Look;
 use crate::run::Options;
 use crate::scenario;
 use crate::shrink::{Budget, Shrunk};
 use crate::verdict::Verdict;
+use crate::watch::is_one_given_up;
 
 /// Shrinks what the command line says.
 pub fn shrink(engine: Engine, arguments: &Shrink) -> Result<Verdict, Refused> {
     let run = part(engine.run, "run")?;
-    hush_panics();
-    let find = |plan: &Plan| finding(plan, |plan| run(plan, Options::default()));
+    let stuck_after = arguments.under_test.stuck_after();
+    let find = |plan: &Plan| run(plan, Options::default(), stuck_after).finding;
     let began = Instant::now();
     let (plans, file) = stories(engine, &arguments.what, &arguments.narrowed.draw())?;
     let found = plans.iter().find_map(|plan| find(plan).map(|finding| (plan, finding)));
@@ -30,6 +30,12 @@ pub fn shrink(engine: Engine, arguments: &Shrink) -> Result<Verdict, Refused> {
     if !file.exists() {
         // The plan is safe before anything is tried with it.
         scenario::write(&file, &scenario::to_text(plan)).map_err(|wrong| unwritten(&file, &wrong))?;
+    }
+    if is_one_given_up() {
+        // Each try would have to be waited for, and would leave one more behind.
+        let look_at = format!("{} run {}{}", program(), file.display(), arguments.under_test.words());
+        say(&format!("{}: {}; that can't be made small, look at it with {look_at}\n", plan.name, finding.violations[0].what));
+        return Ok(finding.verdict);
     }
     let speaking = name_of(plan, &finding);
     let path = arguments.output.clone().unwrap_or_else(|| match &speaking {

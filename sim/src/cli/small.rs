@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::scenario;
 use crate::shrink::{Attempt, Budget, Explained, Shrunk, explain, shrink, speaking_name};
 use crate::verdict::Finding;
+use crate::watch::is_one_given_up;
 
 /// A plan that is being made small.
 pub struct Making<'a> {
@@ -57,7 +58,7 @@ impl Making<'_> {
                     trouble = self.write(best, self.finding).and_then(|()| self.write_log(&log)).err();
                 }
             }
-            trouble.is_none() && !self.stop.load(Ordering::Relaxed)
+            trouble.is_none() && !is_one_given_up() && !self.stop.load(Ordering::Relaxed)
         };
         let shrunk = shrink(self.plan, self.budget, find, &mut observe);
         if let Some(trouble) = trouble {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,14 @@ use rayon::prelude::*;
 use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, name_of};
 use super::{Merge, Progress, Refused, Sweep, Told, complain, counted, interrupt, program, remark, say, text_of, worded};
-use crate::generate::Draw;
-use crate::panics::finding;
 use crate::plan::Plan;
 use crate::report::ci::Case;
-use crate::run::{Options, run};
+use crate::run::Options;
 use crate::scenario;
 use crate::shrink::{Budget, Shrunk};
 use crate::sweep::{Accepted, BadLine, Group, Order, Shared, Summary, Swept, sweep as run_all};
 use crate::verdict::Verdict;
+use crate::watch::{is_one_given_up, run_watched};
 
 /// Runs what the command line says; the gravest verdict.
 pub fn sweep(arguments: &Sweep, controllers: &Shared) -> Verdict {
@@ -39,7 +38,7 @@ fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
         threads: arguments.threads,
         findings: Some(Path::new(FINDINGS).to_owned()),
         budget: arguments.budget,
-        stuck_after: arguments.stuck_after,
+        stuck_after: arguments.under_test.stuck_after(),
         stop: interrupt::flag(),
         ..Order::of(arguments.seeds.clone())
     };
@@ -64,7 +63,7 @@ fn swept(arguments: &Sweep, controllers: &Shared) -> Result<Verdict, Refused> {
         remark(&format!("{} s, {} seeds a second\n", took_ms / 1_000, swept.tally.ran * 1_000 / took_ms));
     }
     if !arguments.no_shrink {
-        let lines = shrink_all(&swept, &accepted, controllers, &order.stop, Path::new(FINDINGS), &words);
+        let lines = shrink_all(&swept, &accepted, controllers, &order, &words);
         lines.iter().map(String::as_str).for_each(remark);
     }
     Ok(verdict)
@@ -79,7 +78,7 @@ const SHRINK_TIME: Duration = Duration::from_secs(5);
 const SHRINK_ALL_TIME: Duration = Duration::from_mins(1);
 
 /// Writes a small story for each new kind of finding, beside the plan that failed; the most frequent ones first. What is worth to be told.
-fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path, words: &str) -> Vec<String> {
+fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, order: &Order, words: &str) -> Vec<String> {
     let ends_at = Instant::now() + SHRINK_ALL_TIME;
     // A step that never ends would have to be waited for in each try; runs that differ have no smaller story that can be trusted.
     let is_shrinkable =
@@ -89,10 +88,10 @@ fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &A
     let (bar, done) = (Mutex::new(Progress::of(groups.len() as u64, "findings made small")), AtomicU64::new(0));
     let one = |group: &&Group| {
         let seed = group.first_seed;
-        let line = if stop.load(Ordering::Relaxed) || Instant::now() >= ends_at {
+        let line = if order.stop.load(Ordering::Relaxed) || is_one_given_up() || Instant::now() >= ends_at {
             format!("seed {seed}: not made small; {} shrink seed:{seed}{words} does it\n", program())
         } else {
-            shrink_one(&swept.draw, group, controllers, stop, folder)?
+            shrink_one(group, controllers, order)?
         };
         if let Ok(mut bar) = bar.lock() {
             bar.done(done.fetch_add(1, Ordering::Relaxed) + 1);
@@ -106,15 +105,15 @@ fn shrink_all(swept: &Swept, accepted: &Accepted, controllers: &Shared, stop: &A
     told
 }
 
-fn shrink_one(draw: &Draw, group: &Group, controllers: &Shared, stop: &Arc<AtomicBool>, folder: &Path) -> Option<String> {
-    let plan = draw.plan(group.first_seed);
-    let find = |plan: &Plan| finding(plan, |plan| run(plan, controllers.as_ref(), Options::default()));
+fn shrink_one(group: &Group, controllers: &Shared, order: &Order) -> Option<String> {
+    let plan = order.draw.plan(group.first_seed);
+    let find = |plan: &Plan| run_watched(plan, controllers, Options::default(), order.stuck_after).finding;
     let finding = find(&plan).filter(|finding| finding.fingerprint == group.fingerprint)?;
     let name = name_of(&plan, &finding)?;
-    let path = folder.join(format!("{name}.json"));
+    let path = order.findings.as_ref()?.join(format!("{name}.json"));
     let budget = Budget { runs: SHRINK_RUNS, time: SHRINK_TIME };
     let log = Some(path.with_extension("steps.jsonl"));
-    let making = Making { plan: &plan, finding: &finding, name: &name, path: &path, log, budget, stop: Arc::clone(stop) };
+    let making = Making { plan: &plan, finding: &finding, name: &name, path: &path, log, budget, stop: Arc::clone(&order.stop) };
     match making.make(&find, None) {
         Ok(made) => made.map(|Made { shrunk: Shrunk { elements_before, elements, .. }, .. }| {
             format!("seed {}: {elements_before} elements down to {elements}: {}\n", group.first_seed, path.display())
@@ -224,19 +223,19 @@ mod tests {
         let (fingerprint, group) = swept.tally.groups.pop_first().expect("a mutant of ours is found");
         let seed = group.first_seed;
         swept.tally.groups = [(fingerprint.clone(), group)].into();
-        let told = shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path(), "");
+        let told = shrink_all(&swept, &Accepted::default(), &controllers, &order, "");
         assert!(told.len() == 1 && told[0].starts_with(&format!("seed {seed}: ")), "{told:?}");
         let path = Path::new(told[0].trim_end().rsplit(": ").next().unwrap());
         let small = scenario::read(path).unwrap().remove(0);
         assert_eq!(Some(small.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
-        let again = finding(&small, |plan| run(plan, controllers.as_ref(), Options::default())).unwrap();
+        let again = run_watched(&small, &controllers, Options::default(), order.stuck_after).finding.unwrap();
         assert_eq!(again.fingerprint, fingerprint);
         // The plan as it was, and each step, are still there.
         let log = std::fs::read_to_string(path.with_extension("steps.jsonl")).unwrap();
         assert!(folder.path().join(format!("seed-{seed}.json")).exists() && log.contains("is_necessary"), "{log}");
         let accepted = Accepted::from_lines(&fingerprint).unwrap();
-        assert!(shrink_all(&swept, &accepted, &controllers, &order.stop, folder.path(), "").is_empty());
+        assert!(shrink_all(&swept, &accepted, &controllers, &order, "").is_empty());
         order.stop.store(true, Ordering::Relaxed);
-        assert!(shrink_all(&swept, &Accepted::default(), &controllers, &order.stop, folder.path(), "")[0].contains("not made small"));
+        assert!(shrink_all(&swept, &Accepted::default(), &controllers, &order, "")[0].contains("not made small"));
     }
 }

@@ -7,7 +7,7 @@ use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
 use super::memory::{Known, Whose};
-use super::{CodeIx, History};
+use super::{CodeIx, Goal, History, Intent};
 use crate::occurrence::Lock;
 
 /// A command on its way, or closed and not yet forgotten.
@@ -137,6 +137,8 @@ pub struct Work {
     /// When it was first written again after each of them.
     pub resets: Vec<Timestamp>,
     is_reset_pending: bool,
+    /// When the platform last reported a reversal on its device.
+    restless_at: Option<Timestamp>,
 }
 
 impl Work {
@@ -162,6 +164,7 @@ impl Work {
             reversals: Vec::new(),
             resets: Vec::new(),
             is_reset_pending: false,
+            restless_at: None,
         }
     }
 
@@ -222,19 +225,24 @@ impl Work {
     }
 
     /// The platform reported that somebody changed or removed the code.
-    pub(super) fn reverse(&mut self, now: Timestamp, calm_ms: i64) {
-        if self.reversals.last().is_some_and(|last| now - *last >= calm_ms) {
-            (self.reversals, self.resets) = (Vec::new(), Vec::new());
-        }
+    pub(super) fn reverse(&mut self, now: Timestamp) {
         self.reversals.push(now);
         self.is_reset_pending = true;
         self.change_cause(now);
     }
 
+    /// The platform reported a reversal on the device of the code, be it another one's: peace comes later (`R-62`).
+    pub(super) fn stay_restless(&mut self, now: Timestamp, calm_ms: i64) {
+        if self.restless_at.is_some_and(|last| now - last >= calm_ms) {
+            (self.reversals, self.resets) = (Vec::new(), Vec::new());
+        }
+        self.restless_at = Some(now);
+    }
+
     /// Whether `R-62` slows the re-sets of the code at `at`.
     #[must_use]
     pub fn is_fighting(&self, at: Timestamp, policy: &PolicyConstants) -> bool {
-        let is_calm = self.reversals.last().is_none_or(|last| at - *last >= policy.reversal_calm_ms);
+        let is_calm = self.restless_at.is_none_or(|last| at - last >= policy.reversal_calm_ms);
         !is_calm && self.reversals.windows(3).any(|three| three[2] - three[0] <= policy.reversal_period_ms)
     }
 }
@@ -424,7 +432,12 @@ impl History {
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.
         if closing == Closing::Done && !matches!(sent.command.op, Op::CreateUser { .. }) {
-            self.codes[code.0 as usize].work.succeed(now);
+            // What was erased to make way ends no failure: the write that it makes way for belongs to the same attempt (`R-03`).
+            let makes_way = sent.command.op.is_erasing() && matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+            let work = &mut self.codes[code.0 as usize].work;
+            let failing_since = work.failing_since.filter(|_| makes_way);
+            work.succeed(now);
+            work.failing_since = failing_since;
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
             self.codes[code.0 as usize].work.fail(now, closing);

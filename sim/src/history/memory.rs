@@ -11,7 +11,7 @@ use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
-use super::{CodeIx, Goal, History, Intent};
+use super::{CodeIx, Goal, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -131,14 +131,16 @@ pub struct Picture {
     pub is_inventoried: bool,
     /// Positions that a refusal taught it, if any.
     pub limit: Option<u32>,
+    /// When the last one did.
+    limited_at: Timestamp,
     /// When the last complete listing was delivered, and its snapshot.
     pub listed: Option<(Timestamp, Timestamp)>,
     pages: Vec<Arc<[Item]>>,
     listing_began: Option<Timestamp>,
     listing_snapshot: Timestamp,
     is_stale: bool,
-    /// Handles that it was told to be erased; none is given twice.
-    erased: std::collections::BTreeSet<Handle>,
+    /// Handles that it was told to be erased, and when; none is given twice.
+    erased: std::collections::BTreeMap<Handle, Timestamp>,
 }
 
 impl Picture {
@@ -155,7 +157,18 @@ impl History {
     pub fn known_room(&self, lock: Lock) -> (u32, u32) {
         let state = self.lock(lock);
         let told = state.positions;
-        (state.picture.occupied(), state.picture.limit.map_or(told, |limit| limit.min(told)))
+        // Where nothing can be read room may come unseen, and is tried for after as long as a twin is.
+        let is_blind = state.facts.profile.read_back == ReadBack::None;
+        let is_doubted = is_blind && self.now() >= state.picture.limited_at + self.policy().refused_retry_ms;
+        let limit = state.picture.limit.filter(|_| !is_doubted);
+        (state.picture.occupied(), limit.map_or(told, |limit| limit.min(told)))
+    }
+
+    /// Whether a lock is full as far as anybody can know: what left it was never to be seen.
+    fn is_full_unseen(&self, lock: Lock) -> bool {
+        let state = self.lock(lock);
+        let (occupied, capacity) = self.known_room(lock);
+        state.facts.profile.read_back == ReadBack::None && occupied >= capacity
     }
 
     /// Entries of a code.
@@ -482,7 +495,9 @@ impl History {
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = |code| self.is_name_of(code, &entry.name) && self.whose_told(lock, place) == Some(Whose::Code(code));
-            (is_named && before.code.is_some_and(is_told)) || (same(before.entry.pin, before.entry.window) && is_known(before))
+            // In its own slot PIN and window are proof enough (`R-57`).
+            let is_proven = is_known(before) || matches!(place, Place::Slot(_));
+            (is_named && before.code.is_some_and(is_told)) || (same(before.entry.pin, before.entry.window) && is_proven)
         };
         // Nobody can tell it from the one that was lost unseen at the same place.
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
@@ -592,10 +607,10 @@ impl History {
     pub fn has_room(&self, code: CodeIx) -> bool {
         let Some(lock) = self.code(code).lock else { return true };
         let state = self.lock(lock);
-        if let Some((free, seated)) = &state.seats {
-            return *free > 0 || seated.contains(&self.code(code).id);
+        if state.seats.as_ref().is_some_and(|(free, seated)| *free == 0 && !seated.contains(&self.code(code).id)) {
+            return false;
         }
-        self.is_resident(code) || state.used() < state.facts.usable_slots
+        self.is_resident(code) || state.used() < state.facts.usable_slots && !self.is_full_unseen(lock)
     }
 
     /// `refused(c)`: the lock would refuse the code's PIN for a lasting reason.
@@ -614,12 +629,11 @@ impl History {
         breaks || is_like_master || is_odd || self.has_twin(lock, code, pin)
     }
 
-    /// Whether a removal can't be proven: nothing can be read, and the write in doubt has a PIN that the lock drops without a word, so that no confirmation
-    /// says where it is or that it is nowhere (vendors.md 4).
+    /// Whether nobody can prove what became of the last write: nothing can be read, and it has a PIN that the lock drops without a word, so that no confirmation
+    /// says where it is or that it is nowhere (vendors.md 4). Then neither a removal nor another PIN can follow it (`R-19`, `I-DEV-05`).
     #[must_use]
     pub fn is_past_proof(&self, code: CodeIx) -> bool {
-        let wants_absence = matches!(self.goal(code), Some(Intent { goal: Goal::Absent, .. }));
-        let (true, Some(lock), Some(last)) = (wants_absence, self.code(code).lock, &self.code(code).work.last) else { return false };
+        let (Some(lock), Some(last)) = (self.code(code).lock, &self.code(code).work.last) else { return false };
         let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
         is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
@@ -641,11 +655,14 @@ impl History {
             _ => target(&sent.command.op),
         };
         let Some(place) = place else { return };
+        if self.lock(lock).picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
+            return; // Done in an incarnation that is known to be over.
+        }
         if let Place::Handle(handle) = place {
             let erased = &mut self.locks[lock.0 as usize].picture.erased;
             if sent.command.op.is_erasing() {
-                erased.insert(handle);
-            } else if erased.contains(&handle) {
+                erased.insert(handle, now);
+            } else if erased.contains_key(&handle) {
                 // The answer to what stored it has come late (`P-06`, `P-12`).
                 return;
             }
@@ -660,7 +677,14 @@ impl History {
             state.clock_means_at = Some(now);
         }
         if sent.command.op.is_erasing() {
+            let (occupied, capacity) = self.known_room(lock);
+            let frees = occupied >= capacity;
+            let state = &mut self.locks[lock.0 as usize];
             state.picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+            if frees {
+                // Capacity freed is a definite change of cause for all who wait for it (`R-03`).
+                self.change_cause(lock, now);
+            }
             return self.learn_absence(now, lock, place, sent.at, sent.code);
         }
         if let Some(code) = sent.code {
@@ -670,6 +694,8 @@ impl History {
         let whose = sent.code.map_or(Whose::Unsure, Whose::Code);
         let known = state.picture.places.get(&place).and_then(|known| known.pin);
         state.picture.places.insert(place, Known { pin: pin.or(known), whose });
+        // More fitted in than was known when the lock called itself full.
+        state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
         if let Some(code) = sent.code
             && self.is_at_goal(code)
         {
@@ -723,6 +749,7 @@ impl History {
     }
 
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
+        let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
         let taught = match (reason, target(&sent.command.op)) {
             (Reason::Full, _) => Some(picture.occupied()),
@@ -730,7 +757,8 @@ impl History {
             _ => None,
         };
         if let Some(taught) = taught {
-            picture.limit = Some(picture.limit.map_or(taught, |limit| limit.min(taught)));
+            (picture.limit, picture.limited_at) = (Some(picture.limit.map_or(taught, |limit| limit.min(taught))), now);
+            self.weigh_hindrances(now, lock, false);
         }
     }
 
@@ -756,7 +784,7 @@ impl History {
         match answer {
             Answer::Entries { items, next_page } => self.read_page(now, lock, sent, items, next_page.is_none(), snapshot_at),
             Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => {
-                self.read_item(lock, sent, item, snapshot_at);
+                self.read_item(lock, sent, item);
                 self.see_entry(lock, sent, item, snapshot_at);
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
@@ -816,7 +844,7 @@ impl History {
         }
         picture.pages[at] = items.clone();
         for item in items.iter() {
-            self.read_item(lock, sent, item, snapshot_at);
+            self.read_item(lock, sent, item);
         }
         if fresh {
             self.seek_lost_in_page(lock, items, at == 0);
@@ -892,20 +920,26 @@ impl History {
     }
 
     /// A read shows an entry.
-    fn read_item(&mut self, lock: Lock, sent: &Sent, item: &Item, snapshot_at: Timestamp) {
+    fn read_item(&mut self, lock: Lock, sent: &Sent, item: &Item) {
         let shown = match item.pin {
             ShownPin::Shown(pin) => Some(pin),
             ShownPin::Masked | ShownPin::Blank => None,
         };
         let state = self.lock(lock);
         let before = state.picture.places.get(&item.place).copied();
+        let lag = if is_fresh(&sent.command.op) { 0 } else { state.facts.profile.read_lag_ms };
+        let is_older = |erased_at: &Timestamp| sent.at < *erased_at + lag;
+        if matches!(item.place, Place::Handle(handle) if state.picture.erased.get(&handle).is_some_and(is_older)) {
+            return; // Perhaps a state from before the erasure (`P-06`).
+        }
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
             // A place in doubt stays so while reads show nothing of what is in it.
             Some(_) if shown.is_none() && item.name.is_none() && before.is_some_and(|known| known.whose == Whose::Unsure) => Whose::Unsure,
             Some(_) => Whose::Foreign,
-            None => Whose::Unsure,
+            // It shows what was known already, and others have changed since.
+            None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
         };
         if item.on_lock == keyway_core::port::OnLock::No {
             // The vendor has it, the lock has not.
@@ -915,14 +949,6 @@ impl History {
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
-        }
-        if self.may_be_outdated(lock, sent, item.place) {
-            return;
-        }
-        for code in self.lock(lock).codes.clone() {
-            let differs =
-                |lost: &Lost| shown.is_some_and(|pin| pin != lost.pin) || item.name.as_ref().is_some_and(|name| *name != lost.name);
-            self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
         }
     }
 
@@ -967,20 +993,30 @@ impl History {
         if self.may_be_outdated(lock, sent, item.place) {
             return;
         }
+        for code in self.lock(lock).codes.clone() {
+            let is_other_pin = |lost: &Lost| matches!(item.pin, ShownPin::Shown(pin) if pin != lost.pin);
+            let differs = |lost: &Lost| is_other_pin(lost) || item.name.as_ref().is_some_and(|name| *name != lost.name);
+            self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
+        }
         let state = &mut self.locks[lock.0 as usize];
         let schedules = state.facts.profile.schedules;
         let Some(stored) = state.memory.get_mut(&item.place) else { return };
         let Some(touch) = stored.touched.filter(|touch| snapshot_at >= touch.at) else { return };
         let entry = &stored.entry;
-        let shows = touch.came
-            || touch.pin && item.pin == ShownPin::Shown(entry.pin)
-            || touch.window && schedules && item.window == entry.window
-            || touch.enabled && item.enabled == entry.enabled
-            || touch.name && item.name.as_ref() == Some(&entry.name);
-        if !shows {
+        let left = Touch {
+            came: false,
+            pin: touch.pin && item.pin != ShownPin::Shown(entry.pin),
+            window: touch.window && !(schedules && item.window == entry.window),
+            enabled: touch.enabled && item.enabled != entry.enabled,
+            name: touch.name && item.name.as_ref() != Some(&entry.name),
+            ..touch
+        };
+        if left == touch {
             return;
         }
-        stored.touched = None;
+        // What the vendor never shows stays unseen.
+        let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
+        stored.touched = Some(left).filter(|left| !touch.came && left.pin && hides_pin);
         let code = stored.code;
         if let Some(granted_at) = stored.granted_at.as_mut() {
             *granted_at = self.now;

@@ -176,6 +176,8 @@ pub struct LockState {
     pub reach: bool,
     /// Faults active on its path.
     pub faults: u32,
+    /// Jobs that hold its path longer than one may without a fault.
+    pub slow_jobs: u32,
     /// When last anything but the plain course happened: `last_disturbed`, save for what goes on.
     pub disturbed_at: Timestamp,
     /// The same without the down times of the controller.
@@ -495,7 +497,7 @@ impl History {
     /// The profile of a code's lock.
     #[must_use]
     pub fn profile(&self, code: CodeIx) -> Option<&Profile> {
-        self.code(code).lock.map(|lock| &self.lock(lock).facts.profile)
+        self.code(code).lock.map(|lock| &*self.lock(lock).facts.profile)
     }
 
     /// Whether both are one lock, seen from two workspaces.
@@ -684,6 +686,10 @@ impl History {
             Occurrence::Claimed { lock, place, code } => self.claim(now, *lock, *place, *code),
             Occurrence::Disturbed { lock } => self.disturb(now, *lock),
             Occurrence::Faults { lock, active } => self.change_faults(now, *lock, *active),
+            Occurrence::Slowed { lock, jobs } => {
+                self.disturb(now, *lock);
+                self.locks[lock.0 as usize].slow_jobs = *jobs;
+            }
             Occurrence::Reach { lock, up } => self.change_reach(now, *lock, *up),
             Occurrence::Phase(phase) => self.change_phase(now, *phase),
             Occurrence::CallLost { .. } | Occurrence::Bound { .. } | Occurrence::NoTarget { .. } => {}
@@ -751,6 +757,9 @@ impl History {
         for n in 0..self.codes.len() {
             self.touch_code(CodeIx(n as u32));
         }
+        for n in 0..self.locks.len() {
+            self.touch_lock(Lock(n as u32));
+        }
     }
 
     fn crash(&mut self, now: Timestamp) {
@@ -812,7 +821,10 @@ impl History {
         let is_external = matches!(event.event_type, EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam);
         if is_external && let Some(code) = self.find_code(event.access_code_id) {
             let calm = self.policy().reversal_calm_ms;
-            self.codes[code.0 as usize].work.reverse(now, calm);
+            for other in self.code(code).lock.map(|lock| self.lock(lock).codes.clone()).unwrap_or_default() {
+                self.codes[other.0 as usize].work.stay_restless(now, calm);
+            }
+            self.codes[code.0 as usize].work.reverse(now);
         }
         self.step.events.push(event.clone());
     }
@@ -934,7 +946,7 @@ impl History {
     }
 
     /// A definite change of cause for all that is to be done on a lock.
-    fn change_cause(&mut self, lock: Lock, now: Timestamp) {
+    pub(super) fn change_cause(&mut self, lock: Lock, now: Timestamp) {
         for at in 0..self.locks[lock.0 as usize].codes.len() {
             let code = self.locks[lock.0 as usize].codes[at];
             self.codes[code.0 as usize].work.change_cause(now);
@@ -1169,6 +1181,7 @@ impl LockState {
             joined_at: None,
             reach: true,
             faults: 0,
+            slow_jobs: 0,
             disturbed_at: begins_at,
             faulted_at: begins_at,
             codes: Vec::new(),

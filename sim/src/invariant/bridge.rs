@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::id::CommandId;
-use keyway_core::port::Answer;
+use keyway_core::port::{Answer, Op};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::Ack;
 
+use super::alarms::Alarms;
 use super::{Found, Interests, Invariant, Row};
-use crate::history::{History, Sent};
+use crate::history::{History, Input, Sent};
 use crate::occurrence::{Cause, Lock, Occurrence};
 
 /// The rows of this family.
@@ -21,7 +22,7 @@ pub fn checkers() -> Vec<Box<dyn Invariant>> {
 }
 
 /// Locks that one bridge serves at most.
-const LOCKS_A_BRIDGE: usize = 5;
+pub const LOCKS_A_BRIDGE: usize = 5;
 
 /// `I-DEV-08`, of bridges with a queue of their own. A job counts as pending from its acceptance, as the controller is told of it, until it ran, was answered or timed
 /// out: a bridge that forgot it tells nobody. That it ends once means that no two of its answers tell of different ends; copies are the same one.
@@ -125,31 +126,35 @@ impl Invariant for Queue {
 /// report of the bridge's.
 #[derive(Default)]
 struct Jobs {
-    deadline: Option<Timestamp>,
+    alarms: Alarms,
     /// Jobs that changed a lock, whenever that is told, and those whose end was told, even to a process that died of it.
     ended: BTreeSet<CommandId>,
 }
 
 impl Jobs {
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
+        self.alarms.silence(lock);
         let facts = &history.lock(lock).facts;
         let Some(quiet) = history.quiet_since(lock).filter(|_| facts.hub.is_some() && facts.profile.ack == Ack::Queued) else { return };
         let has_ended = |sent: &Sent| sent.stored.is_some() || self.ended.contains(&sent.command.command_id);
-        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_ended(sent);
-        let mut deadline = self.deadline;
+        // What the lock refuses changes nothing: that it ran is told by an answer alone, and answers may be late or lost (`P-06`).
+        let ends_unseen = |sent: &Sent| {
+            let (Some(code), Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = (sent.code, &sent.command.op) else {
+                return false;
+            };
+            history.has_twin(lock, code, *pin) || !history.has_room(code)
+        };
+        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_ended(sent) && !ends_unseen(sent);
         for sent in history.open_commands(lock).filter(is_pending) {
             let Some(accepted_at) = sent.answered_at else { continue };
             found.armed("I-LIV-10");
             let since = quiet.max(accepted_at);
             let until = since + history.b_cmd(lock, since);
-            if now > until {
+            if self.alarms.is_over(lock, until, now) {
                 let what = format!("{}: a job accepted at {accepted_at} has come to no end since {since}", history.lock_name(lock));
                 found.broken("I-LIV-10", what, history.lock_role(lock));
-            } else {
-                deadline = Some(deadline.map_or(until + 1, |deadline: Timestamp| deadline.min(until + 1)));
             }
         }
-        self.deadline = deadline;
     }
 }
 
@@ -159,12 +164,16 @@ impl Invariant for Jobs {
     }
 
     fn interests(&self) -> Interests {
-        Interests::ANSWERED.and(Interests::TRUTH)
+        Interests::ANSWERED.and(Interests::TRUTH).and(Interests::DEADLINE)
     }
 
-    fn observe(&mut self, _history: &History, now: Timestamp, occurrence: &Occurrence, _found: &mut Found) {
+    fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, _found: &mut Found) {
         match occurrence {
-            Occurrence::Answered { answer: Answer::Accepted, .. } => self.deadline = Some(now),
+            Occurrence::Answered { answer: Answer::Accepted, .. } => {
+                if let Some(Input::Answer(_, Some(lock))) = history.step().input {
+                    self.alarms.set(lock, now);
+                }
+            }
             Occurrence::Answered { command_id, answer, .. } if answer.is_closing() => drop(self.ended.insert(*command_id)),
             Occurrence::Truth { cause: Cause::Command(id), .. } => drop(self.ended.insert(*id)),
             _ => {}
@@ -172,12 +181,11 @@ impl Invariant for Jobs {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        self.alarms.next()
     }
 
     fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        self.deadline = None;
-        for (lock, _) in history.locks() {
+        for lock in self.alarms.ring(now) {
             self.judge(history, lock, now, found);
         }
     }

@@ -1,12 +1,13 @@
 //! Whether what a code, device or account is said to suffer from is so: false alarms of the path (`I-ERR-09`), what stays when its cause has left (`I-ERR-12`), and
 //! what hinders a code without a word (`I-ERR-13`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use keyway_core::access_code::{Record, Status};
 use keyway_core::problem::{ErrorCode, WarningCode, WarningEntry};
 use keyway_core::time::Timestamp;
 
+use super::alarms::{Alarms, touched};
 use super::memory::broken_at;
 use super::progress::episode;
 use super::{Found, Interests, Invariant, OfCode, Row};
@@ -76,7 +77,7 @@ impl Invariant for FalseAlarms {
 /// that is as its owner wants it carries no problem. While a code is still to be set, its errors have their cause, and how long that may last is `I-LIV-02`'s.
 #[derive(Default)]
 struct Cleared {
-    deadline: Option<Timestamp>,
+    alarms: Alarms,
 }
 
 impl Cleared {
@@ -88,14 +89,6 @@ impl Cleared {
         }
     }
 
-    /// Whether that time has come; if not, it will be looked at then.
-    fn is_over(&mut self, until: Timestamp, now: Timestamp) -> bool {
-        if now <= until {
-            self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
-        }
-        now > until
-    }
-
     fn judge_device(&mut self, history: &History, lock: Lock, quiet: Timestamp, now: Timestamp, found: &mut Found) {
         let Some(device) = history.lock(lock).device.as_deref() else { return };
         let error = device.errors.iter().chain(&device.account_errors).find(|entry| is_path_error(entry.error_code));
@@ -105,13 +98,13 @@ impl Cleared {
         if let Some(error) = error {
             found.armed("I-ERR-12");
             let until = until.max(error.created_at + history.b_conv(lock, quiet));
-            if self.is_over(until, now) {
+            if self.alarms.is_over(lock, until, now) {
                 broken_at("I-ERR-12", history, lock, &format!("{} stands, and its path is quiet since {quiet}", error.error_code), found);
             }
         }
         if warning.is_some() {
             found.armed("I-ERR-12");
-            if self.is_over(until + history.policy().reversal_calm_ms, now) {
+            if self.alarms.is_over(lock, until + history.policy().reversal_calm_ms, now) {
                 broken_at("I-ERR-12", history, lock, "another manager is said to be there, and all is quiet for long", found);
             }
         }
@@ -133,7 +126,7 @@ impl Cleared {
         }
         found.armed("I-ERR-12");
         let since = quiet.max(state.status_since).max(state.free_since);
-        if self.is_over(since + history.b_conv(lock, since), now) {
+        if self.alarms.is_over(lock, since + history.b_conv(lock, since), now) {
             found.broken_by("I-ERR-12", history, code, format!("carries {problem}, and nothing is wrong with it since {since}"));
         }
     }
@@ -158,24 +151,21 @@ impl Invariant for Cleared {
     }
 
     fn interests(&self) -> Interests {
-        Interests::NONE
+        Interests::DEADLINE
     }
 
     fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        let of_codes = history.touched_codes().iter().filter_map(|code| history.code(*code).lock);
-        let locks: BTreeSet<Lock> = of_codes.chain(history.touched_locks().iter().copied()).collect();
-        for lock in locks {
+        for lock in touched(history) {
             self.judge(history, lock, now, found);
         }
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        self.alarms.next()
     }
 
     fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        self.deadline = None;
-        for (lock, _) in history.locks() {
+        for lock in self.alarms.ring(now) {
             self.judge(history, lock, now, found);
         }
     }

@@ -1,7 +1,7 @@
 //! How a controller behaves: it is quiet when nothing is wrong and patient when something is (`I-QUI-01`), keeps its word over a crash (`I-DUR-01`),
 //! keeps trouble where it is (`I-ISO-01`), means the lock that is there (`I-IDENT-01`) and never changes a digit (`I-BYTES-01`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
 use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, VendorDevice};
@@ -418,6 +418,8 @@ impl Invariant for Isolation {
 #[derive(Default)]
 struct Identity {
     locks: BTreeMap<Lock, Knowledge>,
+    /// Locks of which something was told since the last save.
+    unsaved: BTreeSet<Lock>,
     /// The lock of each vendor id.
     names: BTreeMap<(AccountId, VendorDevice), Lock>,
     /// Commands that ask for devices, and their accounts.
@@ -443,11 +445,19 @@ struct Knowledge {
 
 impl Identity {
     fn tell(&mut self, account: AccountId, device: VendorDevice, epoch: Epoch, is_nameless: bool) {
-        let Some(known) = self.names.get(&(account, device)).and_then(|lock| self.locks.get_mut(lock)) else { return };
+        let Some(lock) = self.names.get(&(account, device)).copied() else { return };
+        let Some(known) = self.locks.get_mut(&lock) else { return };
         known.is_nameless |= is_nameless;
         if epoch > known.told {
+            self.unsaved.insert(lock);
             known.has_risen |= known.told > Epoch::default();
             known.told = epoch;
+        }
+    }
+
+    fn end_unsaved(&mut self, end: impl Fn(&mut Knowledge)) {
+        for lock in std::mem::take(&mut self.unsaved) {
+            self.locks.get_mut(&lock).into_iter().for_each(&end);
         }
     }
 
@@ -575,8 +585,8 @@ impl Invariant for Identity {
                 }
             }
             Occurrence::Commanded { command, .. } => self.send(history, command, found),
-            Occurrence::Saved => self.locks.values_mut().for_each(|known| known.kept = known.told),
-            Occurrence::Crashed => self.locks.values_mut().for_each(|known| known.told = known.kept),
+            Occurrence::Saved => self.end_unsaved(|known| known.kept = known.told),
+            Occurrence::Crashed => self.end_unsaved(|known| known.told = known.kept),
             Occurrence::Truth { lock, change, cause } => self.see_truth(history, *lock, change, *cause, found),
             _ => {}
         }

@@ -3,7 +3,7 @@
 use keyway_core::pin::Constraint;
 use keyway_core::port::{Op, Place};
 use keyway_core::time::Timestamp;
-use keyway_core::vendor::{DuplicatePolicy, Family};
+use keyway_core::vendor::{DuplicatePolicy, Family, ReadBack};
 
 use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{Closing, CodeIx, History, Sent, Stored, Whose, is_path_error, target};
@@ -148,6 +148,13 @@ impl Capacity {
             broken_at("I-DEV-03", history, lock, &format!("{} entries in {} places", state.used(), state.facts.usable_slots), found);
         }
     }
+
+    /// Whether a command only asks what became of the one before it: it has its key, and no read could tell (`P-04`, port.md 5).
+    fn is_question(history: &History, sent: &Sent, lock: Lock) -> bool {
+        let before = sent.code.and_then(|code| history.code(code).before_last());
+        let is_blind = history.lock(lock).facts.profile.read_back == ReadBack::None;
+        is_blind && before.is_some_and(|before| before.key == sent.command.key && !matches!(before.closing, Closing::Refused(_)))
+    }
 }
 
 impl Invariant for Capacity {
@@ -168,7 +175,7 @@ impl Invariant for Capacity {
             Op::SetSlot { slot, .. } => is_free(Place::Slot(*slot)),
             _ => false,
         };
-        if !adds {
+        if !adds || Self::is_question(history, sent, lock) {
             return;
         }
         found.armed("I-DEV-03");
@@ -200,7 +207,14 @@ struct Constraints;
 
 impl Constraints {
     fn check(history: &History, lock: Lock, place: Place, stored: &Stored, found: &mut Found) {
-        let (Cause::Command(_), Some(code)) = (stored.cause, stored.code) else { return };
+        let (Cause::Command(id), Some(code)) = (stored.cause, stored.code) else { return };
+        // A seat or a schedule leaves PIN and name as others made them.
+        if history
+            .sent(id)
+            .is_some_and(|sent| matches!(sent.command.op, Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::SetSchedule { .. }))
+        {
+            return;
+        }
         found.armed("I-DEV-04");
         let (state, pin, name) = (history.lock(lock), stored.entry.pin, &stored.entry.name);
         let profile = &state.facts.profile;
@@ -208,7 +222,13 @@ impl Constraints {
         let length = name.chars().count();
         let is_kept = |constraint: &Constraint| match constraint {
             Constraint::NameLength { min_length, max_length } => (usize::from(*min_length)..=usize::from(*max_length)).contains(&length),
-            Constraint::NameMustBeUnique => state.memory.iter().all(|(at, other)| *at == place || other.entry.name != *name),
+            Constraint::NameMustBeUnique => {
+                // What the world brought or brought back unseen nobody can mind.
+                let is_seen = |at: &Place, other: &Stored| {
+                    other.cause != Cause::World || state.picture.places.get(at).is_some_and(|known| known.whose != Whose::Free)
+                };
+                state.memory.iter().all(|(at, other)| *at == place || other.entry.name != *name || !is_seen(at, other))
+            }
             pin_constraint => pin_constraint.admits(pin),
         };
         if !is_long_enough {

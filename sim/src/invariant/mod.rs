@@ -12,6 +12,7 @@ use crate::history::{CodeIx, History};
 use crate::occurrence::Occurrence;
 use crate::verdict::{Verdict, Violation};
 
+pub mod alarms;
 pub mod api;
 pub mod backups;
 pub mod bridge;
@@ -51,7 +52,8 @@ pub trait Invariant {
     /// at each instant that the history announced for a code. Called only if there is such a subject.
     fn settled(&mut self, _history: &History, _now: Timestamp, _found: &mut Found) {}
 
-    /// The next instant at which time alone may break it, beyond the instants that the history announces.
+    /// The next instant at which time alone may break it, beyond the instants that the history announces. Asked only of those whose interests hold
+    /// [`Interests::DEADLINE`].
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
@@ -391,15 +393,18 @@ interests! {
     ENTERED = 22, Occurrence::Entered { .. },
     PHASE = 23, Occurrence::Phase(_),
     CLAIMED = 24, Occurrence::Claimed { .. },
+    SLOWED = 25, Occurrence::Slowed { .. },
 }
 
 impl Interests {
+    /// No occurrence, but the checker's own deadlines.
+    pub const DEADLINE: Self = Self(1 << 25);
     /// No kind at all.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << 25) - 1);
+    pub const ALL: Self = Self((1 << 26) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 25;
+    pub const COUNT: usize = 26;
 
     /// Both sets together.
     #[must_use]

@@ -2,7 +2,9 @@
 
 use keyway_core::access_code::{Record, Status};
 use keyway_core::time::Timestamp;
+use keyway_core::vendor::ReadBack;
 
+use super::alarms::Alarms;
 use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{CodeIx, Goal, History, Intent, target};
 use crate::occurrence::{Lock, Occurrence};
@@ -78,14 +80,17 @@ impl Invariant for LastPlace {
 /// there. How long a backup takes to leave is `I-LIV-04`'s.
 fn given_way(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
     let (Some(since), Some(lock)) = (waits_since(history, code, now), history.code(code).lock) else { return };
-    let Some(quiet) = history.quiet_since(lock).filter(|_| !history.has_room(code)) else { return };
+    // While nobody can tell what became of its last write, nothing else can be written for it.
+    let Some(quiet) = history.quiet_since(lock).filter(|_| !history.has_room(code) && !history.is_past_proof(code)) else { return };
     let is_in_lock = |other: &CodeIx| is_pooled(history, *other) && history.is_resident(*other);
     let backups = history.lock(lock).codes.iter().filter(|other| is_in_lock(other)).count();
     if backups == 0 {
         return;
     }
     found.armed("I-BAK-09");
-    let since = quiet.max(since);
+    let is_blind = history.lock(lock).facts.profile.read_back == ReadBack::None;
+    let doubted_until = if is_blind { history.code(code).work.active_at } else { Timestamp::MIN };
+    let since = quiet.max(since).max(doubted_until);
     if now > since + history.b_set(code, since) + history.b_detect(lock, since) {
         let what = format!("is due, its lock is full since {since}, and {backups} backups that nobody pulled lie there");
         found.broken_by("I-BAK-09", history, code, what);
@@ -95,7 +100,7 @@ fn given_way(history: &History, code: CodeIx, now: Timestamp, found: &mut Found)
 /// `I-BAK-10`. The room that owners' codes wait for is not free, and a backup that the lock refuses is not missing.
 #[derive(Default)]
 struct Refill {
-    deadline: Option<Timestamp>,
+    alarms: Alarms,
 }
 
 impl Refill {
@@ -127,13 +132,12 @@ impl Refill {
     }
 
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
+        self.alarms.silence(lock);
         let Some((until, lacking)) = Self::until(history, lock, now) else { return };
         found.armed("I-BAK-10");
-        if now > until {
+        if self.alarms.is_over(lock, until, now) {
             let what = format!("{}: its pool lacks {lacking} backups, with room for them on a quiet path", history.lock_name(lock));
             found.broken("I-BAK-10", what, history.lock_role(lock));
-        } else {
-            self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
         }
     }
 }
@@ -144,7 +148,7 @@ impl Invariant for Refill {
     }
 
     fn interests(&self) -> Interests {
-        Interests::NONE
+        Interests::DEADLINE
     }
 
     fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
@@ -154,12 +158,11 @@ impl Invariant for Refill {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        self.alarms.next()
     }
 
     fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        self.deadline = None;
-        for (lock, _) in history.locks() {
+        for lock in self.alarms.ring(now) {
             self.judge(history, lock, now, found);
         }
     }

@@ -192,7 +192,9 @@ impl<'a> View<'a> {
 
     /// All records of this device.
     pub fn codes_on(&self, device: DeviceId) -> impl Iterator<Item = (CodeIx, &'a Record)> + 'a {
-        self.live_codes().filter(move |(_, record)| record.device_id == device)
+        let history = self.history;
+        let codes = history.find_lock(device).into_iter().flat_map(move |lock| &history.lock(lock).codes);
+        codes.filter_map(move |code| Some((*code, history.code(*code).record.as_deref()?)))
     }
 
     /// The records that differ.
@@ -276,14 +278,17 @@ impl<'a> View<'a> {
             let (occupied, capacity) = self.history.known_room(lock);
             occupied >= capacity
         };
-        // A length that was reported not to be taken is refused by whoever sends it.
-        let is_reported = |lock| {
-            let pin = record.and_then(|record| record.code);
-            pin.is_some_and(|pin| self.history.lock(lock).reported.is_some_and(|lengths| !lengths.contains(pin.length())))
+        // A length that was reported not to be taken is refused by whoever sends it, and so is what others made of the PIN against the
+        // lock's constraints.
+        let is_unfit = |lock| {
+            let (pin, state) = (record.and_then(|record| record.code), self.history.lock(lock));
+            let is_too_long = |pin: Pin| !state.told_lengths().contains(pin.length());
+            let breaks = |pin: Pin| state.facts.profile.constraints.iter().any(|constraint| !constraint.admits(pin));
+            pin.is_some_and(|pin| is_too_long(pin) || breaks(pin))
         };
         by_record
             || lock.is_some_and(is_known_full)
-            || lock.is_some_and(is_reported)
+            || lock.is_some_and(is_unfit)
             || self.story.code(code).is_some_and(|seen| seen.was_refused)
             || lock.is_some_and(|lock| self.story.lock(lock).is_some_and(LockSeen::refuses))
     }

@@ -12,6 +12,7 @@ use keyway_core::request::{Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Profile, ReadBack};
 
+use super::alarms::{Alarms, touched};
 use super::story::View;
 use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{CodeIx, History, Input, LockState, Stored};
@@ -94,7 +95,7 @@ type Look = (Option<Pin>, Option<Name>);
 struct Listing {
     /// Since when each lock's records do not agree with its entries, and about what.
     apart: BTreeMap<Lock, BTreeMap<Look, Timestamp>>,
-    deadline: Option<Timestamp>,
+    alarms: Alarms,
 }
 
 impl Listing {
@@ -139,6 +140,7 @@ impl Listing {
         if !is_readable || state.device.is_none() {
             return;
         }
+        self.alarms.silence(lock);
         let known = self.apart.remove(&lock).unwrap_or_default();
         let apart: BTreeMap<Look, Timestamp> =
             Self::differences(history, state).into_iter().map(|look| (look.clone(), known.get(&look).copied().unwrap_or(now))).collect();
@@ -152,13 +154,11 @@ impl Listing {
         for ((pin, name), since) in &apart {
             let since = quiet.max(*since);
             let until = since + history.b_detect(lock, since);
-            if now > until {
+            if self.alarms.is_over(lock, until, now) {
                 let what = pin.map_or_else(|| name.as_deref().unwrap_or_default().to_owned(), |pin| pin.to_string());
                 let what =
                     format!("{}: since {since} the unmanaged records do not agree with the entries: {what}", history.lock_name(lock));
                 found.broken("I-UNM-02", what, history.lock_role(lock));
-            } else {
-                self.deadline = Some(self.deadline.map_or(until + 1, |deadline| deadline.min(until + 1)));
             }
         }
         self.apart.insert(lock, apart);
@@ -171,26 +171,21 @@ impl Invariant for Listing {
     }
 
     fn interests(&self) -> Interests {
-        Interests::NONE
+        Interests::DEADLINE
     }
 
     fn settled(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        let of_codes = history.touched_codes().iter().filter_map(|code| history.code(*code).lock);
-        let mut locks: Vec<Lock> = of_codes.chain(history.touched_locks().iter().copied()).collect();
-        locks.sort_unstable();
-        locks.dedup();
-        for lock in locks {
+        for lock in touched(history) {
             self.judge(history, lock, now, found);
         }
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        self.alarms.next()
     }
 
     fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
-        self.deadline = None;
-        for (lock, _) in history.locks() {
+        for lock in self.alarms.ring(now) {
             self.judge(history, lock, now, found);
         }
     }
@@ -285,7 +280,7 @@ impl Invariant for Decisions {
 
     fn interests(&self) -> Interests {
         let calls = Interests::CALLED.and(Interests::REPLIED);
-        calls.and(Interests::EMITTED).and(Interests::SAVED).and(Interests::CRASHED)
+        calls.and(Interests::EMITTED).and(Interests::SAVED).and(Interests::CRASHED).and(Interests::DEADLINE)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {

@@ -9,6 +9,7 @@ use keyway_core::problem::WarningCode;
 use keyway_core::request::{Request, Response};
 use keyway_core::time::Timestamp;
 
+use super::alarms::touched;
 use super::unmanaged::conversions;
 use super::{Found, Interests, Invariant, Row};
 use crate::history::{CodeIx, History};
@@ -101,9 +102,7 @@ impl Invariant for OneManager {
     }
 
     fn settled(&mut self, history: &History, _now: Timestamp, found: &mut Found) {
-        let of_codes = history.touched_codes().iter().filter_map(|code| history.code(*code).lock);
-        let locks: BTreeSet<Lock> = of_codes.chain(history.touched_locks().iter().copied()).collect();
-        for lock in locks {
+        for lock in touched(history) {
             Self::judge(history, lock, found);
         }
     }
@@ -117,7 +116,8 @@ impl Invariant for OneManager {
 
 impl OneManager {
     fn judge(history: &History, lock: Lock, found: &mut Found) {
-        if history.facts().locks.iter().all(|facts| facts.view_of.is_none()) {
+        // Further views of a lock stand after all locks.
+        if history.facts().locks.last().is_none_or(|facts| facts.view_of.is_none()) {
             return;
         }
         for (place, codes) in Self::managers(history, lock) {

@@ -548,7 +548,7 @@ pub fn facts() -> Facts {
             one_length: false,
             clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
-            profile: vendor.profile(),
+            profile: vendor.profile().into(),
         }
     };
     Facts {

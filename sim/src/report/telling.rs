@@ -147,6 +147,11 @@ impl<'a> Telling<'a> {
                 changes(Side::World, format!("{name} {place} is {} now", view.label(*code)))
             }
             Occurrence::Faults { lock, active } => self.fault(now, view, *lock, *active),
+            Occurrence::Slowed { lock, jobs } => {
+                let name = view.lock(*lock).name.clone();
+                let what = if *jobs == 0 { "a slow job is done" } else { "a slow job holds the path" };
+                changes(Side::World, format!("{name}: {what}"))
+            }
             Occurrence::Reach { lock, up } => {
                 let name = view.lock(*lock).name.clone();
                 matters(Side::World, format!("{name} {}", if *up { "can be programmed" } else { "can't be programmed" }))

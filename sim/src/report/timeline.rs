@@ -404,7 +404,7 @@ impl<'a> Fold<'a> {
         let mut lanes = Lanes::default();
         for lock in &self.view.locks {
             let row = |part: &str| Row { of: lock.name.clone(), part: part.to_owned() };
-            match (lock.works, lock.is_reachable, lock.faults) {
+            match (lock.works, lock.is_reachable, lock.faults + lock.slow_jobs) {
                 (false, _, _) => lanes.truth.insert(row("path"), Segment { text: "dead".to_owned(), stroke: '×' }),
                 (true, false, _) => lanes.truth.insert(row("path"), Segment { text: "down".to_owned(), stroke: '×' }),
                 (true, true, 1..) => lanes.truth.insert(row("path"), Segment { text: "faulty".to_owned(), stroke: '░' }),

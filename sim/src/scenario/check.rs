@@ -11,6 +11,7 @@ use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::bad_input::{Problem, nearest, unknown_word};
 use super::node::{Node, Step};
+use crate::invariant::bridge::LOCKS_A_BRIDGE;
 use crate::plan::unmanaged::{AtUnmanaged, SimulateUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CrashPoint, Device, Enter, Fault, Never, Plan, RequestedPin, State};
 use crate::plan_text::Offset;
@@ -285,6 +286,14 @@ impl Checker<'_> {
                 self.names.expect(hub, &[Named::Hub], &hub_at)?;
                 if profile.hub.is_none() {
                     return Err(wrong(&hub_at, format!("a lock of {} is behind no hub", profile.vendor)));
+                }
+                // vendors.md 9.
+                let before = self.plan.devices[..i].iter().filter(|other| other.hub.as_ref() == Some(hub)).count();
+                if profile.queue_limit.is_some() && before >= LOCKS_A_BRIDGE {
+                    return Err(wrong(
+                        &hub_at,
+                        format!("a bridge of {} serves {LOCKS_A_BRIDGE} locks at most, and `{hub}` has as many already", profile.vendor),
+                    ));
                 }
             }
             figures(device, &at)?;

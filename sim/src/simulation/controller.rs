@@ -20,10 +20,12 @@ use crate::verdict::Verdict;
 
 /// Outputs of one step beyond this are a flood.
 const OUTPUTS_A_STEP_MAX: usize = 20_000;
-/// Steps at one instant beyond this are a loop.
-const STEPS_AN_INSTANT_MAX: u32 = 20_000;
-/// Steps in all beyond this, per virtual hour, are a flood.
+/// Steps at one instant beyond this, for each lock, are a loop.
+const STEPS_AN_INSTANT_MAX: u64 = 20_000;
+/// Steps in all beyond this, per virtual hour and lock, are a flood.
 const STEPS_AN_HOUR_MAX: u64 = 5_000;
+/// All views are compared once in so many steps, for each lock: the cost of a step must not grow with the fleet.
+const STEPS_A_COMPARISON: u64 = 256;
 
 impl Simulation<'_> {
     pub(super) fn start_controller(&mut self, restart: bool) {
@@ -46,7 +48,7 @@ impl Simulation<'_> {
             CrashPoint::InWake { nth: of, outputs } if *of == nth => Some(*outputs),
             _ => None,
         });
-        self.step(Input::Wake, &Occurrence::Woken, cut);
+        self.step(Occurrence::Woken, cut);
     }
 
     pub(super) fn crash_where(&self, outputs: impl Fn(&CrashPoint) -> Option<u32>) -> Option<(usize, usize)> {
@@ -97,8 +99,7 @@ impl Simulation<'_> {
         if self.controller.is_none() {
             return self.see(&Occurrence::CallLost { call_id });
         }
-        let input = Input::Call { call_id, workspace, request: request.clone() };
-        self.step(input, &Occurrence::Called { call_id, workspace, request }, cut);
+        self.step(Occurrence::Called { call_id, workspace, request }, cut);
     }
 
     pub(super) fn deliver_answer(&mut self, command_id: CommandId, answer: Answer, snapshot_at: Option<Timestamp>) {
@@ -109,20 +110,19 @@ impl Simulation<'_> {
         if answer.is_closing() {
             sent.is_closed = true;
         }
-        let (lock, op) = (sent.lock.unwrap_or(usize::MAX), sent.op);
+        let (lock, op) = (sent.letter.lock, sent.op);
         let nth = self.answer_counts.entry((lock, op)).or_default();
         let counted = *nth;
         *nth += u32::from(self.phase == Phase::Safety);
         let nth = counted;
         let cut = self.crash_where(|point| match point {
             CrashPoint::InAnswer { on, command, nth: of, outputs } => {
-                let here = self.setup.lock(on).is_some_and(|on| on.0 as usize == lock);
+                let here = lock.is_some() && self.setup.lock(on) == lock;
                 (here && *command == op && *of == nth).then_some(*outputs)
             }
             _ => None,
         });
-        let seen = Occurrence::Answered { command_id, answer: answer.clone(), snapshot_at };
-        self.step(Input::Answer { command_id, answer }, &seen, cut);
+        self.step(Occurrence::Answered { command_id, answer, snapshot_at }, cut);
     }
 
     pub(super) fn deliver_notice(&mut self, notice: Notice, snapshot_at: Timestamp, lock: Option<Lock>, closes: Option<CommandId>) {
@@ -142,8 +142,7 @@ impl Simulation<'_> {
             }
             _ => None,
         });
-        let seen = Occurrence::Noticed { notice: notice.clone(), snapshot_at, lock };
-        self.step(Input::Notice(notice), &seen, cut);
+        self.step(Occurrence::Noticed { notice, snapshot_at, lock }, cut);
     }
 
     pub(super) fn time_out(&mut self, command_id: CommandId) {
@@ -157,16 +156,16 @@ impl Simulation<'_> {
     }
 
     /// One step: the input, then its outputs in order, up to a crash among them; then the views that changed.
-    pub(super) fn step(&mut self, input: Input, seen: &Occurrence, cut: Option<(usize, usize)>) {
-        if !self.has_budget() {
+    pub(super) fn step(&mut self, handed: Occurrence, cut: Option<(usize, usize)>) {
+        if !self.has_budget() || self.controller.is_none() {
             return;
         }
-        let Some(controller) = self.controller.as_mut() else { return };
+        self.see(&Occurrence::StepBegan);
+        self.see(&handed);
+        let (Some(input), Some(controller)) = (input(handed), self.controller.as_mut()) else { return };
         let mut outputs = std::mem::take(&mut self.outputs);
         let now = self.now;
         let handled = catch_unwind(AssertUnwindSafe(|| controller.handle(now, input, &mut outputs)));
-        self.see(&Occurrence::StepBegan);
-        self.see(seen);
         match handled {
             Err(panic) => self.stop(Verdict::Panic, panic_text(&panic)),
             Ok(Err(broken)) => self.stop(Verdict::Panic, broken.to_string()),
@@ -201,7 +200,7 @@ impl Simulation<'_> {
             return self.go_down(index);
         }
         self.read_views(&codes, &devices);
-        if mix(self.plan.noise_seed ^ self.figures.steps).is_multiple_of(256) {
+        if mix(self.plan.noise_seed ^ self.figures.steps).is_multiple_of(STEPS_A_COMPARISON * self.fleet()) {
             self.compare_all();
         }
         self.see(&Occurrence::StepEnded);
@@ -365,17 +364,34 @@ impl Simulation<'_> {
             self.instant = (self.now, 1);
         }
         let hours = (self.now - self.setup.facts.begins_at) / (60 * MINUTE_MS) + 1;
-        if self.instant.1 > STEPS_AN_INSTANT_MAX {
-            self.stop(Verdict::Stuck, format!("{STEPS_AN_INSTANT_MAX} steps at one instant"));
-        } else if self.figures.steps > hours as u64 * STEPS_AN_HOUR_MAX {
-            self.stop(Verdict::Stuck, format!("more than {STEPS_AN_HOUR_MAX} steps an hour"));
+        let locks = self.fleet();
+        if self.instant.1 > STEPS_AN_INSTANT_MAX * locks {
+            self.stop(Verdict::Stuck, format!("more than {} steps at one instant", STEPS_AN_INSTANT_MAX * locks));
+        } else if self.figures.steps > hours as u64 * STEPS_AN_HOUR_MAX * locks {
+            self.stop(Verdict::Stuck, format!("more than {} steps an hour", STEPS_AN_HOUR_MAX * locks));
         }
         !self.stopped
+    }
+
+    /// How many locks there are, and one where there are none.
+    fn fleet(&self) -> u64 {
+        self.setup.facts.locks.len().max(1) as u64
     }
 
     pub(super) fn stop(&mut self, verdict: Verdict, why: String) {
         self.stopped = true;
         self.observer.stop(self.now, verdict, why);
+    }
+}
+
+/// What the controller is told of an occurrence that is its business.
+fn input(handed: Occurrence) -> Option<Input> {
+    match handed {
+        Occurrence::Called { call_id, workspace, request } => Some(Input::Call { call_id, workspace, request }),
+        Occurrence::Answered { command_id, answer, .. } => Some(Input::Answer { command_id, answer }),
+        Occurrence::Noticed { notice, .. } => Some(Input::Notice(notice)),
+        Occurrence::Woken => Some(Input::Wake),
+        _ => None,
     }
 }
 

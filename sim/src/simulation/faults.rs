@@ -10,6 +10,7 @@ use keyway_core::world::lock::Source;
 use keyway_core::world::quirk::{Quirk, QuirkSort};
 use keyway_core::world::site::{CloudCondition, Consequence, LockCondition};
 
+use super::vendors::Letter;
 use super::{Item, Simulation};
 use crate::agenda::Class;
 use crate::occurrence::{Cause, Change, Lock, Occurrence, Phase};
@@ -111,7 +112,7 @@ impl Simulation<'_> {
             Quirk::SeatTakenAway => {
                 let meant = fault.code.as_ref().and_then(|name| self.names.get(name)).copied();
                 let made_by: BTreeMap<CommandId, CodeId> =
-                    self.sent.iter().filter_map(|(command, sent)| Some((*command, sent.for_code?))).collect();
+                    self.sent.iter().filter_map(|(command, sent)| Some((*command, sent.letter.code?))).collect();
                 let is_meant = |command: CommandId| fault.code.is_none() || made_by.get(&command).copied() == meant;
                 let sites: BTreeSet<_> = locks.iter().map(|lock| self.setup.addresses[lock.0 as usize].site).collect();
                 for site in sites {
@@ -231,8 +232,10 @@ impl Simulation<'_> {
             return;
         }
         let plan = self.plan;
+        let site = self.setup.addresses[lock.0 as usize].site;
+        let letter = Letter { site, lock: Some(lock), op: None, code: None, nth: 0 };
         for (index, fault) in plan.faults.iter().enumerate() {
-            if fault.quirk.0 != Quirk::RivalManager || !self.active[index] || !self.matches(fault, Some(lock), None, None) {
+            if fault.quirk.0 != Quirk::RivalManager || !self.active[index] || !self.matches(index, letter) {
                 continue;
             }
             let Place::Slot(slot) = place else { continue };

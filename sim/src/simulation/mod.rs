@@ -31,6 +31,8 @@ mod faults;
 mod people;
 mod vendors;
 
+use vendors::Letter;
+
 /// Sees every occurrence, in order.
 pub trait Observer {
     /// Something happened.
@@ -69,14 +71,13 @@ enum Item {
 
 /// A command on its way.
 struct Sent {
-    lock: Option<usize>,
+    letter: Letter,
     op: OpKind,
     emitted_at: Timestamp,
     timeout_ms: i64,
-    for_code: Option<CodeId>,
     is_closed: bool,
-    /// Its number among commands of its kind on its lock, for noise.
-    nth: u64,
+    /// An erasure of its erased something already.
+    has_erased: bool,
     mutating: bool,
 }
 
@@ -106,10 +107,13 @@ pub struct Simulation<'a> {
     /// For each fault: how many it struck, and whether it is active.
     struck: Vec<u32>,
     active: Vec<bool>,
+    /// The locks that each fault is about; none: all.
+    struck_locks: Vec<Option<Vec<Lock>>>,
     faults_on: Vec<u32>,
+    slow_on: Vec<u32>,
     reach: Vec<bool>,
     counts: BTreeMap<(usize, u8), u64>,
-    answer_counts: BTreeMap<(usize, OpKind), u32>,
+    answer_counts: BTreeMap<(Option<Lock>, OpKind), u32>,
     notice_counts: BTreeMap<Option<Lock>, u32>,
     wakes: u32,
     crashes_done: Vec<bool>,
@@ -117,7 +121,7 @@ pub struct Simulation<'a> {
     naming: BTreeMap<CallId, Vec<String>>,
     consequences: Vec<Consequence>,
     figures: Figures,
-    instant: (Timestamp, u32),
+    instant: (Timestamp, u64),
     marks: BTreeMap<&'static str, u64>,
     /// Entries that a conversion made a code's own: when they were written, and which code.
     claims: BTreeMap<(Lock, Place), (Timestamp, CodeId)>,
@@ -150,7 +154,9 @@ impl<'a> Simulation<'a> {
             pins: BTreeMap::new(),
             struck: vec![0; plan.faults.len()],
             active: vec![false; plan.faults.len()],
+            struck_locks: plan.faults.iter().map(|fault| Some(setup.locks_of(&setup.target(Some(fault.on.as_deref()?))))).collect(),
             faults_on: vec![0; locks],
+            slow_on: vec![0; locks],
             reach: vec![true; locks],
             counts: BTreeMap::new(),
             answer_counts: BTreeMap::new(),
@@ -217,7 +223,7 @@ impl<'a> Simulation<'a> {
     /// Shows the seats of a lock's site.
     fn show_seats(&mut self, lock: Lock, cause: Cause) {
         let site = &self.setup.sites[self.setup.addresses[lock.0 as usize].site];
-        let code_of = |command| self.sent.get(&command).and_then(|sent| sent.for_code);
+        let code_of = |command| self.sent.get(&command).and_then(|sent| sent.letter.code);
         let users = site.seats.users.values().filter_map(|user| Some((code_of(user.made_by)?, user.has_seat))).collect();
         let used = site.seats.limit.saturating_sub(site.free_seats());
         self.truth(lock, Change::Seats { limit: site.seats.limit, used, users }, cause);
@@ -392,7 +398,7 @@ impl<'a> Simulation<'a> {
 
     /// Whether a command went to this very lock from another workspace.
     fn is_for_other_view(&self, view: Lock, command: CommandId) -> bool {
-        let meant = self.sent.get(&command).and_then(|sent| sent.lock).map(|lock| Lock(lock as u32));
+        let meant = self.sent.get(&command).and_then(|sent| sent.letter.lock);
         meant.is_some_and(|meant| meant != view && self.setup.views(view).contains(&meant))
     }
 
@@ -400,7 +406,7 @@ impl<'a> Simulation<'a> {
         let claimed = self.claimant(lock, entry.place, entry.written_at).map(Origin::Code);
         let origin = claimed.unwrap_or_else(|| match entry.source {
             Source::Command(command) if self.is_for_other_view(lock, command) => Origin::Other,
-            Source::Command(command) => match self.sent.get(&command).and_then(|sent| sent.for_code) {
+            Source::Command(command) => match self.sent.get(&command).and_then(|sent| sent.letter.code) {
                 Some(code) => Origin::Code(code),
                 None => Origin::Unclaimed,
             },

@@ -1,5 +1,7 @@
 //! The way between controller and vendors: commands, answers and notices, and the noise that strikes them.
 
+use std::sync::Arc;
+
 use keyway_core::draw::mix;
 use keyway_core::id::{AccountId, CodeId, CommandId, Epoch};
 use keyway_core::port::{Answer, Command, News, Notice, Op, OpKind};
@@ -16,6 +18,24 @@ use crate::plan::Fault;
 use crate::setup::Target;
 use crate::verdict::Verdict;
 
+/// A command, answer or notice on its way, as noise sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Letter {
+    pub site: usize,
+    /// None: it names no lock, or none that is known.
+    pub lock: Option<Lock>,
+    pub op: Option<OpKind>,
+    pub code: Option<CodeId>,
+    /// Its number among those of its kind about its lock.
+    pub nth: u64,
+}
+
+impl Letter {
+    fn entity(&self) -> usize {
+        entity_of(self.lock)
+    }
+}
+
 impl<'a> Simulation<'a> {
     /// Carries out what followed at a site.
     pub(super) fn follow(&mut self, site: usize) {
@@ -24,6 +44,19 @@ impl<'a> Simulation<'a> {
             self.follow_one(site, consequence);
         }
         self.consequences = consequences;
+        self.show_slow(site);
+    }
+
+    /// Shows for each path of a site whether a job holds it longer than any may on the plain course.
+    fn show_slow(&mut self, site: usize) {
+        for lock in 0..self.setup.sites[site].locks.len() {
+            let (jobs, first) = (self.setup.sites[site].slow_jobs(lock), self.setup.lock_at(site, lock));
+            if std::mem::replace(&mut self.slow_on[first.0 as usize], jobs) != jobs {
+                for view in self.setup.views(first).to_vec() {
+                    self.see(&Occurrence::Slowed { lock: view, jobs });
+                }
+            }
+        }
     }
 
     pub(super) fn follow_one(&mut self, site: usize, consequence: Consequence) {
@@ -43,7 +76,9 @@ impl<'a> Simulation<'a> {
             }
             Consequence::Erased { lock, place, by } => {
                 let lock = self.setup.lock_at(site, lock);
-                self.truth(lock, Change::Erased { place }, by.map_or(Cause::World, Cause::Command));
+                // What the world's copy of an erasure that is done erases, no command asked for.
+                let is_copy = by.and_then(|by| self.sent.get_mut(&by)).is_some_and(|sent| std::mem::replace(&mut sent.has_erased, true));
+                self.truth(lock, Change::Erased { place }, by.filter(|_| !is_copy).map_or(Cause::World, Cause::Command));
             }
             Consequence::SeatsChanged { by } => {
                 for lock in 0..self.setup.sites[site].locks.len() {
@@ -51,7 +86,7 @@ impl<'a> Simulation<'a> {
                 }
             }
             Consequence::Issued { lock, pin, kind, window, by } => {
-                let code = self.sent.get(&by).and_then(|sent| sent.for_code);
+                let code = self.sent.get(&by).and_then(|sent| sent.letter.code);
                 let change = Change::Computed { pin, kind, window, code };
                 self.truth(self.setup.lock_at(site, lock), change, Cause::Command(by));
             }
@@ -77,20 +112,20 @@ impl<'a> Simulation<'a> {
     /// An answer sets out for the controller.
     pub(super) fn send_answer(&mut self, command_id: CommandId, answer: Answer, snapshot_at: Option<Timestamp>) {
         let Some(sent) = self.sent.get(&command_id) else { return };
-        let (lock, nth, kind) = (sent.lock.unwrap_or(usize::MAX), sent.nth, sent.op as u64);
-        let (emitted_at, timeout_ms, op, code) = (sent.emitted_at, sent.timeout_ms, sent.op, sent.for_code);
-        let range = self.profile_of(sent.lock).ack_latency_ms;
+        let (letter, kind, emitted_at, timeout_ms) = (sent.letter, sent.op as u64, sent.emitted_at, sent.timeout_ms);
+        let (lock, nth) = (letter.entity(), letter.nth);
+        let range = self.profile_of(letter).ack_latency_ms;
         let travel = self.noise.within(Stream::Travel, lock, kind + 100, nth, range) / 2;
         let mut at = self.now + travel;
         if answer != Answer::Accepted {
-            if self.strike(Quirk::LinkLosesAnswer, sent_lock(lock), Some(op), code, nth) {
+            if self.strike(Quirk::LinkLosesAnswer, letter) {
                 return;
             }
-            if self.strike(Quirk::LinkDelaysAnswer, sent_lock(lock), Some(op), code, nth) {
+            if self.strike(Quirk::LinkDelaysAnswer, letter) {
                 let late = self.noise.within(Stream::Lateness, lock, kind, nth, (SECOND_MS, LATE_ANSWER_MS - SECOND_MS));
                 at = emitted_at + timeout_ms + late;
             }
-            if self.strike(Quirk::LinkDoublesAnswer, sent_lock(lock), Some(op), code, nth) {
+            if self.strike(Quirk::LinkDoublesAnswer, letter) {
                 let again = self.noise.within(Stream::Lateness, lock, kind + 200, nth, (SECOND_MS, MINUTE_MS));
                 let copy = Item::Answer { command_id, answer: Box::new(answer.clone()), snapshot_at };
                 self.agenda.add(at + again, Class::Answer, lock_entity(lock), copy);
@@ -143,18 +178,17 @@ impl<'a> Simulation<'a> {
         let notice = Notice { account, device, epoch, device_time, serial, news };
         // A notice about a hub or account stands or falls with the first lock behind it.
         let struck = of.or_else(|| self.setup.locks_of(&Target::Account(site)).first().copied());
-        let strike = |world: &mut Self, quirk| world.strike(quirk, struck, None, None, nth);
-        if strike(self, Quirk::NoticeLost) {
+        let letter = Letter { site, lock: struck, op: None, code: None, nth };
+        if self.strike(Quirk::NoticeLost, letter) {
             return;
         }
         let travel = self.noise.within(Stream::NoticeTravel, entity, 0, nth, (200, 3 * SECOND_MS));
         let mut at = not_before + travel;
-        if strike(self, Quirk::NoticeLate) {
-            let delay = self.struck_by(Quirk::NoticeLate, struck).and_then(|fault| fault.delay).map(|delay| delay.0);
+        if let Some(fault) = self.striking(Quirk::NoticeLate, letter) {
+            let delay = fault.delay.map(|delay| delay.0);
             at = not_before + delay.unwrap_or_else(|| self.noise.within(Stream::Lateness, entity, 1, nth, (10 * SECOND_MS, 2 * MINUTE_MS)));
         }
-        if strike(self, Quirk::NoticeDoubled) {
-            let planned: Vec<_> = self.struck_by(Quirk::NoticeDoubled, struck).map(|fault| fault.copies.clone()).unwrap_or_default();
+        if let Some(Fault { copies: planned, .. }) = self.striking(Quirk::NoticeDoubled, letter) {
             let drawn = self.noise.within(Stream::Lateness, entity, 2, nth, (5 * SECOND_MS, 2 * MINUTE_MS));
             let copies = if planned.is_empty() { vec![drawn] } else { planned.iter().map(|copy| copy.0.min(2 * MINUTE_MS)).collect() };
             for copy in copies {
@@ -172,45 +206,36 @@ impl<'a> Simulation<'a> {
         *count - 1
     }
 
-    pub(super) fn profile_of(&self, lock: Option<usize>) -> &Profile {
-        &self.setup.facts.locks[lock.unwrap_or(0).min(self.setup.facts.locks.len() - 1)].profile
+    /// The profile of the lock that a letter is about, or of the first one of its site.
+    pub(super) fn profile_of(&self, letter: Letter) -> &Arc<Profile> {
+        let lock = letter.lock.or_else(|| (!self.setup.sites[letter.site].locks.is_empty()).then(|| self.setup.lock_at(letter.site, 0)));
+        &self.setup.facts.locks[lock.map_or(0, |lock| lock.0 as usize)].profile
     }
 
-    /// The first active fault of this quirk on a lock.
-    pub(super) fn struck_by(&self, quirk: Quirk, lock: Option<Lock>) -> Option<&'a Fault> {
-        let plan = self.plan;
-        let hits = |index: usize| match lock {
-            Some(lock) => self.setup.locks_of(&self.setup.target(plan.faults[index].on.as_deref())).contains(&self.setup.views(lock)[0]),
-            None => true,
-        };
-        (0..plan.faults.len()).find(|i| self.active[*i] && plan.faults[*i].quirk.0 == quirk && hits(*i)).map(|i| &plan.faults[i])
-    }
-
-    /// Whether noise of this quirk strikes this command, answer or notice; counts it if so.
-    pub(super) fn strike(&mut self, quirk: Quirk, lock: Option<Lock>, op: Option<OpKind>, code: Option<CodeId>, nth: u64) -> bool {
-        self.striking(quirk, lock, op, code, nth).is_some()
+    /// Whether noise of this quirk strikes this letter; counts it if so.
+    fn strike(&mut self, quirk: Quirk, letter: Letter) -> bool {
+        self.striking(quirk, letter).is_some()
     }
 
     /// The noise of this quirk that strikes; counts it.
-    fn striking(&mut self, quirk: Quirk, lock: Option<Lock>, op: Option<OpKind>, code: Option<CodeId>, nth: u64) -> Option<&'a Fault> {
+    fn striking(&mut self, quirk: Quirk, letter: Letter) -> Option<&'a Fault> {
         let plan = self.plan;
         for (index, fault) in plan.faults.iter().enumerate() {
-            if fault.quirk.0 != quirk || !self.active[index] || !self.matches(fault, lock, op, code) {
+            if fault.quirk.0 != quirk || !self.active[index] || !self.matches(index, letter) {
                 continue;
             }
             if fault.first.is_some_and(|first| self.struck[index] >= first) {
                 continue;
             }
             let one_in = u64::from(fault.one_in.unwrap_or(1).max(1));
-            let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
-            let kind = quirk as u64 * 64 + op.map_or(63, |op| op as u64);
-            if self.noise.draw(Stream::Strike, entity, kind, nth).is_multiple_of(one_in) {
+            let kind = quirk as u64 * 64 + letter.op.map_or(63, |op| op as u64);
+            if self.noise.draw(Stream::Strike, letter.entity(), kind, letter.nth).is_multiple_of(one_in) {
                 self.struck[index] += 1;
                 self.mark(quirk.name());
-                match lock {
+                match letter.lock {
                     Some(lock) => self.disturb(lock),
-                    // A call that names no lock: all may hang on its answer.
-                    None => (0..self.setup.facts.locks.len()).for_each(|n| self.see(&Occurrence::Disturbed { lock: Lock(n as u32) })),
+                    // A call that names no lock: all locks of its account may hang on its answer.
+                    None => self.setup.locks_of(&Target::Account(letter.site)).into_iter().for_each(|lock| self.disturb(lock)),
                 }
                 return Some(fault);
             }
@@ -218,14 +243,14 @@ impl<'a> Simulation<'a> {
         None
     }
 
-    pub(super) fn matches(&self, fault: &Fault, lock: Option<Lock>, op: Option<OpKind>, code: Option<CodeId>) -> bool {
-        let on = match (&fault.on, lock) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(name), Some(lock)) => self.setup.locks_of(&self.setup.target(Some(name))).contains(&self.setup.views(lock)[0]),
-        };
-        let kind = fault.commands.is_empty() || op.is_some_and(|op| fault.commands.contains(&op));
-        let of_code = fault.code.as_ref().is_none_or(|name| code.is_some() && self.names.get(name).copied() == code);
+    /// Whether a fault is about this letter.
+    pub(super) fn matches(&self, index: usize, letter: Letter) -> bool {
+        let fault = &self.plan.faults[index];
+        let on = self.struck_locks[index]
+            .as_ref()
+            .is_none_or(|locks| letter.lock.is_some_and(|lock| locks.contains(&self.setup.views(lock)[0])));
+        let kind = fault.commands.is_empty() || letter.op.is_some_and(|op| fault.commands.contains(&op));
+        let of_code = fault.code.as_ref().is_none_or(|name| letter.code.is_some() && self.names.get(name).copied() == letter.code);
         on && kind && of_code
     }
 
@@ -235,41 +260,32 @@ impl<'a> Simulation<'a> {
             return self.stop(Verdict::Contract, format!("command {} names no account of the configuration", command.command_id.0));
         };
         let at_site = &self.setup.sites[site];
-        let local = command.device.and_then(|device| at_site.locks.iter().position(|lock| lock.device == device));
+        let local = command.device.and_then(|device| at_site.last_lock_of(device));
         let lock = local.and_then(|local| self.setup.view_of(command.account, site, local));
         self.see(&Occurrence::Commanded { command: command.clone(), lock });
-        let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
         let (op, is_registering) = (command.op.kind(), command.op.is_registering());
         let mutating = command.op.is_mutating() || is_registering;
         // Periodic reads are keyed by the virtual minute, so that one more or less shifts no other.
+        let entity = entity_of(lock);
         let nth = if mutating { self.count(entity, op as u8) } else { (self.now.0 / MINUTE_MS) as u64 };
         let fresh = is_fresh(&command.op);
-        let profile = self.profile_of(lock.map(|lock| lock.0 as usize)).clone();
+        let letter = Letter { site, lock, op: Some(op), code: command.for_code, nth };
+        let profile = Arc::clone(self.profile_of(letter));
         let timeout_ms = if is_registering { profile.command_timeout_ms } else { profile.timeout_ms(mutating, fresh) };
-        let sent = Sent {
-            lock: lock.map(|lock| lock.0 as usize),
-            op,
-            emitted_at: self.now,
-            timeout_ms,
-            for_code: command.for_code,
-            is_closed: false,
-            nth,
-            mutating,
-        };
+        let sent = Sent { letter, op, emitted_at: self.now, timeout_ms, is_closed: false, has_erased: false, mutating };
         if self.sent.insert(command.command_id, sent).is_some() {
             return self.stop(Verdict::Contract, format!("command id {} was used before", command.command_id.0));
         }
         let command_id = command.command_id;
         self.agenda.add(self.now + timeout_ms, Class::TimedOut, lock_entity(entity), Item::TimedOut { command_id });
-        let code = command.for_code;
-        if self.strike(Quirk::LinkLosesRequest, lock, Some(op), code, nth) {
+        if self.strike(Quirk::LinkLosesRequest, letter) {
             return;
         }
-        let fate = self.fate(&command.op, lock, code, nth, &profile);
+        let fate = self.fate(&command.op, letter, &profile);
         let travel = self.noise.within(Stream::Travel, entity, op as u64, nth, profile.ack_latency_ms) / 2;
         let order =
             Order { command_id, key: command.key, device: command.device, epoch: command.epoch, op: command.op, emitted_at: self.now };
-        if self.strike(Quirk::LinkDoublesRequest, lock, Some(op), code, nth) {
+        if self.strike(Quirk::LinkDoublesRequest, letter) {
             let again = self.noise.within(Stream::Lateness, entity, 300 + op as u64, nth, (SECOND_MS, 30 * SECOND_MS));
             let copy = Item::Arrive { site, order: Box::new(order.clone()), fate };
             self.agenda.add(self.now + travel + again, Class::Work, lock_entity(entity), copy);
@@ -278,16 +294,15 @@ impl<'a> Simulation<'a> {
     }
 
     /// What noise has in store for a command.
-    pub(super) fn fate(&mut self, op: &Op, lock: Option<Lock>, code: Option<CodeId>, nth: u64, profile: &Profile) -> Fate {
-        let entity = lock.map_or(usize::MAX, |lock| lock.0 as usize);
-        let kind = op.kind();
+    pub(super) fn fate(&mut self, op: &Op, letter: Letter, profile: &Profile) -> Fate {
+        let (entity, nth, kind) = (letter.entity(), letter.nth, op.kind());
         // To look takes the lock no longer than to answer; only a write takes its time to move in.
         let changes = op.is_mutating() || op.is_registering();
         let range = if changes { profile.apply_latency_ms } else { profile.ack_latency_ms };
         let mut apply_ms = self.noise.within(Stream::Apply, entity, kind as u64, nth, range);
         let staleness_ms = self.noise.within(Stream::Staleness, entity, kind as u64, nth, (0, profile.read_lag_ms));
         let chance = if matches!(op, Op::AssignPin { .. }) { self.noise.draw(Stream::Lateness, entity, 500, nth) } else { 0 };
-        let mut striking = |quirk| self.striking(quirk, lock, Some(kind), code, nth);
+        let mut striking = |quirk| self.striking(quirk, letter);
         let status = |fault: &Fault| fault.status.unwrap_or(502);
         let fails_before = if changes { striking(Quirk::CloudFailsBeforeStoring).map(status) } else { None };
         let fails_after = if changes { striking(Quirk::CloudFailsAfterStoring).map(status) } else { None };
@@ -318,8 +333,8 @@ fn is_fresh(op: &Op) -> bool {
     matches!(op, Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. })
 }
 
-fn sent_lock(lock: usize) -> Option<Lock> {
-    (lock != usize::MAX).then_some(Lock(lock as u32))
+fn entity_of(lock: Option<Lock>) -> usize {
+    lock.map_or(usize::MAX, |lock| lock.0 as usize)
 }
 
 fn lock_entity(lock: usize) -> u32 {

@@ -15,11 +15,11 @@ use super::compare::compare;
 use super::keeper::Keeper;
 use super::tally::Share;
 use crate::generate::Draw;
-use crate::panics::{LastWords, controller_panic, harness_panic, hushed};
+use crate::panics::{LastWords, harness_panic, hushed};
 use crate::plan::Plan;
 use crate::run::{Figures, Options, run};
 use crate::verdict::Finding;
-use crate::watch::{Watch, Watched};
+use crate::watch::{Watch, Watched, blamed};
 
 /// One in so many seeds is run a second time, and must give the same hash.
 const COMPARED_ONE_IN: u64 = 50;
@@ -75,7 +75,7 @@ impl Floor {
         while !post.is_given_up.load(Ordering::Relaxed) && !self.is_closed.load(Ordering::Relaxed) {
             let Some(seed) = self.share.seed(&self.seeds, self.next.fetch_add(1, Ordering::Relaxed)) else { break };
             post.seed.store(seed, Ordering::Relaxed);
-            let ran = Box::new(self.run_seed(seed, &post.watch));
+            let ran = Box::new(self.run_named(seed, &post.watch));
             if reports.send(Report::Ran { worker, seed, ran }).is_err() {
                 return;
             }
@@ -84,13 +84,21 @@ impl Floor {
         let _ = reports.send(Report::Left { worker });
     }
 
+    /// Runs the seed in a thread of its name: an endless recursion takes the process along, and its last words are that name.
+    fn run_named(&self, seed: u64, watch: &Arc<Watch>) -> Ran {
+        thread::scope(|scope| {
+            let hired = thread::Builder::new().name(format!("seed {seed}")).spawn_scoped(scope, || self.run_seed(seed, watch));
+            hired.ok().and_then(|ran| ran.join().ok()).unwrap_or_else(|| self.run_seed(seed, watch))
+        })
+    }
+
     fn run_seed(&self, seed: u64, watch: &Arc<Watch>) -> Ran {
         watch.begin(Timestamp::MIN);
         let plan = match hushed(|| self.draw.plan(seed)) {
             Ok(plan) => plan,
             Err(words) => return Ran { run: None, was_compared: false, finding: Some(harness_panic(Timestamp::MIN, &words)) },
         };
-        let ran = run_plan(&plan, &Watched { controllers: self.controllers.as_ref(), watch }, watch, is_compared(seed));
+        let ran = run_plan(&plan, &Watched { controllers: self.controllers.as_ref(), watch, ends_at: None }, watch, is_compared(seed));
         if let Some(finding) = &ran.finding {
             // First on the disk: whatever happens to this process from here on, the story is kept.
             self.keeper.keep(seed, &finding.fingerprint, &plan);
@@ -106,11 +114,7 @@ fn is_compared(seed: u64) -> bool {
 
 /// Runs a plan, a second time too if it is to be compared. `controllers` show on the watch what they are at.
 fn run_plan(plan: &Plan, controllers: &dyn Controllers, watch: &Watch, is_compared: bool) -> Ran {
-    // A panic is a finding about whoever had the word.
-    let blamed = |words: &LastWords| {
-        let inside = watch.is_inside();
-        if inside { controller_panic(watch.at().max(plan.start.0), words) } else { harness_panic(plan.start.0, words) }
-    };
+    let blamed = |words: &LastWords| blamed(watch, plan, words);
     let outcome = match hushed(|| run(plan, controllers, Options::default())) {
         Ok(outcome) => outcome,
         Err(words) => return Ran { run: None, was_compared: false, finding: Some(blamed(&words)) },

@@ -196,7 +196,8 @@ impl<'a> Fold<'a> {
             | Occurrence::Unannounced { .. }
             | Occurrence::StepEnded
             | Occurrence::Disturbed { .. }
-            | Occurrence::Faults { .. } => {}
+            | Occurrence::Faults { .. }
+            | Occurrence::Slowed { .. } => {}
         }
         for event in self.view.observe(occurrence) {
             let code = self.code(event.access_code_id);
