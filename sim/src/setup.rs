@@ -356,8 +356,10 @@ impl<'a> Builder<'a> {
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
         self.sites[site].locks[number].present = !device.joins_later;
         let account = self.sites[site].account;
-        let vendors = &mut self.sites[site].locks[number];
-        vendors.device = device.vendor_id.map_or(vendors.device, VendorDevice);
+        if let Some(vendor_id) = device.vendor_id {
+            self.sites[site].calls(number, VendorDevice(vendor_id));
+        }
+        let vendors = &self.sites[site].locks[number];
         let device_id = match device.vendor_id {
             Some(_) if quirks.has(Quirk::SerialHidden) => DeviceId::without_serial(account, vendors.device, vendors.epoch),
             Some(_) | None => DeviceId::of(account, &vendors.serial),

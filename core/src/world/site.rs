@@ -430,6 +430,13 @@ impl Site {
         (0..self.locks.len()).filter(|other| is_on_path(*other)).map(|other| slow_at(&self.locks[other])).sum()
     }
 
+    /// The vendor calls a lock by this id from the beginning.
+    pub fn calls(&mut self, lock: usize, device: VendorDevice) {
+        let given = core::mem::replace(&mut self.locks[lock].device, device);
+        self.devices.remove(&given);
+        self.devices.insert(device, lock);
+    }
+
     /// The lock that a vendor id names now.
     #[must_use]
     pub fn lock_of(&self, device: VendorDevice) -> Option<usize> {
