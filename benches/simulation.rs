@@ -44,34 +44,53 @@ fn agenda(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Locks of their own account each, with two codes each, for a day.
-fn fleet(locks: usize) -> Plan {
-    let names: Vec<String> = (0..locks).map(|n| format!("L{n}")).collect();
-    let accounts: Vec<_> = names.iter().map(|name| json!({ "name": format!("{name}-account"), "vendor": "generic_cloud" })).collect();
-    let devices: Vec<_> = names.iter().map(|name| json!({ "name": name, "account": format!("{name}-account") })).collect();
-    let create = |name: &String, n: usize| {
-        let code = json!({ "code": format!("{name}-{n}"), "on": name, "pin": format!("47{n}1"), "starts": "+4h", "ends": "+20h" });
-        json!({ "at": format!("+{}m", n + 1), "do": { "create": code } })
+/// Locks of one account in tens, with a code for each day; one write in ten gets no answer.
+fn fleet(locks: usize, hours: usize) -> Plan {
+    let accounts: Vec<_> = (0..locks.div_ceil(100))
+        .map(|n| json!({ "name": format!("A{n}"), "vendor": "generic_cloud", "rate_per_minute": 1_000_000 }))
+        .collect();
+    let devices: Vec<_> = (0..locks).map(|n| json!({ "name": format!("L{n}"), "account": format!("A{}", n / 100) })).collect();
+    let create = |lock: usize, day: usize| {
+        let (from, until) = (24 * day + 4, 24 * day + 20);
+        let pin = format!("{:04}", (lock * 37 + day * 101) % 10_000);
+        let code = json!({ "code": format!("L{lock}-{day}"), "on": format!("L{lock}"), "pin": pin, "starts": format!("+{from}h"), "ends": format!("+{until}h") });
+        json!({ "at": format!("+{}m", 24 * 60 * day + lock % 50 + 1), "do": { "create": code } })
     };
-    let steps: Vec<_> = names.iter().flat_map(|name| [create(name, 0), create(name, 1)]).collect();
-    let faults = json!([{ "quirk": "link_loses_answer", "one_in": 10 }]);
-    let story = json!({ "name": "fleet", "horizon": "24h", "accounts": accounts, "devices": devices, "steps": steps, "faults": faults });
+    let steps: Vec<_> = (0..hours.div_ceil(24)).flat_map(|day| (0..locks).map(move |lock| create(lock, day))).collect();
+    let faults = json!([{ "quirk": "link_loses_answer", "one_in": 10, "commands": ["create_entry", "delete_entry"] }]);
+    let horizon = format!("{hours}h");
+    let story = json!({ "name": "fleet", "horizon": horizon, "accounts": accounts, "devices": devices, "steps": steps, "faults": faults });
     Story::new(&story).expect("a valid story").plan
 }
 
+/// Lock-days: a lock for a day with a read of it every ten minutes, judged and hashed, and without the judge.
 fn simulator(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("simulator, steps");
+    let mut group = criterion.benchmark_group("fleet, lock-hours");
     group.sample_size(10).measurement_time(Duration::from_secs(4));
-    for locks in [1, 50] {
-        let plan = fleet(locks);
+    for (locks, hours) in [(1, 720), (1_000, 24), (50_000, 6)] {
+        let plan = fleet(locks, hours);
         for (name, unjudged) in [("judged", false), ("unjudged", true)] {
             let options = Options { unjudged, ..Options::default() };
-            group.throughput(Throughput::Elements(run(&plan, &Reference::new(), options).figures.steps));
+            group.throughput(Throughput::Elements((locks * hours) as u64));
             group.bench_function(BenchmarkId::new(name, locks), |bencher| {
                 bencher.iter(|| run(black_box(&plan), &Reference::new(), options));
             });
         }
     }
+    group.finish();
+}
+
+/// The same world with as many writes as the locks take: what happens besides reads.
+fn busy(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("productive events");
+    group.sample_size(10).measurement_time(Duration::from_secs(4));
+    let plan = keyway_sim::generate::plan_of_seed(42);
+    let options = Options::default();
+    group.throughput(Throughput::Elements(run(&plan, &Reference::new(), options).figures.productive));
+    group.bench_function("seed 42", |bencher| bencher.iter(|| run(black_box(&plan), &Reference::new(), options)));
+    let plan = fleet(1_000, 24);
+    group.throughput(Throughput::Elements(run(&plan, &Reference::new(), options).figures.productive));
+    group.bench_function("fleet of 1,000", |bencher| bencher.iter(|| run(black_box(&plan), &Reference::new(), options)));
     group.finish();
 }
 
@@ -93,7 +112,7 @@ fn many(criterion: &mut Criterion) {
     group.bench_function("lifecycle of 64 bytes", |bencher| {
         bencher.iter(|| run(&plan_of_bytes(black_box(&bytes)), &Reference::new(), Options::default()));
     });
-    let mut plan = fleet(4);
+    let mut plan = fleet(4, 24);
     plan.expect = serde_json::from_value(json!({ "end": { "codes": { "L1-0": "set" } } })).expect("expectations");
     let find = |plan: &Plan| run(plan, &Reference::new(), Options::default()).finding;
     group.bench_function("shrink a wish that nobody can meet", |bencher| {
@@ -103,5 +122,5 @@ fn many(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, agenda, simulator, many);
+criterion_group!(benches, agenda, simulator, busy, many);
 criterion_main!(benches);

@@ -13,6 +13,15 @@ mod space;
 pub use space::{PinSpace, UsedPins, choose_free_pin};
 
 /// A string of 1 to 19 digits. Length and leading zeros are part of it (`I-BYTES-01`): `0420` is neither `420` nor `00420`.
+///
+/// ```
+/// use keyway_core::pin::Pin;
+///
+/// let pin: Pin = "0420".parse()?;
+/// assert_eq!((pin.to_string(), pin.length(), pin.value()), ("0420".to_owned(), 4, 420));
+/// assert_ne!(pin, "420".parse()?);
+/// # Ok::<(), keyway_core::pin::NoPin>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pin {
     length: u8,

@@ -18,6 +18,16 @@ pub const SLOTS_MAX: u32 = u16::MAX as u32;
 const WORD_BITS: u32 = u64::BITS;
 
 /// Which of a lock's places, numbered from 1, are free.
+///
+/// ```
+/// use keyway_core::id::Slot;
+/// use keyway_core::slot::SlotAllocator;
+///
+/// let mut slots = SlotAllocator::new(3);
+/// assert!(slots.take(Slot(1))); // A stranger's.
+/// assert_eq!([slots.allocate_lowest(), slots.allocate_lowest(), slots.allocate_lowest()], [Some(Slot(2)), Some(Slot(3)), None]);
+/// assert!(slots.free(Slot(2)) && slots.lowest_free() == Some(Slot(2)));
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Plain", try_from = "Plain")]
 pub struct SlotAllocator {

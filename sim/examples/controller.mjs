@@ -1,6 +1,6 @@
-// A small controller for cloud locks that keep schedules, for Node and nothing else: one JSON object a line, in and out.
+// A small controller for locks with entries or with numbered slots, for Node and nothing else: one JSON object a line, in and out.
 //
-//     keyway run scenarios/happy/generic-cloud.json --controller 'node sim/examples/controller.mjs'
+//     keyway run scenarios/happy --controller 'node sim/examples/controller.mjs'
 //
 // It does what controller.py beside it does, but forgets everything when it is started again, and it believes an error:
 // `keyway run scenarios/field/F-01-the-cloud-said-502.json` with it shows what comes of that.
@@ -8,7 +8,6 @@ import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 
 const WORD = (1n << 64n) - 1n;
-const HOUR = 3_600_000;
 
 function mix(word) {
   word = (word + 0x9e3779b97f4a7c15n) & WORD;
@@ -48,6 +47,9 @@ class Controller {
     const said = kind === "call" ? [{ reply: { call_id: what.call_id, result: this.call(what.request) } }] : [];
     if (kind === "answer") this.answer(what.command_id, what.answer);
     if (this.listing === null) this.listing = this.send(null, null, { list_devices: { page: 0 } });
+    for (const [device, lock] of this.locks) {
+      if (lock.listing === null && now >= lock.listAt) lock.listing = this.send(device, null, { list_entries: { page: 0, fresh: true } });
+    }
     for (const code of this.codes.values()) this.pursue(code);
     const commands = this.out.filter((output) => output.command);
     return [...this.out.filter((output) => !output.command), { save: "" }, ...said, ...commands];
@@ -58,7 +60,7 @@ class Controller {
     if (kind === "create") {
       const lock = this.locks.get(what.device_id);
       if (!lock) return { Err: "device_not_found" };
-      if (!/^\d+$/.test(what.code ?? "") || !lock.lengths.includes(what.code.length)) return { Err: "invalid_input" };
+      if (!/^\d+$/.test(what.code ?? "") || !lock.info.lengths.includes(what.code.length)) return { Err: "invalid_input" };
       return { Ok: { access_code: this.create(what) } };
     }
     if (kind === "list") {
@@ -75,6 +77,7 @@ class Controller {
       const news = ["code", "name", "starts_at", "ends_at"].filter((field) => what[field] !== null && what[field] !== code.record[field]);
       for (const field of news) code.record[field] = what[field];
       if (news.length > 0) this.event(code, "changed");
+      code.version += news.length;
     } else if (kind !== "get") {
       return { Err: "invalid_input" };
     }
@@ -86,19 +89,37 @@ class Controller {
     if (id === this.listing && kind === "devices") {
       for (const info of what.items) {
         const device = deviceId(this.account, info.serial);
-        this.locks.set(device, info);
+        const profile = this.config.profiles[info.model];
+        this.locks.set(device, { info, profile, listing: null, listAt: this.now, isListed: false, strangers: new Map() });
         this.out.push({ changed_device: device });
       }
       return;
     }
-    const code = [...this.codes.values()].find(({ asked }) => asked?.id === id);
-    if (!code || kind === "accepted") return;
-    const { wanted } = code.asked;
+    for (const [device, lock] of this.locks) {
+      if (id !== lock.listing) continue;
+      Object.assign(lock, { listing: null, listAt: later(this.now, this.config.policy.sync_period_ms) });
+      if (kind === "entries") this.listed(device, lock, what.items);
+      return;
+    }
+    const code = [...this.codes.values()].find(({ asked }) => asked && (asked.id === id || asked.look === id));
+    if (!code) return;
+    const { wanted, look } = code.asked;
+    if (kind === "accepted" || (kind === "timed_out" && look !== null && look !== id)) {
+      const isEmptyWord = this.locks.get(code.record.device_id).profile.ack === "nothing";
+      // The word of such a lock means nothing: a look at the slot, which comes after the write, tells.
+      if (isEmptyWord && look === null) {
+        code.asked.look = this.send(code.record.device_id, code, { read_slot: { slot: code.slot, fresh: true } });
+      }
+      return;
+    }
     code.asked = null;
-    if (kind === "done" || (kind === "not_found" && wanted === null)) {
+    const isShown = kind === "slot" && (what.occupied?.name ?? null) === (wanted?.name ?? null);
+    if (kind === "done" || isShown || (kind === "not_found" && wanted === null)) {
       code.held = wanted;
       code.handle = what?.handle ?? code.handle;
-      if (wanted === null) this.event(code, "removed_from_device");
+      if (wanted !== null) return;
+      code.slot = null;
+      if (code.isDoomed) this.event(code, "removed_from_device");
     } else if (kind === "server_error" && code.held === null) {
       // The first bug: an error is believed, although the vendor may have stored the code.
       code.isDoomed = true;
@@ -107,27 +128,76 @@ class Controller {
     }
   }
 
+  /** What others stored is shown as unmanaged, until it is twice not there. */
+  listed(device, lock, items) {
+    const ours = [...this.codes.values()].filter(({ record }) => record.device_id === device);
+    const names = new Set(ours.flatMap(({ held, asked }) => [held?.name, asked?.wanted?.name]));
+    const places = new Set(ours.flatMap(({ slot, handle, held }) => [slot, held && handle]));
+    const there = new Map(items.map((item) => [Object.values(item.place)[0], item]));
+    lock.isListed = true;
+    for (const [place, item] of there) {
+      if (lock.strangers.has(place) || places.has(place) || names.has(item.name)) continue;
+      const record = this.record(device, item.pin.shown ?? null, item.name, item.window ?? { starts_at: null, ends_at: null });
+      const stranger = { record: { ...record, is_managed: false, status: "set" }, isMissed: false };
+      lock.strangers.set(place, stranger);
+      this.event(stranger, "unmanaged.created");
+    }
+    for (const [place, stranger] of lock.strangers) {
+      if (!there.has(place) && stranger.isMissed) {
+        lock.strangers.delete(place);
+        this.event(stranger, "unmanaged.removed");
+      }
+      stranger.isMissed = !there.has(place);
+    }
+  }
+
+  /** Where the lock keeps schedules, long before the start; where it does not, shortly before. */
+  dueAt({ device_id: device, starts_at: start }) {
+    const { native_preload_ms: native, just_in_time_lead_ms: justInTime } = this.config.policy;
+    return start ? later(start, -(this.locks.get(device).profile.schedules ? native : justInTime)) : "";
+  }
+
+  /** The next thing to send, and what the lock holds of the code after it. */
+  op(code, { info, profile, strangers }, wanted) {
+    if (profile.family === "by_slot") {
+      if (code.slot === null) {
+        const others = [...this.codes.values()].filter(({ record }) => record.device_id === code.record.device_id);
+        const taken = new Set([...others.map(({ slot }) => slot), ...strangers.keys()]);
+        const slots = Array.from({ length: info.positions - profile.reserved_slots }, (_, nth) => nth + 1);
+        code.slot = slots.find((slot) => !taken.has(slot)) ?? null;
+      }
+      if (code.slot === null) return [null, null];
+      if (wanted === null) return [{ clear_slot: { slot: code.slot } }, null];
+      return [{ set_slot: { slot: code.slot, pin: wanted.pin, name: wanted.name } }, wanted];
+    }
+    if (wanted === null || (code.held !== null && !profile.update_in_place)) return [{ delete_entry: { handle: code.handle } }, null];
+    return [code.held === null ? { create_entry: wanted } : { replace_entry: { ...wanted, handle: code.handle } }, wanted];
+  }
+
   /** Compares what a code should be with what the lock is known to hold, and does the next thing. */
   pursue(code) {
     const { record } = code;
+    const lock = this.locks.get(record.device_id);
     const window = record.starts_at && { starts_at: record.starts_at, ends_at: record.ends_at };
+    const isNative = Boolean(window) && lock.profile.schedules;
     if (window && this.now >= window.ends_at) code.isDoomed = true;
-    const wanted = code.isDoomed ? null : { pin: record.code, name: record.name, window };
+    // A name of its own for each content tells them apart where a lock hides the PIN.
+    const name = lock.profile.family === "by_slot" ? `${record.name} ${code.version}` : record.name;
+    const wanted = code.isDoomed ? null : { pin: record.code, name, window: isNative ? window : null };
     const isHeld = JSON.stringify(code.held) === JSON.stringify(wanted);
-    const isDue = !window || this.now >= later(window.starts_at, -72 * HOUR);
-    if (!isHeld && code.asked === null && isDue && this.now >= code.notBefore) {
-      const op = wanted === null ? { delete_entry: { handle: code.handle } }
-        : code.held === null ? { create_entry: wanted } : { replace_entry: { ...wanted, handle: code.handle } };
-      code.asked = { id: this.send(record.device_id, code, op), wanted };
+    const isDue = this.now >= this.dueAt(record);
+    if (!isHeld && code.asked === null && isDue && lock.isListed && this.now >= code.notBefore) {
+      const [op, after] = this.op(code, lock, wanted);
+      if (op) code.asked = { id: this.send(record.device_id, code, op), wanted: after, look: null };
     }
     if (code.isDoomed && code.held === null && code.asked === null) {
       this.event(code, "deleted");
       this.codes.delete(record.access_code_id);
       return;
     }
-    const isEarly = window && this.now < window.starts_at;
+    const isEarly = isNative ? this.now < window.starts_at : !isDue;
     const status = code.isDoomed ? "removing" : isEarly ? "unset" : isHeld ? "set" : "setting";
-    const isScheduled = Boolean(window) && isHeld && !code.isDoomed;
+    const isScheduled = isNative && isHeld && !code.isDoomed;
     if (status === record.status && isScheduled === record.is_scheduled_on_device) return;
     Object.assign(record, { status, is_scheduled_on_device: isScheduled });
     this.out.push({ changed: record.access_code_id });
@@ -137,29 +207,32 @@ class Controller {
 
   wakeAt() {
     if (this.listing === null) return this.started;
+    const lists = [...this.locks.values()].filter(({ listing }) => listing === null).map(({ listAt }) => listAt);
     const times = [...this.codes.values()].flatMap(({ record, notBefore }) =>
-      record.starts_at ? [notBefore, later(record.starts_at, -72 * HOUR), record.starts_at, record.ends_at] : [notBefore]);
-    return times.filter((time) => time > this.now).sort()[0] ?? null;
+      record.starts_at ? [notBefore, this.dueAt(record), record.starts_at, record.ends_at] : [notBefore]);
+    return [...lists, ...times].filter((time) => time > this.now).sort()[0] ?? null;
   }
 
   create(what) {
-    const id = idOf("code", what.device_id, ++this.count);
-    const record = {
-      access_code_id: id, workspace_id: this.config.workspaces[0], device_id: what.device_id, code: what.code,
-      common_code_key: null, created_at: this.now, starts_at: what.starts_at, ends_at: what.ends_at, errors: [], warnings: [],
+    const record = this.record(what.device_id, what.code, what.name ?? `Access Code ${this.count + 1}`, what);
+    const code = { record, held: null, handle: null, slot: null, version: this.count, asked: null, isDoomed: false, notBefore: "" };
+    this.codes.set(record.access_code_id, code);
+    this.event(code, "created");
+    return record.access_code_id;
+  }
+
+  record(device, pin, name, { starts_at, ends_at }) {
+    return {
+      access_code_id: idOf("code", device, ++this.count), workspace_id: this.config.workspaces[0], device_id: device, code: pin,
+      common_code_key: null, created_at: this.now, starts_at, ends_at, errors: [], warnings: [],
       is_backup: false, is_external_modification_allowed: false, is_managed: true, is_offline_access_code: false,
       is_one_time_use: false, is_scheduled_on_device: false, is_waiting_for_code_assignment: false,
-      name: what.name ?? `Access Code ${this.count}`, pulled_backup_access_code_id: null,
-      status: what.starts_at ? "unset" : "setting", type: what.starts_at ? "time_bound" : "ongoing",
+      name, pulled_backup_access_code_id: null, status: starts_at ? "unset" : "setting", type: starts_at ? "time_bound" : "ongoing",
     };
-    const code = { record, held: null, handle: null, asked: null, isDoomed: false, notBefore: "" };
-    this.codes.set(id, code);
-    this.event(code, "created");
-    return id;
   }
 
   send(device, code, op) {
-    const lock = device ? this.locks.get(device) : { device: null, epoch: 0 };
+    const lock = device ? this.locks.get(device).info : { device: null, epoch: 0 };
     const id = ++this.count;
     const forCode = code && code.record.access_code_id;
     this.out.push({ command: { command_id: id, key: id, account: this.account, device: lock.device, epoch: lock.epoch, for_code: forCode, op } });
@@ -180,7 +253,8 @@ class Controller {
     const devices = [...this.locks.keys()].map((device) => ({
       device_id: device, errors: [], account_errors: [], warnings: [], is_backup_pool_active: false, is_backup_access_code_available: false,
     }));
-    return { access_codes: [...this.codes.values()].map(({ record }) => record), devices };
+    const strangers = [...this.locks.values()].flatMap((lock) => [...lock.strangers.values()]);
+    return { access_codes: [...this.codes.values(), ...strangers].map(({ record }) => record), devices };
   }
 }
 

@@ -19,15 +19,25 @@ use crate::run::{Options, run};
 use crate::scenario;
 use crate::verdict::Verdict;
 
+mod written;
+
+pub use written::bytes_of_plan;
+
 /// Bytes of the header and of each record.
 pub const WIDTH: usize = 8;
 /// Records beyond this are not read.
 pub const RECORDS_MAX: usize = 64;
-/// What happens, happens within this many minutes.
-const MINUTES: u16 = 24 * 60;
+/// What happens, begins within this many minutes: a run costs what its virtual time costs, and a fuzzer wants many.
+const MINUTES: u16 = 3 * 60;
+/// How many tens of minutes something lasts at most, a code's window included.
+const TENS_MAX: u8 = 15;
+/// How many tens of minutes after its call a window ends at the earliest; it begins an hour after it.
+const WINDOW_TENS: u8 = 9;
+/// The vendors that a header can name.
+const VENDORS: usize = 4;
 
 static EMPTY: LazyLock<Plan> = LazyLock::new(|| {
-    let text = r#"{ "name": "bytes", "horizon": "26h", "devices": [{ "name": "L1", "vendor": "august" }], "faults": [{ "quirk": "link_loses_answer" }] }"#;
+    let text = r#"{ "name": "bytes", "horizon": "1h", "devices": [{ "name": "L1", "vendor": "august" }], "faults": [{ "quirk": "link_loses_answer" }] }"#;
     serde_json::from_str(text).expect("a plan")
 });
 
@@ -87,11 +97,11 @@ pub struct Operation {
     pub kind: Kind,
     /// To which lock or code, modulo how many there are.
     pub target: u8,
-    /// In which minute of the day, modulo a day's.
+    /// In which minute, modulo three hours.
     pub minute: u16,
     /// With which PIN of four digits, modulo 10,000.
     pub pin: u16,
-    /// For how long: minutes that a controller is down, tens of minutes of all else.
+    /// For how long: tens of minutes, modulo 16.
     pub more: u8,
 }
 
@@ -110,10 +120,24 @@ impl Operation {
         Offset::After(self.minute() * MINUTE_MS)
     }
 
-    /// Later than its minute by `more` times ten minutes, at least once, and before the horizon.
+    /// How long it lasts; a window ends an hour and a half after its call at the earliest.
+    fn lasts_ms(self) -> i64 {
+        let tens = self.more % (TENS_MAX + 1);
+        10 * MINUTE_MS * i64::from(if self.kind == Kind::CreateTimeBound { tens.max(WINDOW_TENS) } else { tens })
+    }
+
+    /// When it is over; it lasts ten minutes at least.
     fn until(self) -> Offset {
-        let minute = self.minute() + 10 * i64::from(self.more.max(1));
-        Offset::After(minute.min(i64::from(MINUTES) + 90) * MINUTE_MS)
+        Offset::After(self.minute() * MINUTE_MS + self.lasts_ms().max(10 * MINUTE_MS))
+    }
+
+    /// When nothing of it is under way any more, in milliseconds.
+    fn over_ms(self) -> i64 {
+        let lasts_ms = match self.kind {
+            Kind::CreateTimeBound | Kind::LinkLosesAnswer | Kind::CloudFailsAfterStoring | Kind::CloudDown | Kind::Crash => self.lasts_ms(),
+            Kind::Create | Kind::Update | Kind::Delete | Kind::List | Kind::Enter | Kind::PersonAdds | Kind::PersonRemoves => 0,
+        };
+        self.minute() * MINUTE_MS + lasts_ms.max(10 * MINUTE_MS)
     }
 
     fn pin(self) -> Pin {
@@ -133,19 +157,28 @@ pub fn plan_of_bytes(bytes: &[u8]) -> Plan {
 /// The plan of the world that the header stands for, in which all this happens.
 #[must_use]
 pub fn plan_of(header: [u8; WIDTH], operations: impl IntoIterator<Item = Operation>) -> Plan {
-    let mut plan = Plan { faults: Vec::new(), devices: Vec::new(), ..EMPTY.clone() };
+    let mut plan = Plan { faults: Vec::new(), devices: Vec::new(), horizon: Span(HOUR_MS / 2), ..EMPTY.clone() };
     for n in 0..=usize::from(header[0] % 3) {
-        let vendor = Vendor::ALL[usize::from(header[1 + n]) % 4];
+        let vendor = Vendor::ALL[usize::from(header[1 + n]) % VENDORS];
         plan.devices.push(Device { name: format!("L{}", n + 1), vendor: Some(vendor), ..EMPTY.devices[0].clone() });
     }
     plan.noise_seed = u64::from(u16::from_le_bytes([header[4], header[5]]));
     plan.tie_order = u64::from(header[6]);
     plan.entropy = u64::from(header[7]);
     let mut codes = Vec::new();
-    for (n, operation) in operations.into_iter().enumerate() {
-        take(&mut plan, &mut codes, n, operation);
+    for operation in operations {
+        let before = things(&plan);
+        take(&mut plan, &mut codes, operation);
+        if things(&plan) > before {
+            // The world is healed soon after the last thing is over.
+            plan.horizon = plan.horizon.max(Span(operation.over_ms() + HOUR_MS / 2));
+        }
     }
     plan
+}
+
+fn things(plan: &Plan) -> usize {
+    plan.steps.len() + plan.faults.len() + plan.crashes.len()
 }
 
 #[cfg(feature = "arbitrary")]
@@ -158,7 +191,7 @@ impl<'a> arbitrary::Arbitrary<'a> for Plan {
     }
 }
 
-fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: Operation) {
+fn take(plan: &mut Plan, codes: &mut Vec<String>, operation: Operation) {
     let target = usize::from(operation.target);
     let on = plan.devices[target % plan.devices.len()].name.clone();
     let code = (!codes.is_empty()).then(|| codes[target % codes.len()].clone());
@@ -174,11 +207,11 @@ fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: Operation
     };
     match operation.kind {
         kind @ (Kind::Create | Kind::CreateTimeBound) => {
-            let name = format!("c{n}");
+            let name = format!("c{}", codes.len());
             let window =
                 (kind == Kind::CreateTimeBound).then(|| (Offset::After(operation.minute() * MINUTE_MS + HOUR_MS), operation.until()));
             let create = CreateCode { code: name.clone(), on, pin: requested, ..CreateCode::default() };
-            let (starts, ends) = (window.map(|(starts, _)| starts), window.map(|(starts, until)| later(starts, until)));
+            let (starts, ends) = (window.map(|(starts, _)| starts), window.map(|(_, ends)| ends));
             act(Some(Action::Create(CreateCode { starts, ends, ..create })));
             codes.push(name);
         }
@@ -191,15 +224,8 @@ fn take(plan: &mut Plan, codes: &mut Vec<String>, n: usize, operation: Operation
         Kind::LinkLosesAnswer => plan.faults.push(Fault { one_in: Some(2), ..fault(Quirk::LinkLosesAnswer) }),
         Kind::CloudFailsAfterStoring => plan.faults.push(fault(Quirk::CloudFailsAfterStoring)),
         Kind::CloudDown => plan.faults.push(fault(Quirk::CloudDown)),
-        Kind::Crash => plan.crashes.push(Crash { when: CrashPoint::At(operation.at()), down: Span(i64::from(operation.more) * MINUTE_MS) }),
+        Kind::Crash => plan.crashes.push(Crash { when: CrashPoint::At(operation.at()), down: Span(operation.lasts_ms()) }),
     }
-}
-
-/// The end of a window from `starts` that is at least half an hour long.
-fn later(starts: Offset, until: Offset) -> Offset {
-    let Offset::After(from) = starts else { return until };
-    let Offset::After(to) = until else { return until };
-    Offset::After(to.max(from + HOUR_MS / 2))
 }
 
 /// For the fuzz target `lifecycle`: runs the plan of the bytes against the reference platform and judges it.

@@ -1,23 +1,62 @@
 //! Parts of core beside slow and plain ones that do the same, over any bytes: what the fuzz targets and their corpus run.
 
+use std::collections::BTreeSet;
+
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{AccountId, CodeId, DeviceId, EventId, WorkspaceId};
+use keyway_core::id::{AccountId, CodeId, DeviceId, EventId, Slot, WorkspaceId};
 use keyway_core::pin::{Constraint, Lengths, Pin, PinEquality, PinRules, PinSpace, UsedPins, choose_free_pin};
+use keyway_core::slot::SlotAllocator;
 use keyway_core::time::Timestamp;
 
-/// The constraints on PINs, a bit of the header each.
-const CONSTRAINTS: [Constraint; 3] = [Constraint::NoZeros, Constraint::CannotStartWith12, Constraint::NoTripleConsecutiveInts];
+/// The constraints on PINs, a bit of the header each; only ever added to.
+pub const CONSTRAINTS: [Constraint; 9] = [
+    Constraint::NoZeros,
+    Constraint::CannotStartWith12,
+    Constraint::NoTripleConsecutiveInts,
+    Constraint::NoAscendingOrDescendingSequence,
+    Constraint::AtLeastThreeUniqueDigits,
+    Constraint::CannotContain089,
+    Constraint::CannotContain0789,
+    Constraint::UniqueFirstFourDigits,
+    Constraint::NoAllSameDigits,
+];
+
+/// For the fuzz target `slot_allocator`: beside an ordered set of the free slots.
+///
+/// The header is two bytes, the number of slots. Each three bytes after it are one operation: what, and with which slot.
+///
+/// # Panics
+/// If they ever differ.
+pub fn slot_allocator(bytes: &[u8]) {
+    let Some((header, rest)) = bytes.split_at_checked(2) else { return };
+    let slots = u16::from_le_bytes([header[0], header[1]]).max(1);
+    let mut allocator = SlotAllocator::new(u32::from(slots));
+    let mut free: BTreeSet<u16> = (1..=slots).collect();
+    for record in rest.chunks_exact(3) {
+        let number = u16::from_le_bytes([record[1], record[2]]);
+        match record[0] % 3 {
+            0 => assert_eq!(allocator.allocate_lowest().map(|slot| slot.0), free.pop_first()),
+            1 => assert_eq!(allocator.take(Slot(number)), free.remove(&number)),
+            _ => assert_eq!(allocator.free(Slot(number)), (1..=slots).contains(&number) && free.insert(number)),
+        }
+        assert_eq!(allocator.lowest_free().map(|slot| slot.0), free.first().copied());
+        assert_eq!((allocator.free_count(), allocator.is_free(Slot(number))), (free.len() as u32, free.contains(&number)));
+    }
+    assert!(allocator.free_slots().map(|slot| slot.0).eq(free.iter().copied()));
+    assert!(allocator.taken_slots().map(|slot| slot.0).eq((1..=slots).filter(|number| !free.contains(number))));
+}
 
 /// For the fuzz target `pin_chooser`: beside a list of all PINs of 3 digits.
 ///
-/// The header is two bytes: constraints and equality. Each pair of bytes after it takes a PIN, or gives one back, and chooses one.
+/// The header is two bytes: equality in the second one's lowest bit, a constraint in each other. Each pair of bytes after it takes a PIN, or gives one back, and chooses one.
 ///
 /// # Panics
 /// If the choice is not free, or there is none although one is free.
 pub fn pin_chooser(bytes: &[u8]) {
     let Some((header, rest)) = bytes.split_at_checked(2) else { return };
+    let bits = u16::from(header[0]) | u16::from(header[1] >> 1) << 8;
     let constraints: Vec<Constraint> =
-        CONSTRAINTS.iter().enumerate().filter(|(bit, _)| header[0] >> bit & 1 == 1).map(|(_, rule)| *rule).collect();
+        CONSTRAINTS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, rule)| *rule).collect();
     let equality = if header[1].is_multiple_of(2) { PinEquality::Exact } else { PinEquality::FirstFour };
     let rules = PinRules { lengths: Lengths::range(3, 3), constraints: &constraints };
     let mut free: Vec<Pin> = (0..1_000).filter_map(|value| Pin::new(3, value)).filter(|pin| rules.check(*pin).is_ok()).collect();
@@ -32,7 +71,7 @@ pub fn pin_chooser(bytes: &[u8]) {
             for pin in valid.iter().skip(3) {
                 used.insert(&space, equality, *pin);
             }
-            free.retain(|pin| valid[..3].contains(pin));
+            free.retain(|pin| valid.iter().take(3).any(|kept| kept == pin));
         }
         let pin = Pin::new(3, u64::from(word) % 1_000).expect("three digits");
         let was_free = free.iter().position(|one| *one == pin);

@@ -16,6 +16,7 @@ mod locks;
 mod shape;
 mod story;
 mod trouble;
+mod wide;
 
 use chance::Chance;
 pub use shape::Shape;
@@ -28,10 +29,19 @@ pub fn plan_of_seed(seed: u64) -> Plan {
 }
 
 /// What the plans of seeds are drawn from.
+///
+/// ```
+/// use keyway_core::vendor::Vendor;
+/// use keyway_sim::generate::Draw;
+///
+/// let plan = Draw { vendors: vec![Vendor::Kwikset], ..Draw::default() }.plan(7);
+/// assert_eq!(plan, Draw { vendors: vec![Vendor::Kwikset], ..Draw::default() }.plan(7));
+/// assert_ne!(plan, Draw::default().plan(7));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Draw {
-    /// Worlds have locks of these vendors alone; none: of those that plans have always been drawn from.
+    /// Worlds have locks of these vendors alone; none: mostly of a few that differ in everything that matters, and every fourth of any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vendors: Vec<Vendor>,
     /// The kind of bad night that each world has, besides what chance brings.
@@ -44,7 +54,8 @@ impl Draw {
     #[must_use]
     pub fn plan(&self, seed: u64) -> Plan {
         let mut chance = Chance::new(seed);
-        let swarm = Swarm::draw(self, &mut chance);
+        let is_wide = self.is_default() && seed % WIDE_EVERY == WIDE_EVERY - 1;
+        let swarm = Swarm::draw(self, is_wide, &mut chance);
         Plan { name: self.name(seed), ..swarm.plan(&mut chance) }
     }
 
@@ -73,7 +84,9 @@ impl Draw {
     }
 }
 
-/// The vendors of the default draw. Another one here would change what every seed means.
+/// Of so many seeds of the default draw one is about locks of any vendor, with the quirks that are known of them.
+const WIDE_EVERY: u64 = 4;
+/// The vendors of the other seeds. Another one here would change what every seed means.
 const DRAWN: [Vendor; 4] = [Vendor::GenericCloud, Vendor::GenericSlot, Vendor::August, Vendor::SmartThings];
 
 /// What exists in a world, drawn before anything else.
@@ -84,6 +97,8 @@ struct Swarm {
     horizon_ms: i64,
     /// Times of trouble, from and to in milliseconds after the start; between them it is quiet.
     spells: Vec<(i64, i64)>,
+    /// What exists in wide worlds alone; none: it is no such world, and the quirks of all vendors do not exist either.
+    wide: Option<wide::Kinds>,
     /// How likely a lock differs from its vendor's profile, in percent.
     odd_percent: u64,
     habits: story::Habits,
@@ -92,8 +107,8 @@ struct Swarm {
 }
 
 impl Swarm {
-    fn draw(draw: &Draw, chance: &mut Chance) -> Self {
-        let vendors = chance.some_of(draw.known_vendors(), 40);
+    fn draw(draw: &Draw, is_wide: bool, chance: &mut Chance) -> Self {
+        let vendors = if is_wide { chance.some_of(Vendor::ALL, 15) } else { chance.some_of(draw.known_vendors(), 40) };
         let horizon_ms = horizon(chance);
         Self {
             start: start(chance),
@@ -101,8 +116,9 @@ impl Swarm {
             spells: spells(chance, horizon_ms),
             odd_percent: chance.one_of(&[0, 40, 70, 90]),
             habits: story::Habits::draw(chance),
-            troubles: trouble::Kinds::draw(draw, chance),
+            troubles: trouble::Kinds::draw(draw, is_wide, chance),
             vendors,
+            wide: is_wide.then(|| wide::Kinds::draw(chance)),
             shape: draw.shape,
         }
     }

@@ -12,7 +12,7 @@ use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
 use keyway_core::world::quirk::Quirk;
-use keyway_core::world::site::Site;
+use keyway_core::world::site::{SCAN_ENDS_AT, Site};
 use keyway_core::zone::ClockChange;
 
 use crate::occurrence::{Facts, Lock, LockFacts};
@@ -350,6 +350,7 @@ impl<'a> Builder<'a> {
         let usable_slots = lock.capacity().saturating_sub(reserved);
         let master_prefix = lock.master_prefix();
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
+        let scan_ends_at = quirks.has(Quirk::ScanStopsEarly).then_some(SCAN_ENDS_AT);
         let one_length = quirks.has(Quirk::OneLengthPerLock);
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
         let serial = Name::from(device.serial.as_deref().unwrap_or(&device.name));
@@ -377,6 +378,7 @@ impl<'a> Builder<'a> {
             master_prefix,
             minds_twins,
             one_length,
+            scan_ends_at,
             clock_settable,
         });
     }

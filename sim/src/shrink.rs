@@ -77,6 +77,28 @@ pub struct Attempt<'a> {
 
 /// Shrinks a plan as long as what `find` finds in it keeps its fingerprint. None: it finds nothing. `observe` is told
 /// of each run, and says whether to go on.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use keyway_core::platform::Reference;
+/// use keyway_sim::Story;
+/// use keyway_sim::run::{Options, run};
+/// use keyway_sim::shrink::{Budget, shrink};
+///
+/// let story = Story::new(&serde_json::json!({
+///     "name": "shut", "horizon": "3h", "devices": [{ "name": "L1", "vendor": "august" }, { "name": "L2", "vendor": "august" }],
+///     "steps": [
+///         { "at": "+1m", "do": { "create": { "code": "ann", "on": "L2", "pin": "4711" } } },
+///         { "at": "+2h", "do": { "enter": { "on": "L1", "pin": "1357", "must": "open" } } }
+///     ]
+/// }))?;
+/// let find = |plan: &_| run(plan, &Reference::new(), Options::default()).finding;
+/// let budget = Budget { runs: 400, time: Duration::from_secs(60) };
+/// let small = shrink(&story.plan, budget, &find, &mut |_| true).expect("the door stays shut");
+/// assert_eq!((small.plan.devices.len(), small.plan.steps.len()), (1, 1));
+/// # Ok::<(), keyway_sim::scenario::BadInput>(())
+/// ```
 pub fn shrink(
     plan: &Plan,
     budget: Budget,

@@ -11,20 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::bytes::{Kind, Operation, WIDTH, plan_of};
+use crate::differential::CONSTRAINTS;
 use crate::plan::Plan;
-
-/// The constraints that a PIN alone can break.
-const ON_PINS: [Constraint; 9] = [
-    Constraint::NoZeros,
-    Constraint::CannotStartWith12,
-    Constraint::NoTripleConsecutiveInts,
-    Constraint::NoAscendingOrDescendingSequence,
-    Constraint::AtLeastThreeUniqueDigits,
-    Constraint::CannotContain089,
-    Constraint::CannotContain0789,
-    Constraint::UniqueFirstFourDigits,
-    Constraint::NoAllSameDigits,
-];
 
 /// PINs of these lengths, in digits, 1 to 19; smaller is shorter, then lower.
 pub fn pins(lengths: RangeInclusive<u8>) -> impl Strategy<Value = Pin> {
@@ -35,7 +23,7 @@ pub fn pins(lengths: RangeInclusive<u8>) -> impl Strategy<Value = Pin> {
 
 /// Any set of the constraints that a PIN alone can break.
 pub fn constraints() -> impl Strategy<Value = Vec<Constraint>> {
-    subsequence(ON_PINS.to_vec(), 0..=ON_PINS.len())
+    subsequence(CONSTRAINTS.to_vec(), 0..=CONSTRAINTS.len())
 }
 
 /// Operations of these kinds; a kind that is named twice comes twice as often.
@@ -44,7 +32,22 @@ pub fn operations(kinds: &'static [Kind]) -> impl Strategy<Value = Operation> {
     draw.prop_map(|(kind, target, minute, pin, more)| Operation { kind, target, minute, pin, more })
 }
 
-/// Worlds of one to three locks, and fewer than `below` operations of these kinds in a day.
+/// Worlds of one to three locks, and fewer than `below` operations of these kinds in three hours.
+///
+/// ```
+/// use keyway_core::platform::Reference;
+/// use keyway_sim::Story;
+/// use keyway_sim::bytes::Kind::{Create, Delete, Enter};
+/// use proptest::prelude::*;
+/// use proptest::test_runner::{Config, TestRunner};
+///
+/// let config = Config { cases: 5, failure_persistence: None, ..Config::default() };
+/// TestRunner::new(config).run(&keyway_sim::strategy::plans(&[Create, Delete, Enter], 5), |plan| {
+///     Story { plan }.tell(&Reference::new()).assert_passed(); // Yours, instead of the reference.
+///     Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn plans(kinds: &'static [Kind], below: usize) -> impl Strategy<Value = Plan> {
     (any::<[u8; WIDTH]>(), vec(operations(kinds), 1..below)).prop_map(|(header, operations)| plan_of(header, operations))
 }

@@ -119,6 +119,13 @@ pub struct Swept {
 /// Reports that may wait to be taken.
 const REPORTS_MAX: usize = 256;
 
+impl Swept {
+    /// Whether it owes what so many seeds must meet: one that was ended early has not seen what it was to see.
+    fn is_due(&self, seeds: u64) -> bool {
+        self.ended == Ended::Complete && self.tally.ran >= seeds
+    }
+}
+
 /// Runs the seeds and sums up what they came to. `progress` is called after each seed. What else went wrong comes second: seeds whose plan
 /// could not be written, and why.
 ///

@@ -1,12 +1,32 @@
 //! The committed corpus of each fuzz target, replayed without a fuzzer; and every scenario file through the target that reads them.
+//!
+//! `CORPUS=update cargo test --test corpus` writes the stories of `scenarios` into the corpus of `lifecycle`, as far as bytes can tell
+//! them; `cargo fuzz cmin` then leaves out what shows nothing new.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use keyway_sim::{bytes, differential};
+use keyway_core::platform::Reference;
+use keyway_sim::run::{Options, run};
+use keyway_sim::verdict::Verdict;
+use keyway_sim::{bytes, differential, scenario};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All scenario files, the folders one after another.
+fn scenarios() -> Vec<PathBuf> {
+    let folders = root().join("scenarios").read_dir().expect("the scenarios").map(|entry| entry.expect("an entry").path());
+    let files = folders.filter(|path| path.is_dir()).flat_map(|folder| folder.read_dir().expect("a folder"));
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    files.sort();
+    files
+}
 
 /// Runs the target over all files of a folder; how many there were.
 fn replay(folder: &str, target: fn(&[u8])) -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    let folder = root().join(folder);
     let mut count = 0;
     for entry in folder.read_dir().unwrap_or_else(|wrong| panic!("{}: {wrong}", folder.display())) {
         let path = entry.expect("an entry").path();
@@ -21,15 +41,51 @@ fn replay(folder: &str, target: fn(&[u8])) -> usize {
 
 #[test]
 fn lifecycle() {
+    if std::env::var("CORPUS").is_ok_and(|wish| wish == "update") {
+        write_stories();
+    }
     assert!(replay("fuzz/corpus/lifecycle", bytes::lifecycle) >= 10);
+}
+
+fn write_stories() {
+    for file in scenarios() {
+        for plan in scenario::read(&file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))) {
+            let told = bytes::bytes_of_plan(&plan);
+            // A story in which nothing happens any more, or one that has become another, is not kept.
+            let verdict = run(&bytes::plan_of_bytes(&told), &Reference::new(), Options::default()).verdict;
+            if told.len() > bytes::WIDTH && verdict == Verdict::Pass {
+                let name = plan.name.replace('/', "-");
+                std::fs::write(root().join("fuzz/corpus/lifecycle").join(name), told).expect("the corpus can be written to");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_story_that_bytes_can_tell_is_the_same_when_it_is_read_again() {
+    let mut told = 0;
+    for file in scenarios() {
+        for plan in scenario::read(&file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))) {
+            let once = bytes::bytes_of_plan(&plan);
+            let read = bytes::plan_of_bytes(&once);
+            assert_eq!(bytes::bytes_of_plan(&read), once, "{}", plan.name);
+            told += usize::from(!read.steps.is_empty());
+        }
+    }
+    assert!(told > 150, "only {told} stories are told in bytes");
 }
 
 #[test]
 fn scenario_file() {
     assert!(replay("fuzz/corpus/scenario_file", bytes::scenario_file) >= 3);
-    for folder in ["happy", "field", "guest", "regressions"] {
-        assert!(replay(&format!("scenarios/{folder}"), bytes::scenario_file) >= 1);
+    for file in scenarios() {
+        bytes::scenario_file(&std::fs::read(&file).expect("a file"));
     }
+}
+
+#[test]
+fn slot_allocator() {
+    assert!(replay("fuzz/corpus/slot_allocator", differential::slot_allocator) >= 8);
 }
 
 #[test]

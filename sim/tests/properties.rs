@@ -1,25 +1,35 @@
 //! Properties over generated plans and values. The generator here knows nothing of the sweep's: gentle worlds without faults, in
-//! which codes come, change and go at any minute and the controller may die at any instant.
+//! which codes come, change and go at any minute and the controller may die at any instant, or after any single output.
 //!
 //! Cases are the same in each run. A plan that fails is kept as a scenario in `keyway-findings`; proptest keeps no files of its own.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::access_code::{AccessCodeView, DeviceView};
 use keyway_core::config;
 use keyway_core::controller::{Broken, Controller, Controllers, Input, Output, Outputs};
-use keyway_core::id::{CodeId, DeviceId, Slot};
-use keyway_core::pin::{Lengths, Pin, PinEquality, PinRules, PinSpace, UsedPins};
+use keyway_core::draw::mix;
+use keyway_core::id::{CodeId, DeviceId};
+use keyway_core::pin::{Constraint, Lengths, Pin, PinEquality, PinRules, PinSpace, UsedPins, choose_free_pin};
 use keyway_core::platform::Reference;
-use keyway_core::slot::SlotAllocator;
+use keyway_core::port::OpKind;
 use keyway_core::time::{Timestamp, Window};
 use keyway_sim::agenda::{Agenda, Class};
 use keyway_sim::bytes::Kind::{self, Crash, Create, CreateTimeBound, Delete, Enter, List, Update};
-use keyway_sim::plan::Plan;
+use keyway_sim::bytes::{bytes_of_plan, plan_of_bytes};
+use keyway_sim::differential::CONSTRAINTS;
+use keyway_sim::judge::Judge;
+use keyway_sim::mutant::{Mutant, mutants};
+use keyway_sim::plan::{self, CrashPoint, Plan};
+use keyway_sim::plan_text::Span;
+use keyway_sim::run::{Options, Outcome, run};
 use keyway_sim::strategy::{constraints, pins, plans};
+use keyway_sim::verdict::Finding;
 use keyway_sim::{Story, differential, scenario};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
@@ -42,6 +52,41 @@ fn on_a_day_without_trouble_nothing_is_broken() {
 fn after_a_restart_at_any_instant_nothing_is_broken() {
     check(100, plans(&[Create, CreateTimeBound, Update, Delete, List, Crash], 8), |plan| {
         Story { plan }.tell(&Reference::new()).assert_passed();
+        Ok(())
+    });
+}
+
+/// Where the controller dies within a step.
+fn crash_points() -> impl Strategy<Value = CrashPoint> {
+    let commands = select(&[OpKind::CreateEntry, OpKind::DeleteEntry, OpKind::SetSlot, OpKind::ClearSlot, OpKind::ListEntries][..]);
+    prop_oneof![
+        (0_u32..12, 0_u32..6).prop_map(|(step, outputs)| CrashPoint::InCall { step, outputs }),
+        (0_u32..12).prop_map(|step| CrashPoint::AfterReply { step }),
+        (0_u32..40, 0_u32..6).prop_map(|(nth, outputs)| CrashPoint::InWake { nth, outputs }),
+        (commands, 0_u32..6, 0_u32..6).prop_map(|(command, nth, outputs)| {
+            let on = "L1".to_owned();
+            CrashPoint::InAnswer { on, command, nth, outputs }
+        }),
+    ]
+}
+
+#[test]
+fn after_a_death_within_any_step_nothing_is_broken() {
+    let plans = plans(&[Create, CreateTimeBound, Update, Delete, List], 8);
+    check(200, (plans, vec(crash_points(), 1..4), 0_i64..600_000), |(mut plan, points, down_ms)| {
+        plan.crashes.extend(points.into_iter().map(|when| plan::Crash { when, down: Span(down_ms) }));
+        Story { plan }.tell(&Reference::new()).assert_passed();
+        Ok(())
+    });
+}
+
+#[test]
+fn a_plan_of_bytes_survives_being_written_as_bytes() {
+    check(300, plans(&Kind::ALL, 20), |plan| {
+        let bytes = bytes_of_plan(&plan);
+        let again = plan_of_bytes(&bytes);
+        prop_assert_eq!(&again, &plan);
+        prop_assert_eq!(bytes_of_plan(&again), bytes);
         Ok(())
     });
 }
@@ -91,34 +136,59 @@ fn a_pin_that_breaks_no_constraint_is_counted_among_those_that_can_be_chosen() {
 
 #[test]
 fn the_slot_allocator_is_an_ordered_set() {
-    check(300, (1_u16..700, vec((0_u8..3, any::<u16>()), 0..200)), |(slots, operations)| {
-        let mut allocator = SlotAllocator::new(u32::from(slots));
-        let mut free: BTreeSet<u16> = (1..=slots).collect();
-        for (operation, number) in operations {
-            let number = number % (slots + 2);
-            match operation {
-                0 => prop_assert_eq!(allocator.allocate_lowest().map(|slot| slot.0), free.pop_first()),
-                1 => prop_assert_eq!(allocator.take(Slot(number)), free.remove(&number)),
-                _ => prop_assert_eq!(allocator.free(Slot(number)), (1..=slots).contains(&number) && free.insert(number)),
-            }
-            prop_assert_eq!(allocator.lowest_free().map(|slot| slot.0), free.first().copied());
-        }
+    let slots = prop_oneof![1_u16..70, 60_u16..700, 4_000_u16..4_200];
+    check(300, (slots, vec((0_u8..3, any::<u16>()), 0..200)), |(slots, operations)| {
+        let records = operations.into_iter().flat_map(|(what, number)| {
+            let [low, high] = (number % (slots + 2)).to_le_bytes();
+            [what, low, high]
+        });
+        let bytes: Vec<u8> = slots.to_le_bytes().into_iter().chain(records).collect();
+        differential::slot_allocator(&bytes);
         Ok(())
     });
 }
 
 #[test]
-fn the_pin_chooser_is_a_search_through_all_of_them_at_every_fill() {
-    for constraints in 0..8 {
-        check(10, vec(any::<u8>(), 2..120), move |mut bytes| {
-            bytes[0] = constraints;
-            differential::pin_chooser(&bytes);
-            // Filled up to the last three, then whatever the bytes say.
-            bytes.splice(2..2, [0xFF, 0xFF]);
-            differential::pin_chooser(&bytes);
-            Ok(())
-        });
+fn the_pin_chooser_is_a_search_through_all_of_them() {
+    check(60, vec(any::<u8>(), 2..120), |mut bytes| {
+        differential::pin_chooser(&bytes);
+        // Filled up to the last three, then whatever the bytes say.
+        bytes.splice(2..2, [0xFF, 0xFF]);
+        differential::pin_chooser(&bytes);
+        Ok(())
+    });
+}
+
+/// From none taken to all taken, one by one: each is free, none comes twice, and with the last one gone there is none.
+fn exhaust(constraints: &[Constraint], length: u8, equality: PinEquality, entropy: u64) {
+    let rules = PinRules { lengths: Lengths::range(length, length), constraints };
+    let every = (0..10_u64.pow(length.into())).filter_map(|value| Pin::new(length, value));
+    let mut free: BTreeSet<Pin> = every.filter(|pin| rules.check(*pin).is_ok()).collect();
+    let space = PinSpace::new(length, constraints);
+    assert_eq!(space.count(), free.len() as u64, "{constraints:?}");
+    let mut used = UsedPins::new();
+    while let Some(pin) = choose_free_pin(&space, &used, |n| mix(entropy ^ n ^ (free.len() as u64) << 32)) {
+        assert!(free.contains(&pin), "{pin} under {constraints:?}");
+        assert!(used.insert(&space, equality, pin));
+        if !free.remove(&pin) || equality != PinEquality::Exact {
+            free.retain(|other| !equality.same(*other, pin));
+        }
     }
+    assert!(free.is_empty(), "{} are left under {constraints:?}", free.len());
+}
+
+#[test]
+fn the_pin_chooser_finds_each_free_pin_down_to_the_last_under_every_constraint() {
+    for constraint in CONSTRAINTS {
+        for length in 2..=4 {
+            exhaust(&[constraint], length, PinEquality::Exact, 7);
+        }
+    }
+    exhaust(&[Constraint::CannotContain089], 5, PinEquality::FirstFour, 7);
+    check(25, (constraints(), any::<u64>()), |(constraints, entropy)| {
+        exhaust(&constraints, 4, PinEquality::Exact, entropy);
+        Ok(())
+    });
 }
 
 #[test]
@@ -167,7 +237,7 @@ impl Controllers for Restarting {
 fn shown(controller: &dyn Controller) -> BTreeMap<String, String> {
     let mut codes = Vec::new();
     controller.access_codes(&mut |code| codes.push(code));
-    let view = |code| controller.access_code(code).map(|view| format!("{:?} {:?} {:?}", view.code, view.name, view.starts_at));
+    let view = |code| controller.access_code(code).map(|view| format!("{view:?}"));
     codes.into_iter().filter_map(|code| Some((code.to_string(), view(code)?))).collect()
 }
 
@@ -201,6 +271,37 @@ impl Controller for Again {
     fn device(&self, id: DeviceId) -> Option<DeviceView<'_>> {
         self.inner.device(id)
     }
+}
+
+/// What a judge finds who is shown all this, and who looks at everything anew after one in so many occurrences.
+fn judged(outcome: &Outcome, looks_one_in: Option<u64>) -> Option<Finding> {
+    let mut judge = Judge::new(outcome.facts.clone());
+    for (n, (now, occurrence)) in (0..).zip(&outcome.log) {
+        while let Some(at) = judge.next_deadline().filter(|at| at <= now) {
+            judge.deadline(at);
+        }
+        judge.observe(*now, occurrence);
+        if looks_one_in.is_some_and(|one_in| mix(n).is_multiple_of(one_in)) {
+            judge.check_fully(*now);
+        }
+    }
+    judge.finding()
+}
+
+#[test]
+fn whoever_looks_at_everything_at_any_moment_finds_what_whoever_looks_at_changes_finds() {
+    let all = mutants();
+    let plans = plans(&Kind::ALL, 12);
+    let found = Cell::new(0);
+    check(400, (plans, 0..=all.len(), 1_u64..30), |(plan, mutant, one_in)| {
+        let controllers = all.get(mutant).map_or_else(|| Box::new(Reference::new()) as Box<dyn Controllers>, Mutant::controllers);
+        let outcome = run(&plan, controllers.as_ref(), Options { keep_log: true, ..Options::default() });
+        let changes = judged(&outcome, None);
+        prop_assert_eq!(judged(&outcome, Some(one_in)), changes.clone());
+        found.set(found.get() + usize::from(changes.is_some()));
+        Ok(())
+    });
+    assert!(found.get() > 5, "only {} of the runs broke anything", found.get());
 }
 
 #[test]

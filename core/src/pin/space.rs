@@ -236,6 +236,19 @@ const TRIES: u64 = 8;
 /// A valid PIN that is not used, each with the same chance; none only if no such PIN is left (lifecycle 5).
 ///
 /// `draw(n)` is the n-th of up to nine 64-bit draws, each the same whenever it is asked for (`R-55`).
+///
+/// ```
+/// use keyway_core::draw::mix;
+/// use keyway_core::pin::{Constraint, PinEquality, PinSpace, UsedPins, choose_free_pin};
+///
+/// let space = PinSpace::new(2, &[Constraint::CannotContain0789]);
+/// assert_eq!(space.count(), 36);
+/// let mut used = UsedPins::new();
+/// while let Some(pin) = choose_free_pin(&space, &used, mix) {
+///     assert!(used.insert(&space, PinEquality::Exact, pin)); // It was free.
+/// }
+/// assert_eq!(used.count(), 36);
+/// ```
 pub fn choose_free_pin(space: &PinSpace, used: &UsedPins, mut draw: impl FnMut(u64) -> u64) -> Option<Pin> {
     let free = space.count().checked_sub(used.count()).filter(|free| *free > 0)?;
     for n in 0..TRIES {

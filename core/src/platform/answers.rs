@@ -104,8 +104,14 @@ impl Platform {
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let code = self.code(at);
-        let Some(write) = code.late.clone().filter(|late| code.write.is_none() && !late.op.is_of_user()) else { return };
+        let is_assigned = |late: &Write| matches!((&late.op, answer), (Op::AssignPin { .. }, Answer::Assigned { .. }));
+        let tells = |late: &Write| code.write.is_none() && (!late.op.is_of_user() || is_assigned(late));
+        let Some(write) = code.late.clone().filter(tells) else { return };
         match answer {
+            Answer::Assigned { pin, handle } => {
+                self.code_mut(at).write = Some(write);
+                self.on_assigned(at, *pin, *handle);
+            }
             // Unless a read has shown that nothing is left of it.
             Answer::Done { handle } if !write.is_without_effect => {
                 self.code_mut(at).write = Some(write);

@@ -143,6 +143,9 @@ impl Platform {
             held.is_edited = false;
             code.held = Some(held.clone());
             adopt_values(code, &held, schedules, now);
+            if code.record.status == Status::Set && !core::mem::replace(&mut code.told.set, true) {
+                self.emit(at, EventType::SetOnDevice);
+            }
             self.forward_end(at);
         } else {
             code.goal = Goal::Yield;

@@ -57,7 +57,10 @@ impl Platform {
         self.mind_bridge(at);
         let code = self.code(at);
         match (code.record.status, code.episode) {
-            (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold => self.turn_set_timers(at, episode, now),
+            // What an answer of this very instant has confirmed is late no more (EO-18).
+            (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold && !self.is_confirmed(code) => {
+                self.turn_set_timers(at, episode, now);
+            }
             (Status::Removing, Some(episode)) => self.turn_remove_timers(at, episode, now),
             (Status::Setting | Status::Unset | Status::Set | Status::Removing | Status::Unknown, _) => {}
         }
@@ -339,7 +342,12 @@ impl Platform {
                     code.goal = Goal::Hold;
                     // The new window's set episode begins now, however long ago its lead began (T12, T36).
                     let is_due = self.is_due(self.code(at), now);
-                    self.code_mut(at).episode = is_due.then(|| Episode::begin(now));
+                    let code = self.code_mut(at);
+                    code.episode = is_due.then(|| Episode::begin(now));
+                    if !is_due {
+                        // Nothing in the lock is what is declared until then.
+                        code.clear_error(ErrorCode::CodeModifiedExternalToSeam);
+                    }
                 }
                 if had_trace {
                     self.emit(at, EventType::RemovedFromDevice);

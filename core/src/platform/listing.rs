@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::clock::ClockWatch;
-use super::likeness::{Content, Likeness, hides_pin, is_return_of, like};
+use super::likeness::{Content, Likeness, hides_pin, is_return_of, like, rounds_to};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
@@ -14,7 +14,7 @@ use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
 use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
 use crate::time::Timestamp;
-use crate::vendor::{Family, ReadBack};
+use crate::vendor::{Family, Profile, ReadBack};
 
 /// What the last reads showed of a lock, and which are due. Free to lose.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Memory {
     pub is_clean: bool,
     last: Option<Arc<[Item]>>,
     pub places: BTreeMap<Place, Item>,
+    /// Places that a notice said are taken, until a fresh listing tells.
+    pub told: BTreeSet<Place>,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
@@ -68,6 +70,7 @@ impl Memory {
             is_clean: false,
             last: None,
             places: BTreeMap::new(),
+            told: BTreeSet::new(),
             has_inventory: false,
             listing: None,
             next_sync: now,
@@ -244,6 +247,9 @@ impl Platform {
         let is_first = !core::mem::replace(&mut memory.has_inventory, true);
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        if evidence.is_fresh {
+            memory.told.clear();
+        }
         let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
         if self.device(device).capacity_met.is_some_and(|met| met < seen) {
             // More than was known fitted in when the lock called itself full.
@@ -395,6 +401,7 @@ impl Platform {
     /// An entry of ours that should not be there, or not there.
     fn take_back(&mut self, at: At, item: &Item) {
         let now = self.now;
+        let profile = self.profile(at.device).clone();
         let code = self.code_mut(at);
         let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
         let pin = match item.pin {
@@ -411,7 +418,7 @@ impl Platform {
             confirmed_at: now,
         };
         if code.held.is_none() && code.write.is_none() && !code.is_gone {
-            code.held = Some(declared_as(found, code));
+            code.held = Some(declared_as(found, code, &profile));
         } else {
             code.surplus.push(found);
         }
@@ -510,11 +517,13 @@ pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
 }
 
 /// What was found equals what is wanted up to what the lock rounds: then it is kept in the words of the record.
-fn declared_as(found: Held, code: &Code) -> Held {
-    let is_it = |past: &&Held| past.pin == found.pin;
+fn declared_as(found: Held, code: &Code, profile: &Profile) -> Held {
+    let is_it = |past: &&Held| past.pin == found.pin && rounds_to(found.window, past.window, profile);
     let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
+    let wanted = code.stored_window();
+    let is_wanted = rounds_to(found.window, wanted, profile);
     match past {
-        Some(past) => Held { name: past.name.clone(), window: past.window, ..found },
+        Some(past) => Held { name: past.name.clone(), window: if is_wanted { wanted } else { past.window }, ..found },
         None => found,
     }
 }

@@ -12,7 +12,7 @@ use crate::access_code::{AccessCodeView, DeviceView};
 use crate::config::Config;
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{CodeId, CommandId, DeviceId};
-use crate::port::{Answer, Place};
+use crate::port::{Answer, Place, Reason};
 use crate::time::Timestamp;
 
 mod account;
@@ -239,7 +239,8 @@ impl Platform {
             self.on_write_answer(at, &answer);
             return;
         }
-        let is_late = code.late.as_ref().is_some_and(|write| write.command == command_id);
+        // A user has one PIN, whichever of the assignments made it.
+        let is_late = code.late.as_ref().is_some_and(|write| write.command == command_id) || matches!(answer, Answer::Assigned { .. });
         if code.unanswered == Some(command_id) {
             self.on_answered(at);
         }
@@ -250,6 +251,8 @@ impl Platform {
         {
             // Another copy of it ran after all (`P-02`): a look shows what it left behind.
             self.want_listing(at.device, self.now);
+        } else if answer == Answer::Refused(Reason::Full) {
+            self.learn_full(at.device);
         }
     }
 

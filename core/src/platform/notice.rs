@@ -108,6 +108,12 @@ impl Platform {
     fn on_entry_news(&mut self, device: u32, place: Place, news: &News) {
         let now = self.now;
         let Some(n) = self.owner_of_place(device, place) else {
+            let told = &mut self.caches[device as usize].told;
+            if matches!(news, News::EntryAdded(_)) {
+                told.insert(place)
+            } else {
+                told.remove(&place)
+            };
             self.want_listing(device, now);
             return;
         };

@@ -11,6 +11,7 @@ use super::step::At;
 use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
 use crate::port::{DeviceInfo, Place};
+use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::ReadBack;
 
@@ -114,6 +115,7 @@ impl Platform {
             let code = self.code_mut(at);
             code.episode = None;
             code.clear_set_problems(false);
+            code.clear_error(ErrorCode::CodeModifiedExternalToSeam);
             code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);

@@ -150,6 +150,12 @@ impl Platform {
     fn repeat_unread(&mut self, at: At) -> Option<Timestamp> {
         let write = self.code(at).write.clone()?;
         let closing = write.closed?;
+        if matches!(write.op, Op::TakeSeat { .. } | Op::AssignPin { .. }) && !self.wants_access(self.code(at)) {
+            // The user goes, and with it whatever it got meanwhile.
+            self.settle(at);
+            self.again(at);
+            return None;
+        }
         if write.op.is_erasing() {
             self.show_unconfirmed_erasure(at);
         } else {

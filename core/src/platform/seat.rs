@@ -258,15 +258,16 @@ impl Platform {
     /// Takes an entry that a read shows for the one which an unanswered assignment made: it has the name that this code alone gave its user. Returns the
     /// number of the code.
     pub(super) fn take_assigned(&mut self, device: u32, item: &Item) -> Option<u64> {
-        let is_its_own = |code: &&Code| {
-            let assigns = code.write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
-            // An old listing may show the one before, under the same name.
-            let is_new = !code.past.iter().any(|past| past.place == item.place);
-            assigns && is_new && item.name.as_ref() == Some(&code.display)
-        };
+        let assigns = |write: &Option<Write>| write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
+        let is_unsettled = |code: &Code| assigns(&code.write) || (code.write.is_none() && assigns(&code.late));
+        // An old listing may show the one before, under the same name.
+        let is_new = |code: &Code| !code.past.iter().any(|past| past.place == item.place);
+        let is_its_own = |code: &&Code| is_unsettled(code) && is_new(code) && item.name.as_ref() == Some(&code.display);
         let at = At { device, n: self.device(device).codes.iter().find(is_its_own)?.n };
         if let (ShownPin::Shown(pin), Place::Handle(handle), OnLock::Yes, true) = (item.pin, item.place, item.on_lock, item.enabled) {
             self.keep_unanswered(at);
+            let code = self.code_mut(at);
+            code.write = code.write.take().or_else(|| code.late.take());
             self.on_assigned(at, pin, handle);
         }
         Some(at.n)

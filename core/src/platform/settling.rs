@@ -52,7 +52,13 @@ impl Platform {
             // It was stored for certain, and what the read shows is no sign that it left.
             (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
-            (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
+            (Likeness::Different, item) if is_conclusive => {
+                self.on_no_effect(at, &write, item);
+                if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
+                    // Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
+                    self.place_item(at.device, other, evidence);
+                }
+            }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
         }
     }
@@ -339,8 +345,11 @@ impl Platform {
         let code = self.code(at);
         let since = code.retry.since.unwrap_or(now);
         let is_twin_suspected = can_suspect && code.retry.absences >= suspects;
-        let is_long = now - since >= constants.retry_long_after_ms || code.is_in_fight || is_twin_suspected;
         let failures = code.retry.failures.saturating_add(1);
+        // To erase what is switched off before it is stored again belongs to the same re-set, and that was put off already.
+        let is_same_reset = failures == 1 && code.held.as_ref().is_some_and(|held| !held.is_enabled);
+        let is_fought_over = code.is_in_fight && !is_same_reset;
+        let is_long = now - since >= constants.retry_long_after_ms || is_fought_over || is_twin_suspected;
         let delay = self.policy.retry_delay_ms(failures, is_long, jitter, constants).max(floor_ms);
         let retry = &mut self.code_mut(at).retry;
         retry.failures = failures;

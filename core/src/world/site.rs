@@ -33,6 +33,8 @@ pub const LOSS_NOTICED_AFTER_MS: i64 = 5 * SECOND_MS;
 pub const SLEEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
 /// The vendor takes this long to choose a PIN under `pin_assigned_late`.
 const PIN_CHOSEN_AFTER_MS: i64 = 2 * MINUTE_MS - 10 * SECOND_MS;
+/// The last slot that a plain listing shows under `scan_stops_early`.
+pub const SCAN_ENDS_AT: u16 = 8;
 /// Calls a minute under `rate_budget_small`.
 pub const SMALL_RATE_PER_MINUTE: u32 = 4;
 
@@ -835,7 +837,7 @@ impl Site {
             snapshot_at = now;
         }
         if site.lock.quirks.has(Quirk::ScanStopsEarly) {
-            items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > 8)).cloned().collect();
+            items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > SCAN_ENDS_AT)).cloned().collect();
         }
         (snapshot_at, site.lock.as_listed(items, now))
     }

@@ -147,7 +147,8 @@ keyway sweep --seeds 0..2000 --vendor kwikset --vendor wyze")]
     Sweep(Sweep),
     /// Make a failing story small: leave out what its finding does not need
     #[command(after_help = "Examples:\n  keyway shrink keyway-findings/seed-4711.json\n  \
-keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711")]
+keyway shrink story.json --runs 5000 --budget 60s -o small.json\n  keyway shrink seed:4711\n  \
+keyway shrink bytes:fuzz/artifacts/lifecycle/crash-0badc0de")]
     Shrink(Shrink),
     /// Join the files of all shares of a sweep
     #[command(after_help = "Example:\n  keyway sweep --seeds 0..100000 --shard 1/2 --out 1.jsonl\n  \
@@ -400,8 +401,9 @@ pub struct Diff {
 /// Arguments of `keyway shrink`.
 #[derive(Args, Clone, Debug)]
 pub struct Shrink {
-    /// A scenario file (of several stories in it, the first one that fails), or a seed such as seed:4711
-    #[arg(value_name = "FILE|seed:N")]
+    /// A scenario file (of several stories in it, the first one that fails), a seed such as seed:4711, or an input of the fuzz target
+    /// `lifecycle`
+    #[arg(value_name = "FILE|seed:N|bytes:FILE")]
     pub what: String,
     /// Which world a seed stands for
     #[command(flatten)]

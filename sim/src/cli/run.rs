@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use super::target::{Target, targets};
+use super::target::{Target, plan_of_input, targets};
 use super::{Engine, Progress, Refused, Run, RunOne, counted, interrupt, part, program, remark, say};
 use crate::expect::settled;
 use crate::plan::Plan;
@@ -109,12 +109,7 @@ pub(super) fn stories(engine: Engine, arguments: &Run) -> Result<Vec<Story>, Ref
                 }
             }
             Target::Bytes(path) => {
-                let bytes = std::fs::read(&path).map_err(|wrong| Refused::Word {
-                    message: format!("{}: can't be read: {wrong}", path.display()),
-                    help: Some("expected an input of the fuzz target `lifecycle`".to_owned()),
-                })?;
-                let plan =
-                    Plan { name: format!("bytes-{:016x}", keyway_core::draw::digest(&bytes)), ..crate::bytes::plan_of_bytes(&bytes) };
+                let plan = plan_of_input(&path)?;
                 stories.push(Story { plan, replay: format!("bytes:{}", path.display()), is_of_seed: true, file: None });
             }
             Target::Seed(seed) => {

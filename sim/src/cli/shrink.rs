@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::run::{FINDINGS, unwritten};
 use super::small::{Made, Making, explained, name_of};
+use super::target::plan_of_input;
 use super::{Engine, Progress, Refused, Shrink, counted, interrupt, part, program, say};
 use crate::generate::Draw;
 use crate::plan::Plan;
@@ -55,8 +56,15 @@ pub fn shrink(engine: Engine, arguments: &Shrink) -> Result<Verdict, Refused> {
     Ok(Verdict::Pass)
 }
 
-/// The stories that may be shrunk, and the file that they are in; that of a seed is yet to be written.
+/// The stories that may be shrunk, and the file that they are in; that of a seed or of a fuzzer's input is yet to be written.
 fn stories(engine: Engine, what: &str, draw: &Draw) -> Result<(Vec<Plan>, PathBuf), Refused> {
+    let kept = |plan: Plan| {
+        let file = Path::new(FINDINGS).join(format!("{}.json", plan.name));
+        (vec![plan], file)
+    };
+    if let Some(input) = what.strip_prefix("bytes:") {
+        return plan_of_input(Path::new(input)).map(kept);
+    }
     let Some(seed) = what.strip_prefix("seed:") else {
         let file = PathBuf::from(what);
         return Ok((scenario::read(&file)?, file));
@@ -65,9 +73,7 @@ fn stories(engine: Engine, what: &str, draw: &Draw) -> Result<(Vec<Plan>, PathBu
         message: format!("`{what}` names no seed"),
         help: Some("expected a whole number, such as seed:4711".to_owned()),
     })?;
-    let plan = part(engine.generate, "seed")?(draw, seed);
-    let file = Path::new(FINDINGS).join(format!("{}.json", plan.name));
-    Ok((vec![plan], file))
+    Ok(kept(part(engine.generate, "seed")?(draw, seed)))
 }
 
 fn beside(file: &Path) -> PathBuf {

@@ -106,10 +106,11 @@ impl Making<'_> {
     }
 }
 
-/// The name of the small story of a plan: that of a seed says nothing, so it gets one that says what is broken.
+/// The name of the small story of a plan: that of a seed or of a fuzzer's input says nothing, so it gets one that says what is broken.
 pub fn name_of(plan: &Plan, finding: &Finding) -> Option<String> {
-    let is_of_seed = plan.name.strip_prefix("seed-").is_some_and(|seed| seed.starts_with(|digit: char| digit.is_ascii_digit()));
-    is_of_seed.then(|| speaking_name(finding)).filter(|name| !name.is_empty())
+    let says_nothing = |kind, is_digit: fn(char) -> bool| plan.name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(is_digit));
+    let is_made_up = says_nothing("seed-", |digit| digit.is_ascii_digit()) || says_nothing("bytes-", |digit| digit.is_ascii_hexdigit());
+    is_made_up.then(|| speaking_name(finding)).filter(|name| !name.is_empty())
 }
 
 /// What the elements that are left do for the finding, a line each.

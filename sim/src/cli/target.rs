@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Refused;
+use crate::bytes::plan_of_bytes;
+use crate::plan::Plan;
 use crate::scenario::nearest;
 
 /// Something to run.
@@ -36,6 +38,15 @@ pub fn targets(words: &[String]) -> Result<Vec<Target>, Refused> {
         }
     }
     Ok(targets)
+}
+
+/// The plan of an input of the fuzz target `lifecycle`.
+pub fn plan_of_input(path: &Path) -> Result<Plan, Refused> {
+    let bytes = std::fs::read(path).map_err(|wrong| Refused::Word {
+        message: format!("{}: can't be read: {wrong}", path.display()),
+        help: Some("expected an input of the fuzz target `lifecycle`".to_owned()),
+    })?;
+    Ok(Plan { name: format!("bytes-{:016x}", keyway_core::draw::digest(&bytes)), ..plan_of_bytes(&bytes) })
 }
 
 /// The files of the words of a command line.

@@ -2,9 +2,10 @@
 //! share, and what lies in their memory at `+0`.
 
 use keyway_core::id::Slot;
+use keyway_core::rule::{self, Reach};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use keyway_core::vendor::{Ack, DuplicatePolicy, Family, Profile, ReadBack, Vendor};
-use keyway_core::world::quirk::Quirk;
+use keyway_core::world::quirk::{Quirk, QuirkSort};
 
 use super::chance::Chance;
 use super::{Shape, Swarm};
@@ -51,6 +52,9 @@ pub fn add(swarm: &Swarm, chance: &mut Chance, plan: &mut Plan) -> Vec<DrawnLock
         device.hub = hub(shares_hub, chance, plan, vendor, device.account.as_deref());
         if chance.happens(swarm.odd_percent) {
             make_odd(chance, vendor, &mut device);
+            if swarm.wide.is_some() {
+                own_quirks(chance, vendor, &mut device);
+            }
         }
         if chance.happens(40) {
             device.zone = Some(chance.one_of(&ZONES).to_owned());
@@ -161,6 +165,16 @@ fn make_odd(chance: &mut Chance, vendor: Vendor, device: &mut Device) {
     quirks(chance, device, &[(10, Quirk::SerialHidden)]);
     if vendor.profile().schedules && chance.happens(15) {
         device.clock_off = Some(Offset::After(chance.spread(SECOND_MS, HOUR_MS)));
+    }
+}
+
+/// What is known of this vendor's locks alone.
+fn own_quirks(chance: &mut Chance, vendor: Vendor, device: &mut Device) {
+    let is_its_own = |quirk: &Quirk| rule::quirk(quirk.name()).is_some_and(|row| row.reaches.contains(&Reach::Vendor(vendor.name())));
+    for quirk in Quirk::ALL.iter().filter(|quirk| quirk.sort() == QuirkSort::Standing && is_its_own(quirk)) {
+        if device.quirks.iter().all(|known| known.0 != *quirk) {
+            quirks(chance, device, &[(15, *quirk)]);
+        }
     }
 }
 

@@ -87,18 +87,18 @@ impl Habits {
 }
 
 /// A code of the story.
-struct DrawnCode {
-    name: String,
-    lock: usize,
-    window: Option<(i64, i64)>,
-    born: i64,
+pub(super) struct DrawnCode {
+    pub name: String,
+    pub lock: usize,
+    pub window: Option<(i64, i64)>,
+    pub born: i64,
 }
 
-struct Teller<'a> {
+pub(super) struct Teller<'a> {
     swarm: &'a Swarm,
-    locks: &'a [DrawnLock],
+    pub locks: &'a [DrawnLock],
     steps: Vec<(i64, Action)>,
-    codes: Vec<DrawnCode>,
+    pub codes: Vec<DrawnCode>,
     pulls: u32,
 }
 
@@ -108,6 +108,10 @@ pub fn add(swarm: &Swarm, locks: &[DrawnLock], chance: &mut Chance, plan: &mut P
     teller.meet_owners();
     for n in 1..=swarm.habits.codes {
         teller.create(n, chance);
+    }
+    if let Some(wide) = swarm.wide {
+        let shared = wide.connect(locks, chance, plan);
+        wide.tell(swarm, &shared, &mut teller, chance);
     }
     for at in 0..teller.codes.len() {
         teller.live(at, chance);
@@ -136,7 +140,7 @@ fn offline(create: CreateCode, n: i64) -> CreateCode {
 }
 
 impl Teller<'_> {
-    fn say(&mut self, at: i64, action: Action) {
+    pub fn say(&mut self, at: i64, action: Action) {
         if (0..=self.swarm.horizon_ms).contains(&at) {
             self.steps.push((at, action));
         }
@@ -291,7 +295,7 @@ fn any_slot(drawn: &DrawnLock, chance: &mut Chance) -> u16 {
 }
 
 /// A PIN for this lock: mostly of a length it takes, sometimes one that the platform must refuse.
-fn pin_for(drawn: &DrawnLock, chance: &mut Chance) -> &'static str {
+pub(super) fn pin_for(drawn: &DrawnLock, chance: &mut Chance) -> &'static str {
     let fitting: Vec<_> = drawn.pins.iter().copied().filter(|pin| drawn.profile.lengths.contains(pin.len() as u8)).collect();
     if fitting.is_empty() || chance.happens(3) {
         return chance.one_of(&drawn.pins);
@@ -314,7 +318,7 @@ fn window(kind: Kind, born: i64, horizon_ms: i64, chance: &mut Chance) -> Option
 }
 
 /// A new window: nearer, later, longer or shorter than the old one.
-fn moved(window: Option<(i64, i64)>, now: i64, chance: &mut Chance) -> (i64, i64) {
+pub(super) fn moved(window: Option<(i64, i64)>, now: i64, chance: &mut Chance) -> (i64, i64) {
     let (starts, ends) = window.unwrap_or((now, now + 3 * HOUR_MS));
     let (starts, ends) = match chance.below(4) {
         0 => (starts, ends + chance.spread(10 * MINUTE_MS, 6 * HOUR_MS)),
@@ -330,7 +334,7 @@ fn moved(window: Option<(i64, i64)>, now: i64, chance: &mut Chance) -> (i64, i64
 }
 
 /// Time between two things done to one code: in the middle of the first, soon after it, or long after it.
-fn pause(chance: &mut Chance) -> i64 {
+pub(super) fn pause(chance: &mut Chance) -> i64 {
     let (from, to) = chance.weighted(&[(3, (100, 20 * SECOND_MS)), (3, (MINUTE_MS, 30 * MINUTE_MS)), (3, (30 * MINUTE_MS, 8 * HOUR_MS))]);
     let ms = chance.spread(from, to);
     if ms < MINUTE_MS { ms } else { ms / SECOND_MS * SECOND_MS }

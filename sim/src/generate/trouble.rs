@@ -25,7 +25,7 @@ pub struct Kinds {
 
 impl Kinds {
     /// Leaves most of it out. Clocks go wrong rarely, because what a wrong clock excuses is judged no more.
-    pub fn draw(draw: &Draw, chance: &mut Chance) -> Self {
+    pub fn draw(draw: &Draw, is_wide: bool, chance: &mut Chance) -> Self {
         let likely = |quirk: &Quirk| match quirk.sort() {
             QuirkSort::Standing => 0,
             _ if matches!(quirk, Quirk::ClockOff | Quirk::ClockResetWithBattery) => 5,
@@ -33,7 +33,7 @@ impl Kinds {
             QuirkSort::Fault => 35,
             QuirkSort::Actor => 25,
         };
-        let is_known = |quirk: &Quirk| !draw.is_default() || !of_other_vendors(*quirk);
+        let is_known = |quirk: &Quirk| is_wide || !draw.is_default() || !of_other_vendors(*quirk);
         let quirks: Vec<Quirk> = Quirk::ALL.iter().copied().filter(|quirk| is_known(quirk) && chance.happens(likely(quirk))).collect();
         let (noise, faults) = quirks.iter().partition(|quirk| quirk.sort() == QuirkSort::Noise);
         Self {

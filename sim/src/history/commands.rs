@@ -374,7 +374,9 @@ impl History {
             let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
-        let Some(sent) = self.open_commands(lock).find(meant).cloned() else { return };
+        let Some(sent) = self.open_commands(lock).find(meant).cloned() else {
+            return self.hear_late_refusal(now, lock, place, closing);
+        };
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
         let is_followed =
             self.open_commands(lock).any(|other| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing());
@@ -395,6 +397,22 @@ impl History {
             self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate);
         }
         self.forget_closed(Some(lock));
+    }
+
+    /// A copy of a write that is closed met a twin: its code is told of that as by an answer (`R-54`).
+    fn hear_late_refusal(&mut self, now: Timestamp, lock: Lock, place: Place, closing: Closing) {
+        if closing != Closing::Refused(Reason::PinTaken) {
+            return;
+        }
+        for code in self.lock(lock).codes.clone() {
+            let state = self.code(code);
+            let is_its = state.work.last.as_ref().is_some_and(|last| target(&last.op) == Some(place) && last.version == state.version);
+            if is_its && !self.is_resident(code) {
+                let work = &mut self.codes[code.0 as usize].work;
+                (work.told_twin_at, work.is_twin) = (Some(now), true);
+                self.touch_code(code);
+            }
+        }
     }
 
     fn note_closing(&mut self, now: Timestamp, sent: &Sent, closing: Closing) {

@@ -5,7 +5,7 @@ use keyway_core::event::EventType;
 use keyway_core::id::{CallId, CodeId, DeviceId};
 use keyway_core::pin::{Constraint, Pin};
 use keyway_core::problem::ErrorCode;
-use keyway_core::request::{Request, RequestedCode, Response, Update};
+use keyway_core::request::{BehaviorWhenCodeCannotBeShared, Request, RequestedCode, Response, Update};
 use keyway_core::time::{Timestamp, Window};
 
 use super::{AskedOffline, CodeIx, History};
@@ -143,7 +143,14 @@ impl History {
         }
         state.intents.push(Intent { goal, why, asked_at: now, due_at, is_retired: false });
         state.version += 1;
+        let (id, version) = (state.id, state.version);
         state.work.begin_anew(now);
+        // What the step has sent already serves the new wish.
+        for (command, _) in self.step.commands.iter().filter(|(command, _)| self.is_in_step && command.for_code == Some(id)) {
+            if let Some(sent) = self.commands.get_mut(&command.command_id) {
+                sent.version = version;
+            }
+        }
         self.weigh_hindrance(now, code);
         self.touch_code(code);
     }
@@ -189,8 +196,11 @@ impl History {
             }
             (Request::CreateMultiple(create), Response::AccessCodes(ids)) => {
                 let (window, prefers) = (window(create.starts_at, create.ends_at), create.prefer_native_scheduling);
+                // A lock that cannot share the PIN gets one of its own; that the others have it is `I-BYTES-01`'s (`R-48`).
+                let may_differ = create.behavior_when_code_cannot_be_shared == Some(BehaviorWhenCodeCannotBeShared::CreateRandomCode);
+                let pin = create.code.as_ref().filter(|_| !may_differ);
                 for (id, device) in ids.iter().zip(&create.device_ids) {
-                    self.accept_create(*id, *device, create.code.as_ref(), window, prefers, create.name.as_ref(), now);
+                    self.accept_create(*id, *device, pin, window, prefers, create.name.as_ref(), now);
                     self.accept_flag(*id, create.is_external_modification_allowed);
                 }
             }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
-use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, VendorDevice};
+use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Command, Item, News, Op, Place};
-use keyway_core::request::{Request, RequestedCode, Response};
+use keyway_core::request::{BehaviorWhenCodeCannotBeShared, Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
 
 use super::{Found, Interests, Invariant, Row};
@@ -21,7 +21,7 @@ pub const ROWS: &[Row] = &[Row::of("I-IDENT-01"), Row::of("I-BYTES-01"), Row::of
 /// Its checkers.
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
-    vec![Box::new(Identity::default()), Box::new(Bytes), Box::new(Isolation::default()), Box::new(Quiet), Box::new(Durability)]
+    vec![Box::new(Identity::default()), Box::new(Bytes::default()), Box::new(Isolation::default()), Box::new(Quiet), Box::new(Durability)]
 }
 
 /// The mutating commands of the step, each with its lock and code.
@@ -593,8 +593,12 @@ impl Invariant for Identity {
     }
 }
 
-/// `I-BYTES-01`. While a code is being removed any PIN may be written over it.
-struct Bytes;
+/// `I-BYTES-01`. While a code is being removed any PIN may be written over it. A step that is repeated under its own key keeps its PIN, whatever was asked
+/// since (`P-04`).
+#[derive(Default)]
+struct Bytes {
+    sent: BTreeMap<Key, Pin>,
+}
 
 impl Bytes {
     fn requested(request: &Request) -> Option<&RequestedCode> {
@@ -607,6 +611,13 @@ impl Bytes {
                 None
             }
         }
+    }
+
+    /// Whether a lock that cannot share the PIN may get one of its own: it stands outside the group then (`R-48`).
+    fn may_differ(request: &Request, record: &Record) -> bool {
+        let Request::CreateMultiple(create) = request else { return false };
+        let random = Some(BehaviorWhenCodeCannotBeShared::CreateRandomCode);
+        create.behavior_when_code_cannot_be_shared == random && record.common_code_key.is_none()
     }
 
     /// The record must show what the call said, digit for digit.
@@ -626,6 +637,7 @@ impl Bytes {
             let Some(record) = &history.code(code).record else { continue };
             match asked {
                 RequestedCode::Text(text) if record.code.is_some_and(|shown| shown.to_string() == *text) => {}
+                RequestedCode::Text(_) if Self::may_differ(&call.request, record) => {}
                 RequestedCode::Text(text) => {
                     found.broken_by("I-BYTES-01", history, code, format!("{text} was asked, and its record shows {:?}", record.code));
                 }
@@ -663,7 +675,8 @@ impl Invariant for Bytes {
                 for (command, _, code) in mutating(history) {
                     let Some(pin) = written(&command.op) else { continue };
                     found.armed("I-BYTES-01");
-                    if !Self::is_own(history, code, pin) {
+                    let is_repeated = self.sent.insert(command.key, pin) == Some(pin);
+                    if !is_repeated && !Self::is_own(history, code, pin) {
                         found.broken_by("I-BYTES-01", history, code, format!("{pin} is sent, which nobody asked for"));
                     }
                 }

@@ -1,6 +1,6 @@
 //! The rules of the boundary, all `I-CTR-01`: what changed was announced, calls are answered once and in their step, commands have ids of their own.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use keyway_core::id::{CallId, CommandId};
 use keyway_core::time::Timestamp;
@@ -90,7 +90,22 @@ impl Invariant for Replies {
 /// No two commands have the same id, also across restarts.
 #[derive(Default)]
 struct CommandIds {
-    seen: BTreeSet<CommandId>,
+    /// Runs of ids, the last of each by its first: controllers count, and a run of a year has millions.
+    seen: BTreeMap<u64, u64>,
+}
+
+impl CommandIds {
+    /// Adds an id; whether it is new.
+    fn insert(&mut self, CommandId(id): CommandId) -> bool {
+        let before = self.seen.range(..=id).next_back().map(|(first, last)| (*first, *last));
+        if before.is_some_and(|(_, last)| id <= last) {
+            return false;
+        }
+        let first = before.filter(|(_, last)| last + 1 == id).map_or(id, |(first, _)| first);
+        let last = id.checked_add(1).and_then(|next| self.seen.remove(&next)).unwrap_or(id);
+        self.seen.insert(first, last);
+        true
+    }
 }
 
 impl Invariant for CommandIds {
@@ -105,7 +120,7 @@ impl Invariant for CommandIds {
     fn observe(&mut self, _history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         let Occurrence::Commanded { command, .. } = occurrence else { return };
         found.armed("I-CTR-01");
-        if !self.seen.insert(command.command_id) {
+        if !self.insert(command.command_id) {
             let what = format!("a second command has the id {:?}", command.command_id);
             found.broken("I-CTR-01", what, format!("a command of kind {:?}", command.op.kind()));
         }
@@ -128,6 +143,16 @@ mod tests {
 
     fn replied(call: u64) -> Occurrence {
         Occurrence::Replied { call_id: CallId(call), result: Err(Refusal::AccessCodeNotFound) }
+    }
+
+    #[test]
+    fn ids_are_kept_as_runs() {
+        let mut ids = CommandIds::default();
+        for id in [5, 3, u64::MAX, 4, 9, 0, 1] {
+            assert!(ids.insert(CommandId(id)), "{id}");
+            assert!(!ids.insert(CommandId(id)), "{id}");
+        }
+        assert_eq!(ids.seen.into_iter().collect::<Vec<_>>(), [(0, 1), (3, 5), (9, 9), (u64::MAX, u64::MAX)]);
     }
 
     #[test]

@@ -627,7 +627,12 @@ fn was_strange(view: &View<'_>, event: &Event) -> bool {
         };
         is_like(stored.entry.pin) && !stored.entry.hidden && (!is_ours || !matches!(stored.cause, Cause::Command(_)))
     };
-    was_there || view.history.lock(lock).memory.iter().any(is_strange)
+    // What another workspace writes may be listed before it is done (`P-06`).
+    let is_anothers = || {
+        let views = view.history.locks().filter(|(other, _)| *other != lock && view.history.is_same_lock(*other, lock));
+        views.flat_map(|(_, state)| &state.codes).any(|code| view.history.code(*code).pins.iter().any(|other| is_like(*other)))
+    };
+    was_there || view.history.lock(lock).memory.iter().any(is_strange) || is_anothers()
 }
 
 #[cfg(test)]

@@ -96,12 +96,13 @@ fn outsiders(view: &View<'_>, found: &mut Found) {
     if throws(create) || create.code.is_some() {
         return;
     }
-    let mut counts: BTreeMap<Option<Pin>, usize> = BTreeMap::new();
-    for record in &records {
-        *counts.entry(record.code).or_default() += 1;
+    // Locks whose vendor chooses their PINs share none (`R-48`).
+    let mut counts: BTreeMap<Pin, usize> = BTreeMap::new();
+    for pin in records.iter().filter_map(|record| record.code) {
+        *counts.entry(pin).or_default() += 1;
     }
-    let Some(most) = counts.values().max().copied().filter(|most| *most > 1) else { return };
-    for record in records.iter().filter(|record| counts[&record.code] < most) {
+    let most = counts.values().max().copied().unwrap_or(0);
+    for record in records.iter().filter(|record| record.code.is_none_or(|pin| counts[&pin] < most)) {
         found.armed("I-LNK-03");
         if record.common_code_key.is_some() {
             view.broken(found, "I-LNK-03", record.access_code_id, "it has a key, and not the PIN that the others share");

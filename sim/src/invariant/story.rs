@@ -880,10 +880,11 @@ impl Chronicler {
     }
 
     fn judge(&mut self, history: &History, now: Timestamp, is_reread: bool, found: &mut Found) {
+        let logged = self.story.log(history, now, is_reread);
         if is_reread {
+            // What the step that was cut short had told comes before what it had in mind.
             self.story.doubt_writes(history);
         }
-        let logged = self.story.log(history, now, is_reread);
         let view = View { history, story: &self.story, now, is_reread, logged: &logged };
         let step = history.step();
         let has_call = !is_reread && matches!(step.input, Some(Input::Call(_)));

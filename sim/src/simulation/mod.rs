@@ -3,7 +3,7 @@
 //! The simulation decides nothing: the plan says what happens, noise says how long it takes, the sites say what
 //! follows, and every occurrence goes to the observer, in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use keyway_core::access_code::{DeviceRecord, Record};
 use keyway_core::controller::{Controller, Controllers, Outputs};
@@ -98,6 +98,8 @@ pub struct Simulation<'a> {
     wake_at: Option<Timestamp>,
     down_until: Option<Timestamp>,
     sent: BTreeMap<CommandId, Sent>,
+    /// Reads that nothing can answer any more from these instants on.
+    fading: VecDeque<(Timestamp, CommandId)>,
     unsaved: Vec<Event>,
     records: BTreeMap<CodeId, Record>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
@@ -147,6 +149,7 @@ impl<'a> Simulation<'a> {
             wake_at: None,
             down_until: None,
             sent: BTreeMap::new(),
+            fading: VecDeque::new(),
             unsaved: Vec::new(),
             records: BTreeMap::new(),
             devices: BTreeMap::new(),
@@ -439,10 +442,11 @@ fn is_call(action: &Action) -> bool {
     }
 }
 
-/// What counts as productive: all but reads, their answers, and the frame of a step.
+/// What counts as productive: all but reads, their answers, the frame of a step, and what only the judge is told.
 fn is_productive(occurrence: &Occurrence) -> bool {
     match occurrence {
         Occurrence::StepBegan | Occurrence::StepEnded | Occurrence::Woken | Occurrence::Saved | Occurrence::Phase(_) => false,
+        Occurrence::Disturbed { .. } => false,
         Occurrence::Commanded { command, .. } => command.op.is_mutating(),
         Occurrence::Answered { answer, .. } => !matches!(answer, Answer::Entries { .. } | Answer::Devices { .. } | Answer::Device(_)),
         _ => true,

@@ -277,6 +277,11 @@ impl<'a> Simulation<'a> {
             return self.stop(Verdict::Contract, format!("command id {} was used before", command.command_id.0));
         }
         let command_id = command.command_id;
+        self.forget_old_reads();
+        if !mutating {
+            let longest = profile.command_ttl_ms.max(timeout_ms) + LATE_ANSWER_MS + MINUTE_MS;
+            self.fading.push_back((self.now + longest, command_id));
+        }
         self.agenda.add(self.now + timeout_ms, Class::TimedOut, lock_entity(entity), Item::TimedOut { command_id });
         if self.strike(Quirk::LinkLosesRequest, letter) {
             return;
@@ -291,6 +296,14 @@ impl<'a> Simulation<'a> {
             self.agenda.add(self.now + travel + again, Class::Work, lock_entity(entity), copy);
         }
         self.agenda.add(self.now + travel, Class::Work, lock_entity(entity), Item::Arrive { site, order: Box::new(order), fate });
+    }
+
+    /// Memory must not grow with the reads of a year.
+    fn forget_old_reads(&mut self) {
+        while let Some((_, read)) = self.fading.front().filter(|(until, _)| *until < self.now) {
+            self.sent.remove(read);
+            self.fading.pop_front();
+        }
     }
 
     /// What noise has in store for a command.

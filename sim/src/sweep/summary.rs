@@ -76,13 +76,13 @@ impl Summary {
             accepted_in_vain: in_vain,
             armed,
             marks,
-            missing: if tally.ran >= REQUIRED_FROM { missing(&tally.marks) } else { Vec::new() },
+            missing: if swept.is_due(REQUIRED_FROM) { missing(&tally.marks) } else { Vec::new() },
             productive_median: tally.productive.median(),
             fired_median: tally.fired.median(),
             crashed_inside: tally.crashed_inside,
             compared: tally.compared,
         };
-        let is_vacuous = summary.ran >= VACUOUS_FROM && !summary.never_armed().is_empty() || !summary.missing.is_empty();
+        let is_vacuous = swept.is_due(VACUOUS_FROM) && !summary.never_armed().is_empty() || !summary.missing.is_empty();
         if summary.verdict == Verdict::Pass && is_vacuous {
             summary.verdict = Verdict::Vacuous;
         }
@@ -175,7 +175,7 @@ impl Summary {
         if !never.is_empty() {
             let others = if never.len() > NEVER_SHOWN { format!(" and {} more", never.len() - NEVER_SHOWN) } else { String::new() };
             let shown: Vec<_> = never.iter().take(NEVER_SHOWN).copied().collect();
-            let id = if self.ran >= VACUOUS_FROM { format!("{NON_VACUITY}: ") } else { String::new() };
+            let id = if self.verdict == Verdict::Vacuous { format!("{NON_VACUITY}: ") } else { String::new() };
             writeln!(f, "{id}never armed: {}{others}", shown.join(", "))?;
         }
         Ok(())
