@@ -244,7 +244,7 @@ impl Platform {
     /// Holds a complete listing against all that is known of the lock.
     fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
         let memory = &mut self.caches[device as usize];
-        memory.has_inventory = true;
+        let is_first = !core::mem::replace(&mut memory.has_inventory, true);
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
         if evidence.is_fresh {
@@ -271,7 +271,12 @@ impl Platform {
             self.forget_nameless(device);
         }
         self.end_recovery(device, evidence);
-        self.stir_if_waiting(device);
+        if is_first {
+            // Everything may hang on the inventory: codes that could not be written without it go on.
+            self.stir(device);
+        } else {
+            self.stir_if_waiting(device);
+        }
     }
 
     /// What outlived a join was found by now: from here on an equal PIN in the same slot under another name is somebody's (`R-57`).
@@ -291,7 +296,7 @@ impl Platform {
         memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
     }
 
-    /// Everything may hang on the inventory: codes that could not be written without it go on.
+    /// Codes that wait for what a listing tells are looked at.
     fn stir_if_waiting(&mut self, device: u32) {
         let codes = &self.device(device).codes;
         let waiting: Vec<u64> = codes
@@ -321,6 +326,10 @@ impl Platform {
         }
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
+            if self.is_rather_written_elsewhere(at, item) {
+                self.on_stranger(device, item);
+                return None;
+            }
             self.judge_write(at, Some(item), evidence);
             return Some(n);
         }

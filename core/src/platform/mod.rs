@@ -90,6 +90,8 @@ impl Controllers for Reference {
 pub struct Platform {
     policy: &'static dyn Policy,
     config: Config,
+    /// When this process began.
+    began: Timestamp,
     /// The instant of the current step.
     now: Timestamp,
     state: Durable,
@@ -132,6 +134,7 @@ impl Platform {
             policy,
             watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
             config,
+            began: now,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
             device_index: state.devices.iter().zip(0..).map(|(device, n)| (device.id, n)).collect(),

@@ -125,6 +125,7 @@ impl Platform {
         let Some(held) = code.entries().find(|held| held.place == item.place) else { return false };
         match item.place {
             Place::Handle(_) => true,
+            Place::Slot(_) if self.is_taken_elsewhere(at.device, held) => false,
             Place::Slot(_) => {
                 let has_name_of = |own: &Held| own.name.is_some() && own.name == item.name;
                 let has_our_name = has_name_of(held) || code.past.iter().any(|past| past.place == held.place && has_name_of(past));
@@ -268,6 +269,7 @@ impl Platform {
                     self.show(at, Symptom::NotReported);
                 }
             }
+            // The name had its suffix already, where it needed one: it gets another, and says what the vendor said (V-12).
             Doubt::NameTaken => {
                 self.vary_display(at);
                 self.show(at, Symptom::NameTaken);

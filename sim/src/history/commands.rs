@@ -50,7 +50,7 @@ pub fn target(op: &Op) -> Option<Place> {
         Op::SetSlot { slot, .. } | Op::ClearSlot { slot } | Op::ReadSlot { slot, .. } => Some(Place::Slot(*slot)),
         Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } | Op::ReadSite => None,
         Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => None,
-        Op::GetDevice | Op::ReadClock | Op::SetClock { .. } => None,
+        Op::GetDevice | Op::ReadClock | Op::SetClock { .. } | Op::AdoptEntry { .. } => None,
         Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => None,
     }
 }
@@ -329,6 +329,7 @@ impl History {
     pub(super) fn hear(&mut self, now: Timestamp, id: CommandId, answer: &Answer, snapshot_at: Option<Timestamp>) {
         let Some(sent) = self.commands.get_mut(&id) else { return };
         let was_closed = sent.closed_at.is_some();
+        let was_answered_at = sent.answered_at;
         sent.answered_at = sent.answered_at.or(Some(now));
         if !sent.command.op.is_mutating() {
             if answer.is_closing()
@@ -341,6 +342,9 @@ impl History {
         if !answer.is_closing() {
             return;
         }
+        let before = Sent { answered_at: was_answered_at, ..sent.clone() };
+        self.keep_untold(&before);
+        let Some(sent) = self.commands.get_mut(&id) else { return };
         sent.closed_at = sent.closed_at.or(Some(now));
         let sent = sent.clone();
         if !was_closed && let Some(lock) = sent.lock {
@@ -378,6 +382,7 @@ impl History {
             self.open_commands(lock).any(|other| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing());
         let closing =
             if (sent.answered_at.is_none() || is_followed) && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
+        self.keep_untold(&sent);
         let id = sent.command.command_id;
         if let Some(sent) = self.commands.get_mut(&id) {
             (sent.closed_at, sent.answered_at) = (Some(now), sent.answered_at.or(Some(now)));
