@@ -346,7 +346,8 @@ impl Isolation {
             bounds.into_iter().any(is_delayed) || is_delayed(intent.due_at) || is_delayed(intent.asked_at)
         };
         let state = history.code(code);
-        state.intents.iter().any(is_due) || (state.status_since < now && is_delayed(state.status_since))
+        let is_made = state.record.as_deref().is_some_and(|record| is_delayed(record.created_at));
+        is_made || state.intents.iter().any(is_due) || (state.status_since < now && is_delayed(state.status_since))
     }
 
     fn end_step(&self, history: &History, now: Timestamp, found: &mut Found) {
@@ -586,7 +587,11 @@ impl Invariant for Identity {
             }
             Occurrence::Commanded { command, .. } => self.send(history, command, found),
             Occurrence::Saved => self.end_unsaved(|known| known.kept = known.told),
-            Occurrence::Crashed => self.end_unsaved(|known| known.told = known.kept),
+            Occurrence::Crashed => {
+                // What it asked dies with it: an answer that comes now tells the next one nothing (`P-01`).
+                self.inventories.clear();
+                self.end_unsaved(|known| known.told = known.kept);
+            }
             Occurrence::Truth { lock, change, cause } => self.see_truth(history, *lock, change, *cause, found),
             _ => {}
         }
