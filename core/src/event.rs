@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// What happened to an access code.
+        /// What happened to an access code. Events of devices and locks are none of these (`EV-04`).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum EventType {

@@ -1,6 +1,7 @@
 //! Typed ids. What the API shows are UUIDs, drawn deterministically; what vendors hand out are small numbers.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -70,6 +71,12 @@ impl DeviceId {
     #[must_use]
     pub fn of(account: AccountId, serial: &str) -> Self {
         Self(draw_uuid(digest(serial.as_bytes()), Purpose::DeviceId, account.0, 0))
+    }
+
+    /// The same where the vendor tells no serial: each incarnation under each of its ids is a device of its own (`R-57`).
+    #[must_use]
+    pub fn without_serial(account: AccountId, device: VendorDevice, epoch: Epoch) -> Self {
+        Self::of(account, &format!("vendor id {} epoch {}", device.0, epoch.0))
     }
 }
 

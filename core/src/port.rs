@@ -115,6 +115,11 @@ pub enum Op {
         /// The PIN, where the site takes custom ones; else the vendor chooses.
         pin: Option<Pin>,
     },
+    /// by_seat, and by_id under `adopt_needs_claim`: make an entry that others stored the platform's own at the vendor. No lock hears of it.
+    AdoptEntry {
+        /// The entry.
+        handle: Handle,
+    },
     /// by_seat: the seats of the site's plan, and how many are taken.
     ReadSite,
     /// All entries of a lock, a page at a time.
@@ -178,7 +183,7 @@ impl Op {
             Self::CreateUser { .. } | Self::DeleteUser { .. } | Self::TakeSeat { .. } | Self::ReleaseSeat { .. } => true,
             Self::ListEntries { .. } | Self::ReadEntry { .. } | Self::ReadSlot { .. } => false,
             Self::ListDevices { .. } | Self::GetDevice | Self::ReadSite | Self::ReadClock | Self::SetClock { .. } => false,
-            Self::RegisterOffline { .. } | Self::RevokeOffline { .. } | Self::ReadUserLevels => false,
+            Self::RegisterOffline { .. } | Self::RevokeOffline { .. } | Self::ReadUserLevels | Self::AdoptEntry { .. } => false,
         }
     }
 
@@ -218,6 +223,7 @@ impl Op {
             Self::TakeSeat { .. } => OpKind::TakeSeat,
             Self::ReleaseSeat { .. } => OpKind::ReleaseSeat,
             Self::AssignPin { .. } => OpKind::AssignPin,
+            Self::AdoptEntry { .. } => OpKind::AdoptEntry,
             Self::ReadSite => OpKind::ReadSite,
             Self::ListEntries { .. } => OpKind::ListEntries,
             Self::ReadEntry { .. } => OpKind::ReadEntry,
@@ -261,6 +267,7 @@ pub enum OpKind {
     RegisterOffline,
     RevokeOffline,
     ReadUserLevels,
+    AdoptEntry,
 }
 
 /// What comes back (port.md 4).
@@ -600,7 +607,7 @@ pub struct Notice {
     pub device: Option<VendorDevice>,
     /// The incarnation of the lock.
     pub epoch: Epoch,
-    /// The lock's own clock, where it has one.
+    /// When the lock noted it, by its own clock, which may be wrong; none where nobody can read that clock, or the lock has no part in it.
     pub device_time: Option<Timestamp>,
     /// Unique per original notice, so that copies can be told apart from news.
     pub serial: u64,
@@ -666,4 +673,18 @@ pub enum News {
     AccountRestored,
     /// Plan or seats changed.
     PlanChanged,
+}
+
+impl News {
+    /// Whether it comes from the lock itself, and not from what knows of it.
+    #[must_use]
+    pub const fn is_of_lock(&self) -> bool {
+        match self {
+            Self::EntryAdded(_) | Self::EntryChanged(_) | Self::EntryRemoved(_) | Self::NotAdded { .. } | Self::AllRemoved => true,
+            Self::KeypadUsed { .. } | Self::KeypadRefused | Self::KeypadLocked | Self::KeypadAttached | Self::KeypadDetached => true,
+            Self::BatteryLow | Self::BatteryChanged => true,
+            Self::LockOnline | Self::LockOffline | Self::HubUp(..) | Self::HubDown(..) => false,
+            Self::DeviceAdded { .. } | Self::DeviceRemoved | Self::AccountRevoked | Self::AccountRestored | Self::PlanChanged => false,
+        }
+    }
 }

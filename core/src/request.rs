@@ -104,7 +104,7 @@ pub struct Create {
     pub max_time_rounding: Option<MaxTimeRounding>,
 }
 
-/// Parameters of `/access_codes/create_multiple` (api.md 3).
+/// Parameters of `/access_codes/create_multiple` (api.md 3), whatever the method of the call (`A-06`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -232,7 +232,7 @@ pub enum BehaviorWhenCodeCannotBeShared {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// The code that was created, updated, read, or pulled.
+    /// The code that was created, updated, read, or pulled. The attempt that belongs to a change (`A-07`) ends with what its code comes to.
     AccessCode(CodeId),
     /// The codes that were created or listed, in the order the API gives them.
     AccessCodes(Vec<CodeId>),

@@ -109,7 +109,7 @@ impl History {
         self.lock(lock).facts.profile.read_lag_ms + 3 * self.b_cmd(lock, since)
     }
 
-    /// `B_SET` and `B_REMOVE` of a code whose quiet time began at `since`.
+    /// `B_SET`, and by the same formula `B_REMOVE` (`R-06`), of a code whose quiet time began at `since`.
     #[must_use]
     pub fn b_set(&self, code: CodeIx, since: Timestamp) -> i64 {
         let first = self.code(code).lock.map_or(0, |lock| self.b_first(lock, since));

@@ -50,6 +50,7 @@ impl Hand {
                 master_prefix: None,
                 minds_twins,
                 one_length: false,
+                scan_ends_at: None,
                 clock_settable,
             }
         });

@@ -54,6 +54,8 @@ pub struct LockFacts {
     pub minds_twins: bool,
     /// Whether it takes only PINs as long as those of its other entries.
     pub one_length: bool,
+    /// The last slot that a listing shows, where the vendor's scan stops early.
+    pub scan_ends_at: Option<u16>,
     /// Whether its clock can be set, in truth.
     pub clock_settable: bool,
 }

@@ -130,6 +130,9 @@ pub struct Device {
     /// Its serial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
+    /// The vendor's id of it until it joins anew. A lock whose vendor tells no serial (`serial_hidden`) is the plan's only under this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_id: Option<u32>,
     /// Whether it is in its account only from a fault on that brings it there (`device_joins_other_account`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub joins_later: bool,
@@ -604,6 +607,16 @@ pub enum CrashPoint {
         /// The kind of command.
         #[schemars(with = "words::Commands")]
         command: OpKind,
+        /// Which one, from 0.
+        nth: u32,
+        /// Outputs that still happen.
+        outputs: u32,
+    },
+    /// In the step that handles the n-th notice (from 0) about a lock.
+    InNotice {
+        /// The lock; absent: notices about an account as a whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<String>,
         /// Which one, from 0.
         nth: u32,
         /// Outputs that still happen.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use keyway_core::config::{AccountConfig, Config};
-use keyway_core::id::{AccountId, DeviceId, WorkspaceId};
+use keyway_core::id::{AccountId, DeviceId, VendorDevice, WorkspaceId};
 use keyway_core::pin::Constraint;
 use keyway_core::port::{Name, PathPart};
 use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::{DuplicatePolicy, Model, Profile, Vendor};
 use keyway_core::world::lock::{Lock as TrueLock, QuirkSet};
 use keyway_core::world::quirk::Quirk;
-use keyway_core::world::site::Site;
+use keyway_core::world::site::{SCAN_ENDS_AT, Site};
 use keyway_core::zone::ClockChange;
 
 use crate::occurrence::{Facts, Lock, LockFacts};
@@ -350,17 +350,26 @@ impl<'a> Builder<'a> {
         let usable_slots = lock.capacity().saturating_sub(reserved);
         let master_prefix = lock.master_prefix();
         let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
+        let scan_ends_at = quirks.has(Quirk::ScanStopsEarly).then_some(SCAN_ENDS_AT);
         let one_length = quirks.has(Quirk::OneLengthPerLock);
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
         let serial = Name::from(device.serial.as_deref().unwrap_or(&device.name));
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
         self.sites[site].locks[number].present = !device.joins_later;
         let account = self.sites[site].account;
+        if let Some(vendor_id) = device.vendor_id {
+            self.sites[site].calls(number, VendorDevice(vendor_id));
+        }
+        let vendors = &self.sites[site].locks[number];
+        let device_id = match device.vendor_id {
+            Some(_) if quirks.has(Quirk::SerialHidden) => DeviceId::without_serial(account, vendors.device, vendors.epoch),
+            Some(_) | None => DeviceId::of(account, &vendors.serial),
+        };
         self.locks_by_name.insert(device.name.clone(), Lock(self.addresses.len() as u32));
         self.addresses.push(Address { site, lock: number });
         self.facts.locks.push(LockFacts {
             name: device.name.clone(),
-            device: DeviceId::of(account, device.serial.as_deref().unwrap_or(&device.name)),
+            device: device_id,
             account,
             view_of: None,
             hub: hub.map(|hub| self.hub_numbers[&(site, hub)]),
@@ -369,6 +378,7 @@ impl<'a> Builder<'a> {
             master_prefix,
             minds_twins,
             one_length,
+            scan_ends_at,
             clock_settable,
         });
     }
@@ -456,6 +466,7 @@ pub(crate) fn overridden(mut profile: Profile, device: &Device) -> Profile {
     if let Some((min_length, max_length)) = device.name_length {
         profile.constraints.push(Constraint::NameLength { min_length, max_length });
     }
+    profile.claims_conversions |= device.quirks.iter().any(|quirk| quirk.0 == Quirk::AdoptNeedsClaim);
     profile.keeps_offset |= device.quirks.iter().any(|quirk| quirk.0 == Quirk::OffsetFixedAtWrite);
     if device.quirks.iter().any(|quirk| quirk.0 == Quirk::NameUnique) && !profile.constraints.contains(&Constraint::NameMustBeUnique) {
         profile.constraints.push(Constraint::NameMustBeUnique);

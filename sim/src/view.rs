@@ -99,7 +99,8 @@ impl View {
         Self { named: labels.keys().copied().collect(), labels, ..Self::new(facts) }
     }
 
-    /// Takes one occurrence in; gives the events that are in the log with it (`P-08`).
+    /// Takes one occurrence in; gives the events that are in the log with it (`P-08`, `EV-05`). Who is told of them later, and how often, is not
+    /// looked at (`EV-03`).
     pub fn observe(&mut self, occurrence: &Occurrence) -> Vec<Event> {
         match occurrence {
             Occurrence::Started { .. } => self.is_down = false,

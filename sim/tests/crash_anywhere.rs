@@ -1,55 +1,50 @@
 //! A controller that dies after any single output of any step loses nothing: all invariants hold, and all ends as it would have without.
 //!
-//! Calls are left out but for their replies, and so are notices: a call that was cut short was never answered, so that what comes of it is open.
+//! What a story expects of doors and instants is left out, as a restart costs the time of a read; what it bounds holds, with one read more of
+//! each device. A call is cut short only after its reply: before, it was never answered, so that what comes of it is open.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use keyway_core::id::CodeId;
+use keyway_core::id::{CodeId, CommandId};
 use keyway_core::platform::Reference;
-use keyway_core::port::{OpKind, Place};
-use keyway_sim::occurrence::{Change, Lock, Occurrence};
-use keyway_sim::plan::{Crash, CrashPoint, Expectations, Plan};
+use keyway_core::port::{News, OpKind, Place};
+use keyway_core::time::Timestamp;
+use keyway_core::vendor::{Family, Profile, ReadBack};
+use keyway_sim::occurrence::{Cause, Change, Lock, LockFacts, Occurrence, Origin, Phase, TrueEntry};
+use keyway_sim::plan::{Action, Counted, Crash, CrashPoint, Expectations, Plan};
 use keyway_sim::plan_text::Span;
 use keyway_sim::run::{Options, Outcome, run};
 use keyway_sim::scenario::read;
 use keyway_sim::verdict::Verdict;
 use rayon::prelude::*;
 
-const KINDS: [OpKind; 10] = [
-    OpKind::CreateEntry,
-    OpKind::ReplaceEntry,
-    OpKind::SetSchedule,
-    OpKind::DeleteEntry,
-    OpKind::SetSlot,
-    OpKind::ClearSlot,
-    OpKind::ReadEntry,
-    OpKind::ReadSlot,
-    OpKind::RegisterOffline,
-    OpKind::ReadUserLevels,
-];
 const DOWN_MS: i64 = 1_000;
+/// Steps that the controllers of one story make in all its crashes together, so that none takes long; the ignored test makes them all.
+const STEPS_A_STORY: u64 = 8_000;
 
-/// What must not depend on a crash: each code's status and errors, the PINs in each lock, and those that its vendor computed for it.
+/// What must not depend on a crash: each code's status and errors, the PINs in each lock, and those that its vendor computed for it. What a vendor
+/// or the pool chose may be another one: a PIN of a seat, and how many backups a full lock keeps.
 #[derive(Debug, Default, PartialEq)]
 struct End {
     codes: BTreeMap<CodeId, String>,
     pins: BTreeMap<Lock, Vec<String>>,
 }
 
-fn end(outcome: &Outcome) -> End {
+/// How things stood at an instant: runs are as long as they need, and time goes on.
+fn end(outcome: &Outcome, at: Timestamp) -> End {
     let mut end = End::default();
-    let mut memory: BTreeMap<(Lock, Place), String> = BTreeMap::new();
-    for (_, occurrence) in &outcome.log {
+    let mut backups = BTreeSet::new();
+    let mut memory: BTreeMap<(Lock, Place), &TrueEntry> = BTreeMap::new();
+    for (_, occurrence) in outcome.log.iter().take_while(|(when, _)| *when <= at) {
         match occurrence {
-            Occurrence::Recorded { code, after: Some(record) } if record.is_managed && !record.is_backup => {
+            Occurrence::Recorded { code, after: Some(record) } if record.is_backup => drop(backups.insert(*code)),
+            Occurrence::Recorded { code, after: Some(record) } if record.is_managed => {
                 let errors: Vec<&str> = record.errors.iter().map(|entry| entry.error_code.name()).collect();
                 end.codes.insert(*code, format!("{} {errors:?}", record.status));
             }
             Occurrence::Recorded { code, .. } => drop(end.codes.remove(code)),
-            Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } => {
-                drop(memory.insert((*lock, *place), entry.pin.to_string()));
-            }
+            Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } => drop(memory.insert((*lock, *place), entry)),
             Occurrence::Truth { lock, change: Change::Computed { pin, .. }, .. } => {
                 end.pins.entry(*lock).or_default().push(pin.to_string());
             }
@@ -57,11 +52,138 @@ fn end(outcome: &Outcome) -> End {
             _ => {}
         }
     }
-    for ((lock, _), pin) in memory {
+    let is_backup = |entry: &TrueEntry| matches!(entry.origin, Origin::Code(code) if backups.contains(&code));
+    for ((lock, _), entry) in memory.into_iter().filter(|(_, entry)| !is_backup(entry)) {
+        let is_chosen = outcome.facts.locks[lock.0 as usize].profile.family == Family::BySeat;
+        let pin = if is_chosen { "chosen by the vendor".to_owned() } else { entry.pin.to_string() };
         end.pins.entry(lock).or_default().push(pin);
     }
     end.pins.values_mut().for_each(|pins| pins.sort());
     end
+}
+
+/// Whether the crash made another story of it, in which only the invariants must hold: a call or the only word of a use met no controller, people and
+/// faults met something else in the locks or acted while the new process was still finding out what the old one had done, or a race cost a stranger
+/// his entry.
+fn is_another_story(plain: &Outcome, crashed: &Outcome) -> bool {
+    let is_lost = |(_, occurrence): &&(_, Occurrence)| matches!(occurrence, Occurrence::CallLost { .. });
+    let lost = |of: &Outcome| of.log.iter().filter(is_lost).count();
+    lost(crashed) > lost(plain) || uses(crashed) < uses(plain) || acts(plain) != acts(crashed) || is_disturbed_soon(crashed)
+}
+
+/// The uses of PINs that a process was told of and did not die of.
+fn uses(outcome: &Outcome) -> usize {
+    let is_told = |(_, occurrence): &&(_, Occurrence)| matches!(occurrence, Occurrence::Noticed { notice, .. } if matches!(notice.news, News::KeypadUsed { .. }));
+    let is_end = |(_, occurrence): &&(_, Occurrence)| matches!(occurrence, Occurrence::StepEnded | Occurrence::Crashed);
+    let told = (0..outcome.log.len()).filter(|at| is_told(&&outcome.log[*at]));
+    told.filter(|at| outcome.log[*at..].iter().find(is_end).is_some_and(|(_, end)| *end == Occurrence::StepEnded)).count()
+}
+
+/// What the world did to the locks on its own, and what it lost to the controller.
+fn acts(outcome: &Outcome) -> Vec<(Lock, String)> {
+    let mut entries: BTreeMap<(Lock, Place), &TrueEntry> = BTreeMap::new();
+    let mut done = Vec::new();
+    for (_, occurrence) in &outcome.log {
+        let Occurrence::Truth { lock, change, cause } = occurrence else { continue };
+        let what = |entry: &TrueEntry| format!("{} {:?} {}", entry.pin, entry.origin, entry.enabled);
+        let (before, after) = match change {
+            Change::Stored { place, entry } => (entries.insert((*lock, *place), entry), what(entry)),
+            Change::Erased { place } => (entries.remove(&(*lock, *place)), "nothing".to_owned()),
+            change => (None, format!("{change:?}")),
+        };
+        let is_race = matches!(change, Change::Stored { .. }) && before.is_some_and(|before| before.origin == Origin::External);
+        if *cause == Cause::World || is_race {
+            done.push((*lock, format!("{:?} {after}", before.map(what))));
+        }
+    }
+    done
+}
+
+/// Whether others changed a lock's memory before all that was open at the last crash can have been settled and read.
+fn is_disturbed_soon(outcome: &Outcome) -> bool {
+    let timeout = |lock: &LockFacts| lock.profile.command_timeout_ms;
+    let longest = outcome.facts.locks.iter().map(timeout).max().unwrap_or_default() + outcome.facts.config.policy.sync_period_ms;
+    let crash = outcome.log.iter().rfind(|(_, occurrence)| *occurrence == Occurrence::Crashed);
+    let is_of_memory = |change: &Change| matches!(change, Change::Stored { .. } | Change::Erased { .. } | Change::Joined { .. });
+    let is_it = |occurrence: &Occurrence| match occurrence {
+        Occurrence::Truth { change, cause: Cause::World, .. } => is_of_memory(change),
+        _ => false,
+    };
+    crash.is_some_and(|(at, _)| outcome.log.iter().any(|(when, what)| when >= at && *when <= *at + longest && is_it(what)))
+}
+
+/// A step of the controller in which it may die after each output.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Wake { nth: u32 },
+    Answer { on: Lock, command: OpKind, nth: u32 },
+    Notice { on: Option<Lock>, nth: u32 },
+    Call { step: u32 },
+}
+
+impl Step {
+    fn after(self, outputs: u32, outcome: &Outcome) -> Option<CrashPoint> {
+        let name = |lock: Lock| outcome.facts.locks[lock.0 as usize].name.clone();
+        match self {
+            Self::Wake { nth } => Some(CrashPoint::InWake { nth, outputs }),
+            Self::Answer { on, command, nth } => Some(CrashPoint::InAnswer { on: name(on), command, nth, outputs }),
+            Self::Notice { on, nth } => Some(CrashPoint::InNotice { on: on.map(name), nth, outputs }),
+            Self::Call { step } => (outputs == 0).then_some(CrashPoint::AfterReply { step }),
+        }
+    }
+}
+
+/// The steps of the controller before the heal phase, in order, each with whether it did more than look.
+fn steps(outcome: &Outcome) -> Vec<(Step, bool)> {
+    let mut steps: Vec<(Step, bool)> = Vec::new();
+    let mut sent: BTreeMap<CommandId, (Option<Lock>, OpKind)> = BTreeMap::new();
+    let (mut wakes, mut answers, mut notices) = (0..u32::MAX, BTreeMap::new(), BTreeMap::new());
+    let nth = |of: &mut BTreeMap<_, u32>, key| {
+        let next = of.entry(key).or_insert(0);
+        *next += 1;
+        *next - 1
+    };
+    let mut phase = Phase::Safety;
+    let mut is_in_step = false;
+    for (_, occurrence) in &outcome.log {
+        if let Occurrence::Commanded { command, lock } = occurrence {
+            sent.insert(command.command_id, (*lock, command.op.kind()));
+        }
+        let step = match occurrence {
+            Occurrence::Phase(now) => {
+                phase = *now;
+                None
+            }
+            _ if phase != Phase::Safety => None,
+            Occurrence::Woken => wakes.next().map(|nth| Step::Wake { nth }),
+            Occurrence::Answered { command_id, .. } => match sent.get(command_id) {
+                Some((Some(on), command)) => {
+                    Some(Step::Answer { on: *on, command: *command, nth: nth(&mut answers, (Some(*on), Some(*command))) })
+                }
+                _ => None,
+            },
+            Occurrence::Noticed { lock, .. } => Some(Step::Notice { on: *lock, nth: nth(&mut notices, (*lock, None)) }),
+            Occurrence::Called { call_id, .. } => Some(Step::Call { step: call_id.0 as u32 }),
+            _ => None,
+        };
+        if let Some(step) = step {
+            steps.push((step, false));
+            is_in_step = true;
+        }
+        let acts = match occurrence {
+            Occurrence::Commanded { command, .. } => command.op.is_mutating(),
+            Occurrence::Replied { .. } | Occurrence::Emitted(_) | Occurrence::Recorded { .. } | Occurrence::DeviceRecorded { .. } => true,
+            Occurrence::StepEnded | Occurrence::Crashed => {
+                is_in_step = false;
+                false
+            }
+            _ => false,
+        };
+        if let Some((_, does)) = steps.last_mut().filter(|_| is_in_step) {
+            *does |= acts;
+        }
+    }
+    steps
 }
 
 fn outcome(plan: &Plan, when: Option<CrashPoint>) -> Outcome {
@@ -70,79 +192,139 @@ fn outcome(plan: &Plan, when: Option<CrashPoint>) -> Outcome {
     run(&plan, &Reference::new(), Options { keep_log: true, ..Options::default() })
 }
 
-/// What went wrong in one story, and how many crashes it was put through.
+/// What came of the stories, and how many crashes they were put through.
 #[derive(Default)]
 struct Tally {
+    stories: u64,
+    /// Those that are about a verdict.
+    left_out: u64,
     crashes: u64,
+    /// Crashes that made another story of it.
+    otherwise: u64,
     wrong: Vec<String>,
 }
 
 impl Tally {
-    /// Crashes at one kind of point, from its first occurrence to its last and after each output there.
-    fn crash_at_each(&mut self, plan: &Plan, plain: &Outcome, wanted: &End, point: &dyn Fn(u32, u32) -> CrashPoint) {
-        for nth in 0.. {
-            for outputs in 0.. {
-                let crashed = outcome(plan, Some(point(nth, outputs)));
-                if crashed.figures.crashes == plain.figures.crashes {
-                    return;
-                }
-                self.crashes += 1;
-                let what = || format!("{} with {:?}", plan.name, point(nth, outputs));
-                if crashed.verdict != Verdict::Pass {
-                    self.wrong.push(format!("{}: {:?}", what(), crashed.finding.as_ref().map(|finding| &finding.violations)));
-                } else if end(&crashed) != *wanted {
-                    self.wrong.push(format!("{}: ends with {:?}, not {wanted:?}", what(), end(&crashed)));
-                }
-                if crashed.figures.crashes_inside == plain.figures.crashes_inside {
-                    break; // After the step's last output.
-                }
-            }
-        }
+    fn and(mut self, other: Self) -> Self {
+        self.stories += other.stories;
+        self.left_out += other.left_out;
+        self.crashes += other.crashes;
+        self.otherwise += other.otherwise;
+        self.wrong.extend(other.wrong);
+        self
     }
 }
 
-fn crash_anywhere(mut plan: Plan) -> Tally {
-    // What a story counts and times is its own; what must hold of every run is asked here.
-    plan.expect = Expectations::default();
-    let plain = outcome(&plan, None);
+/// Dies once after each output of one step.
+fn die_in(plan: &Plan, plain: &Outcome, step: Step) -> Tally {
     let mut tally = Tally::default();
-    if plain.verdict != Verdict::Pass {
-        return tally; // A story that is about a verdict.
-    }
-    let wanted = end(&plain);
-    tally.crash_at_each(&plan, &plain, &wanted, &|nth, outputs| CrashPoint::InWake { nth, outputs });
-    for device in &plan.devices {
-        for command in KINDS {
-            let on = &device.name;
-            tally.crash_at_each(&plan, &plain, &wanted, &|nth, outputs| CrashPoint::InAnswer { on: on.clone(), command, nth, outputs });
+    let mut before = None;
+    for outputs in 0.. {
+        let Some(point) = step.after(outputs, plain) else { break };
+        let crashed = outcome(plan, Some(point.clone()));
+        if crashed.figures.crashes == plain.figures.crashes || before.replace(crashed.hash) == Some(crashed.hash) {
+            break; // Long after the step's last output.
+        }
+        tally.crashes += 1;
+        let is_another_story = is_another_story(plain, &crashed);
+        tally.otherwise += u64::from(is_another_story);
+        let last = |outcome: &Outcome| outcome.log.last().map_or(Timestamp::MIN, |(at, _)| *at);
+        let both = last(plain).min(last(&crashed));
+        let (seen, wanted) = (end(&crashed, both), end(plain, both));
+        let at = || format!("{} with {}", plan.name, serde_json::to_string(&point).expect("a crash point as text"));
+        match crashed.verdict {
+            Verdict::Pass if is_another_story || seen == wanted => {}
+            Verdict::Pass => tally.wrong.push(format!("{}: ends with {seen:#?}, not {wanted:#?}", at())),
+            Verdict::ExpectationNotMet if is_another_story => {}
+            _ => tally.wrong.push(format!("{}: {:#?}", at(), crashed.finding.as_ref().map(|finding| &finding.violations))),
+        }
+        if crashed.figures.crashes_inside == plain.figures.crashes_inside {
+            break; // After the step's last output.
         }
     }
     tally
 }
 
-fn survives_a_crash_anywhere(folder: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(folder);
-    let entries = folder.read_dir().expect("a folder of scenarios").map(|entry| entry.expect("an entry").path());
-    let files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
-    let plans = files.par_iter().flat_map(|file| read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))));
-    let tallies: Vec<Tally> = plans.map(crash_anywhere).collect();
-    let wrong: Vec<&String> = tallies.iter().flat_map(|tally| &tally.wrong).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    let crashes: u64 = tallies.iter().map(|tally| tally.crashes).sum();
-    assert!(crashes > 100, "only {crashes} crashes in {}", folder.display());
+/// An even share of the steps that act, and half as many of those that only look.
+fn share(steps: Vec<(Step, bool)>, each: usize) -> Vec<Step> {
+    let (acting, looking): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, acts)| *acts);
+    let even = |steps: Vec<(Step, bool)>, count: usize| {
+        let stride = steps.len().div_ceil(count).max(1);
+        steps.into_iter().map(|(step, _)| step).step_by(stride)
+    };
+    even(acting, each).chain(even(looking, each.div_ceil(2))).collect()
+}
+
+/// A bound may grow by one read of each device, and by one attempt more where no read proves that a write was done.
+fn widen(plan: &mut Plan, plain: &Outcome) {
+    let is_shown = |profile: &Profile| profile.read_back == ReadBack::Exact || profile.shows_names;
+    // Of a site's users nothing is ever read.
+    let proves = |lock: &LockFacts| is_shown(&lock.profile) && lock.profile.family != Family::BySeat;
+    let reads = plain.facts.locks.len() as u32;
+    let writes = 2 * plain.facts.locks.iter().filter(|lock| !proves(lock)).count() as u32;
+    for bound in &mut plan.expect.bounds {
+        let more = match bound.count {
+            Counted::Reads => reads,
+            Counted::All => reads + writes,
+            Counted::Writes | Counted::Erasures | Counted::Mutating => writes,
+            Counted::ClockSettings => 0,
+        };
+        bound.max = bound.max.map(|max| max + more);
+    }
+}
+
+fn crash_anywhere(mut plan: Plan, steps_a_story: u64) -> Tally {
+    let bounds = std::mem::take(&mut plan.expect.bounds);
+    plan.expect = Expectations { bounds, ..Expectations::default() };
+    for step in &mut plan.steps {
+        match &mut step.action {
+            Action::Enter(enter) => enter.must = None,
+            Action::EnterRepeatedly(again) => again.enter.must = None,
+            _ => {}
+        }
+    }
+    let plain = outcome(&plan, None);
+    if plain.verdict != Verdict::Pass {
+        return Tally { left_out: 1, ..Tally::default() };
+    }
+    widen(&mut plan, &plain);
+    // A step has some three outputs, each of them a run.
+    let each = (steps_a_story / (3 * plain.figures.steps)).max(2) as usize;
+    let died = share(steps(&plain), each).into_par_iter().map(|step| die_in(&plan, &plain, step));
+    died.reduce(Tally::default, Tally::and).and(Tally { stories: 1, ..Tally::default() })
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in folder.read_dir().expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn survive_a_crash_anywhere(steps_a_story: u64) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let plans = files(&folder).into_par_iter().flat_map(|file| read(&file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))));
+    let tally = plans.map(|plan| crash_anywhere(plan, steps_a_story)).reduce(Tally::default, Tally::and);
+    let Tally { stories, left_out, crashes, otherwise, wrong } = tally;
+    println!("{stories} stories, {left_out} about a verdict left out; {crashes} crashes, {otherwise} of them made another story of it");
+    assert!(wrong.is_empty(), "{} of {crashes}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(stories > 20 * left_out && crashes > 10 * stories && crashes > 4 * otherwise);
 }
 
 #[test]
-fn the_happy_stories_survive_a_crash_anywhere() {
-    survives_a_crash_anywhere("happy");
+fn the_stories_survive_a_crash_anywhere() {
+    survive_a_crash_anywhere(STEPS_A_STORY);
 }
 
 #[test]
-fn the_guest_stories_survive_a_crash_anywhere() {
-    survives_a_crash_anywhere("guest");
-}
-
-#[test]
-fn the_stories_of_a_life_survive_a_crash_anywhere() {
-    survives_a_crash_anywhere("life");
+#[ignore = "takes very long; the test above takes an even share of the steps"]
+fn the_stories_survive_a_crash_after_every_output() {
+    survive_a_crash_anywhere(u64::MAX);
 }

@@ -1,7 +1,6 @@
 //! The accounts: their list of devices, their login, and what the list tells of each device (`V-17`, `F-08`, `R-57`).
 
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 
 use super::Platform;
 use super::condition::earliest;
@@ -212,8 +211,7 @@ impl Platform {
             return;
         }
         let Some(device) = self.device_index.get(&self.device_id(account, info)).copied() else {
-            self.add_device(account, info);
-            return;
+            return self.meet_unknown(account, info);
         };
         let known = self.device(device);
         if info.epoch > known.epoch() {
@@ -223,15 +221,27 @@ impl Platform {
         }
     }
 
+    /// A lock under an id that no device has (`R-57`).
+    fn meet_unknown(&mut self, account: u32, info: &DeviceInfo) {
+        if info.serial.is_none() && self.policy.lost_lock_returns_without_serial() {
+            let devices = self.devices_of(account);
+            if devices.iter().any(|device| self.device(*device).info.device == info.device) {
+                return;
+            }
+            if let Some(lost) = devices.into_iter().find(|device| self.device(*device).is_removed) {
+                return self.on_new_incarnation(lost, info.clone());
+            }
+        }
+        self.add_device(account, info);
+    }
+
     /// Where the vendor tells no serial, each incarnation is a device of its own.
     pub(super) fn device_id(&self, account: u32, info: &DeviceInfo) -> DeviceId {
         let account = self.config.accounts[account as usize].account;
-        if let Some(serial) = &info.serial {
-            return DeviceId::of(account, serial);
+        match &info.serial {
+            Some(serial) => DeviceId::of(account, serial),
+            None => DeviceId::without_serial(account, info.device, info.epoch),
         }
-        let mut text = alloc::string::String::new();
-        let _ = write!(text, "vendor id {} epoch {}", info.device.0, info.epoch.0);
-        DeviceId::of(account, &text)
     }
 
     fn add_device(&mut self, account: u32, info: &DeviceInfo) {
@@ -259,6 +269,8 @@ impl Platform {
             saw_other_writer: false,
             levels: None,
             is_clock_wrong: false,
+            clock_settings: 0,
+            clock_set_not_before: None,
             codes_made: 0,
             codes: Vec::new(),
         });

@@ -44,6 +44,18 @@ impl Platform {
         self.policy.guests_outrank_backups() && !is_pooled(self.code(at)) && self.device(at.device).codes.iter().any(is_in_lock)
     }
 
+    /// Due codes of owners that wait for a place, which a pooled backup that was lost leaves to them (`R-39`).
+    pub(super) fn owners_before(&self, at: At) -> u32 {
+        if !is_pooled(self.code(at)) || !self.policy.refill_leaves_room_for_owners() {
+            return 0;
+        }
+        let is_waiting = |code: &&Code| {
+            let is_owners = code.record.is_managed && !code.is_gone && !is_pooled(code);
+            is_owners && code.held.is_none() && code.write.is_none() && self.is_due(code, self.now)
+        };
+        self.device(at.device).codes.iter().filter(is_waiting).count() as u32
+    }
+
     /// Places left when all that is due or on its way has got one.
     fn room_beside_owners(&self, device: u32) -> u32 {
         let state = self.device(device);

@@ -19,16 +19,13 @@ pub(super) struct ClockWatch {
     set_by: Option<i64>,
     /// A command to it is under way.
     is_asked: bool,
-    set_not_before: Timestamp,
-    /// Attempts to set it, since it was last right.
-    settings: u32,
     /// Readings in a row that told nothing.
     failures: u32,
 }
 
 impl ClockWatch {
     pub fn new(now: Timestamp) -> Self {
-        Self { read_at: now, set_by: None, is_asked: false, set_not_before: now, settings: 0, failures: 0 }
+        Self { read_at: now, set_by: None, is_asked: false, failures: 0 }
     }
 }
 
@@ -49,22 +46,23 @@ impl Platform {
             return None;
         }
         let set_by = clock.set_by;
-        let at = if set_by.is_some() { clock.set_not_before } else { clock.read_at };
+        let at = if set_by.is_some() { self.device(device).clock_set_not_before.unwrap_or(now) } else { clock.read_at };
         if at > now {
             return Some(at);
         }
         let account = self.device(device).account;
         if self.may_call(account, Urgency::Condition, Who::device(device)) {
             let op = set_by.map_or(Op::ReadClock, |way_ms| Op::SetClock { to: now + way_ms });
-            let settings = self.caches[device as usize].clock.settings.saturating_add(1);
+            let settings = self.device(device).clock_settings.saturating_add(1);
             let is_long = settings > SETTINGS_BEFORE_LONG_PAUSES;
             let set_again_at = now + self.policy.retry_delay_ms(settings, is_long, 0, &self.config.policy);
             let clock = &mut self.caches[device as usize].clock;
             clock.is_asked = true;
-            if clock.set_by.take().is_some() {
-                (clock.settings, clock.set_not_before) = (settings, set_again_at);
-            }
             clock.read_at = Timestamp::MAX;
+            if clock.set_by.take().is_some() {
+                let device = self.device_mut(device);
+                (device.clock_settings, device.clock_set_not_before) = (settings, Some(set_again_at));
+            }
             let command = self.send_read(account, Some(device), None, op);
             let epoch = self.device(device).epoch();
             self.reads.insert(command, Read { sent_at: now, kind: ReadKind::Clock { device, epoch } });
@@ -84,9 +82,9 @@ impl Platform {
             }
             Answer::Done { .. } => self.caches[device as usize].clock.read_at = now,
             Answer::Refused(Reason::ClockNotWritable) => {
-                self.device_mut(device).is_clock_wrong = true;
-                let clock = &mut self.caches[device as usize].clock;
-                (clock.set_not_before, clock.settings) = (now + again_ms, 0);
+                let state = self.device_mut(device);
+                state.is_clock_wrong = true;
+                (state.clock_set_not_before, state.clock_settings) = (Some(now + again_ms), 0);
                 self.read_clock_by(device, now + period_ms);
             }
             _ => {
@@ -113,11 +111,13 @@ impl Platform {
         if is_noted != self.device(device).is_clock_wrong {
             self.device_mut(device).is_clock_wrong = is_noted;
         }
+        if is_right && self.device(device).clock_settings > 0 {
+            self.device_mut(device).clock_settings = 0;
+        }
+        let is_soon = self.device(device).clock_set_not_before.is_none_or(|not_before| not_before <= now + period_ms);
         let clock = &mut self.caches[device as usize].clock;
         clock.failures = 0;
-        if is_right {
-            clock.settings = 0;
-        } else if is_settable && clock.set_not_before <= now + period_ms {
+        if !is_right && is_settable && is_soon {
             clock.set_by = Some((now - sent_at) / 2);
         }
         self.read_clock_by(device, now + period_ms);

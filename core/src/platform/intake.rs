@@ -428,6 +428,7 @@ impl Platform {
         Ok(Response::Done)
     }
 
+    /// `A-09`: what is being deleted already is accepted again, without another event.
     fn delete(&mut self, workspace: WorkspaceId, delete: &Delete) -> Result<Response, Refusal> {
         let at = self.managed_in(workspace, delete.access_code_id, delete.device_id)?;
         let code = self.code(at);
@@ -479,6 +480,7 @@ impl Platform {
         codes.min_by_key(rank).map(|code| code.record.access_code_id)
     }
 
+    /// `A-11`.
     fn list(&self, workspace: WorkspaceId, list: &List) -> Result<Response, Refusal> {
         let mut found: Vec<(Timestamp, CodeId)> = match (list.device_id, &list.access_code_ids) {
             (Some(device), None) => {

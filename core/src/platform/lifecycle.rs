@@ -87,7 +87,7 @@ impl Platform {
         }
     }
 
-    /// T02, T03, T05, T06, `R-53`.
+    /// T02, T03, T05, T06, `R-53`. What the lock will start by itself is not shown as `setting` before that (`R-14`).
     fn turn_when_due(&mut self, at: At) {
         let now = self.now;
         let code = self.code(at);

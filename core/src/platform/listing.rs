@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::clock::ClockWatch;
-use super::likeness::{Content, Likeness, hides_pin, is_return_of, like};
+use super::likeness::{Content, Likeness, hides_pin, is_return_of, like, rounds_to};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
@@ -14,7 +14,7 @@ use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
 use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
 use crate::time::Timestamp;
-use crate::vendor::{Family, ReadBack};
+use crate::vendor::{Family, Profile, ReadBack};
 
 /// What the last reads showed of a lock, and which are due. Free to lose.
 #[derive(Debug)]
@@ -244,7 +244,7 @@ impl Platform {
     /// Holds a complete listing against all that is known of the lock.
     fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
         let memory = &mut self.caches[device as usize];
-        memory.has_inventory = true;
+        let is_first = !core::mem::replace(&mut memory.has_inventory, true);
         memory.is_clean = true;
         memory.places = items.into_iter().map(|item| (item.place, item)).collect();
         if evidence.is_fresh {
@@ -271,7 +271,12 @@ impl Platform {
             self.forget_nameless(device);
         }
         self.end_recovery(device, evidence);
-        self.stir_if_waiting(device);
+        if is_first {
+            // Everything may hang on the inventory: codes that could not be written without it go on.
+            self.stir(device);
+        } else {
+            self.stir_if_waiting(device);
+        }
     }
 
     /// What outlived a join was found by now: from here on an equal PIN in the same slot under another name is somebody's (`R-57`).
@@ -291,7 +296,7 @@ impl Platform {
         memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
     }
 
-    /// Everything may hang on the inventory: codes that could not be written without it go on.
+    /// Codes that wait for what a listing tells are looked at.
     fn stir_if_waiting(&mut self, device: u32) {
         let codes = &self.device(device).codes;
         let waiting: Vec<u64> = codes
@@ -321,6 +326,10 @@ impl Platform {
         }
         if let Some(n) = self.writer_of(device, item) {
             let at = At { device, n };
+            if self.is_rather_written_elsewhere(at, item) {
+                self.on_stranger(device, item);
+                return None;
+            }
             self.judge_write(at, Some(item), evidence);
             return Some(n);
         }
@@ -392,6 +401,7 @@ impl Platform {
     /// An entry of ours that should not be there, or not there.
     fn take_back(&mut self, at: At, item: &Item) {
         let now = self.now;
+        let profile = self.profile(at.device).clone();
         let code = self.code_mut(at);
         let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
         let pin = match item.pin {
@@ -408,7 +418,7 @@ impl Platform {
             confirmed_at: now,
         };
         if code.held.is_none() && code.write.is_none() && !code.is_gone {
-            code.held = Some(declared_as(found, code));
+            code.held = Some(declared_as(found, code, &profile));
         } else {
             code.surplus.push(found);
         }
@@ -507,11 +517,13 @@ pub(super) fn remember(past: &mut Vec<Held>, held: Held, now: Timestamp) {
 }
 
 /// What was found equals what is wanted up to what the lock rounds: then it is kept in the words of the record.
-fn declared_as(found: Held, code: &Code) -> Held {
-    let is_it = |past: &&Held| past.pin == found.pin;
+fn declared_as(found: Held, code: &Code, profile: &Profile) -> Held {
+    let is_it = |past: &&Held| past.pin == found.pin && rounds_to(found.window, past.window, profile);
     let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
+    let wanted = code.stored_window();
+    let is_wanted = rounds_to(found.window, wanted, profile);
     match past {
-        Some(past) => Held { name: past.name.clone(), window: past.window, ..found },
+        Some(past) => Held { name: past.name.clone(), window: if is_wanted { wanted } else { past.window }, ..found },
         None => found,
     }
 }

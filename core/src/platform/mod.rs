@@ -12,7 +12,7 @@ use crate::access_code::{AccessCodeView, DeviceView};
 use crate::config::Config;
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{CodeId, CommandId, DeviceId};
-use crate::port::{Answer, Place};
+use crate::port::{Answer, Place, Reason};
 use crate::time::Timestamp;
 
 mod account;
@@ -90,6 +90,8 @@ impl Controllers for Reference {
 pub struct Platform {
     policy: &'static dyn Policy,
     config: Config,
+    /// When this process began.
+    began: Timestamp,
     /// The instant of the current step.
     now: Timestamp,
     state: Durable,
@@ -132,6 +134,7 @@ impl Platform {
             policy,
             watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
             config,
+            began: now,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
             device_index: state.devices.iter().zip(0..).map(|(device, n)| (device.id, n)).collect(),
@@ -248,6 +251,8 @@ impl Platform {
         {
             // Another copy of it ran after all (`P-02`): a look shows what it left behind.
             self.want_listing(at.device, self.now);
+        } else if answer == Answer::Refused(Reason::Full) {
+            self.learn_full(at.device);
         }
     }
 

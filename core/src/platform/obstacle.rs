@@ -52,7 +52,8 @@ impl Platform {
         let is_new_entry = self.code(at).held.is_none();
         // Slots that called themselves occupied are tried again only where no backup can give way.
         let unwilling = if self.may_displace_backup(at) { self.unwilling_slots(at.device) } else { 0 };
-        let is_full = is_new_entry && self.entries_known(at.device) + unwilling >= self.capacity(at.device);
+        let owners = self.owners_before(at);
+        let is_full = is_new_entry && self.entries_known(at.device) + unwilling + owners >= self.capacity(at.device);
         is_full && !self.policy.writes_beyond_capacity()
     }
 
@@ -105,21 +106,21 @@ impl Platform {
 
     /// The lock calls itself full: then what is known to be in it is all that fits in.
     pub(super) fn learn_full(&mut self, device: u32) {
-        let is_blind = self.profile(device).read_back == ReadBack::None;
-        let known = if is_blind { self.entries_confirmed(device) } else { self.entries_known(device) };
-        let now = self.now;
+        let (known, now) = (self.entries_settled(device), self.now);
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
         self.again_device(device);
     }
 
-    fn entries_confirmed(&self, device: u32) -> u32 {
-        self.device(device).codes.iter().map(|code| code.entries().count() as u32).sum()
+    /// Entries that are there for certain, as far as is known: writes under way may come to nothing.
+    fn entries_settled(&self, device: u32) -> u32 {
+        let adding = self.device(device).codes.iter().filter(|code| self.is_adding(device, code)).count() as u32;
+        self.entries_known(device) - adding
     }
 
     /// More fitted in than was known when the lock called itself full.
     pub(super) fn learn_room(&mut self, device: u32) {
-        let known = self.entries_confirmed(device);
+        let known = self.entries_settled(device);
         if self.device(device).capacity_met.is_some_and(|met| met < known) {
             self.device_mut(device).capacity_met = Some(known);
         }

@@ -92,6 +92,7 @@ impl Platform {
         let mut record = blank_record(id, workspace, device_id, now);
         record.is_managed = true;
         record.status = Status::Unset;
+        //
         record.name = Some(name.unwrap_or_else(|| format!("Access Code {n}")));
         new_code(n, record, "".into())
     }

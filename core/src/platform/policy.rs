@@ -102,6 +102,16 @@ pub trait Policy: Sync {
         true
     }
 
+    /// Whether an entry is claimed at the vendor before it counts as converted, where it has to be (T31).
+    fn claims_what_it_converts(&self) -> bool {
+        true
+    }
+
+    /// Whether a lock that its vendor lists without a serial is taken for the one that was lost (`R-57` says no).
+    fn lost_lock_returns_without_serial(&self) -> bool {
+        false
+    }
+
     /// Whether mutating commands are sent while the device carries a path error (`I-DEV-10`).
     fn writes_while_path_error(&self) -> bool {
         false

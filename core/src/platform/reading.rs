@@ -34,6 +34,8 @@ pub(super) enum ReadKind {
     Place { at: At, place: Place, epoch: Epoch },
     /// The time slots of a door (`V-09`).
     Levels { device: u32, epoch: Epoch },
+    /// No read: the claim of an entry at the vendor.
+    Claim { at: At, epoch: Epoch },
     /// One slot, to see whether it is free.
     Scout { at: At, slot: Slot, epoch: Epoch },
 }
@@ -57,9 +59,10 @@ impl Platform {
             ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
             ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
             ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
+            ReadKind::Claim { at, epoch } if self.device(at.device).epoch() == epoch => self.on_claimed(at, &read, &answer),
             // Read in an incarnation that is over.
             ReadKind::Device { .. } | ReadKind::Levels { .. } | ReadKind::Clock { .. } => {}
-            ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } => {}
+            ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } | ReadKind::Claim { .. } => {}
         }
     }
 

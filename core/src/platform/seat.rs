@@ -132,6 +132,7 @@ impl Platform {
     }
 
     fn lack_seat(&mut self, at: At) {
+        // Only a seat that was refused or lost says so, never a schedule that has not begun (V-06).
         self.show(at, Symptom::NoSeat);
         self.fail_to_set(at);
     }

@@ -52,7 +52,13 @@ impl Platform {
             // It was stored for certain, and what the read shows is no sign that it left.
             (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
-            (Likeness::Different, item) if is_conclusive => self.on_no_effect(at, &write, item),
+            (Likeness::Different, item) if is_conclusive => {
+                self.on_no_effect(at, &write, item);
+                if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
+                    // Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
+                    self.place_item(at.device, other, evidence);
+                }
+            }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
         }
     }
@@ -119,6 +125,7 @@ impl Platform {
         let Some(held) = code.entries().find(|held| held.place == item.place) else { return false };
         match item.place {
             Place::Handle(_) => true,
+            Place::Slot(_) if self.is_taken_elsewhere(at.device, held) => false,
             Place::Slot(_) => {
                 let has_name_of = |own: &Held| own.name.is_some() && own.name == item.name;
                 let has_our_name = has_name_of(held) || code.past.iter().any(|past| past.place == held.place && has_name_of(past));
@@ -262,6 +269,7 @@ impl Platform {
                     self.show(at, Symptom::NotReported);
                 }
             }
+            // The name had its suffix already, where it needed one: it gets another, and says what the vendor said (V-12).
             Doubt::NameTaken => {
                 self.vary_display(at);
                 self.show(at, Symptom::NameTaken);

@@ -92,6 +92,12 @@ pub(super) struct Device {
     /// Its clock is wrong and can't be set: a warning of the inside, which no API shows (`R-56`).
     #[serde(default)]
     pub is_clock_wrong: bool,
+    /// Attempts to set its clock, since that was last right.
+    #[serde(default)]
+    pub clock_settings: u32,
+    /// No attempt to set it before.
+    #[serde(default)]
+    pub clock_set_not_before: Option<Timestamp>,
     pub codes_made: u64,
     /// In order of creation; gone ones too, as long as they are remembered.
     pub codes: Vec<Code>,
@@ -189,6 +195,7 @@ impl Write {
             | Op::SetClock { .. }
             | Op::RegisterOffline { .. }
             | Op::RevokeOffline { .. }
+            | Op::AdoptEntry { .. }
             | Op::ReadUserLevels => None,
         }
     }
@@ -221,6 +228,7 @@ impl Write {
             | Op::SetClock { .. }
             | Op::RegisterOffline { .. }
             | Op::RevokeOffline { .. }
+            | Op::AdoptEntry { .. }
             | Op::ReadUserLevels => None,
         }
     }
@@ -326,7 +334,7 @@ pub(super) struct Code {
     pub version: u32,
     /// Counts settled commands; part of the key (`P-04`).
     pub phase: u64,
-    /// The name as the lock shows it.
+    /// The name as the lock shows it. Like what is pending, it is no part of the record that the API shows (`R-08`).
     pub display: Name,
     /// The window as it was sent, where the vendor's margin moved it (`F-22`).
     pub moved_window: Option<Window>,
@@ -389,6 +397,17 @@ pub(super) struct Passing {
     pub told_changed_at: Option<Timestamp>,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
+    /// Of an unmanaged code only: whether its entry was claimed at the vendor, where that has to be.
+    pub claim: Claim,
+}
+
+/// How far the platform has come with claiming an entry at the vendor (T31).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Claim {
+    #[default]
+    None,
+    Wanted,
+    Made,
 }
 
 impl Code {

@@ -11,7 +11,7 @@ use crate::draw::{Purpose, draw_uuid};
 use crate::event::EventType;
 use crate::id::CodeId;
 use crate::pin::Pin;
-use crate::port::{Item, ShownPin};
+use crate::port::{Item, Place, ShownPin};
 use crate::time::Timestamp;
 
 impl Platform {
@@ -28,7 +28,11 @@ impl Platform {
         describe(&mut code, item, now);
         let at = self.insert_code(device, code);
         self.emit(at, EventType::UnmanagedCreated);
-        self.unblock(device);
+        // That something is in a slot which called itself occupied is no news (`R-54`).
+        let is_news = !matches!(item.place, Place::Slot(slot) if self.caches[device as usize].refusing.contains(&slot));
+        if is_news || shown_pin(item).is_some() {
+            self.unblock(device);
+        }
     }
 
     /// A read of a stranger's place.

@@ -6,15 +6,16 @@ use super::Platform;
 use super::choose::satisfies;
 use super::intake::requested_pin;
 use super::likeness::{Content, Likeness, like};
-use super::reading::Evidence;
-use super::state::{Awaited, Code, Errand, Goal, Retry, Told, Write};
-use super::step::At;
+use super::pace::Urgency;
+use super::reading::{Evidence, Read, ReadKind};
+use super::state::{Awaited, Claim, Code, Errand, Goal, Retry, Told, Write};
+use super::step::{At, Who};
 use super::stranger::describe;
 use super::workspaces::Elsewhere;
 use crate::access_code::Status;
 use crate::event::EventType;
 use crate::id::{CodeId, WorkspaceId};
-use crate::port::{Item, OnLock};
+use crate::port::{Answer, Item, OnLock, Op, Place};
 use crate::problem::WarningCode;
 use crate::request::unmanaged::{ConvertToManaged, GetUnmanaged, UnmanagedRequest};
 use crate::request::{Refusal, Response};
@@ -128,6 +129,10 @@ impl Platform {
     pub(super) fn run_errand(&mut self, at: At) -> Option<Timestamp> {
         let code = self.code(at);
         match (code.errand, &code.held) {
+            (Some(errand), Some(held)) if self.is_to_be_claimed(at, errand) => {
+                let place = held.place;
+                self.claim(at, place)
+            }
             (Some(Errand::Delete), Some(held)) => {
                 let place = held.place;
                 self.erase(at, place)
@@ -160,6 +165,10 @@ impl Platform {
             Elsewhere::Busy if force => return self.want_verify(at, self.now + self.config.policy.retry_base_ms),
             Elsewhere::Manager(_) | Elsewhere::Busy | Elsewhere::Leaving => return self.fail_conversion(at),
         }
+        if self.needs_claim(at) {
+            self.code_quiet(at).passing.claim = Claim::Wanted;
+            return self.again(at);
+        }
         let schedules = self.profile(at.device).schedules;
         let now = self.now;
         let code = self.code_mut(at);
@@ -179,6 +188,53 @@ impl Platform {
         self.emit(at, EventType::UnmanagedConvertedToManaged);
         self.again(at);
         self.stir(at.device);
+    }
+
+    /// Whether the entry of an unmanaged code is still to be claimed before anything can be done about it.
+    fn needs_claim(&self, at: At) -> bool {
+        let is_asked_for = self.profile(at.device).claims_conversions && self.policy.claims_what_it_converts();
+        is_asked_for && self.code(at).passing.claim != Claim::Made
+    }
+
+    /// Whether the claim comes next: before an erasure at once, before a conversion when a read has shown that nothing stands against it.
+    fn is_to_be_claimed(&self, at: At, errand: Errand) -> bool {
+        self.needs_claim(at) && (errand == Errand::Delete || self.code(at).passing.claim == Claim::Wanted)
+    }
+
+    /// Makes the entry the platform's own at the vendor, which lets nobody else's be changed.
+    fn claim(&mut self, at: At, place: Place) -> Option<Timestamp> {
+        let Place::Handle(handle) = place else { return None };
+        let passing = &self.code(at).passing;
+        if passing.read.is_some() || self.device(at.device).has_path_error() {
+            return None;
+        }
+        if let Some(wait) = passing.read_not_before.filter(|wait| *wait > self.now) {
+            return Some(wait);
+        }
+        let account = self.device(at.device).account;
+        if self.may_call(account, Urgency::Proof, Who::Lock(at)) {
+            let epoch = self.device(at.device).epoch();
+            self.ask_for_code(at, Op::AdoptEntry { handle }, ReadKind::Claim { at, epoch });
+            self.code_quiet(at).passing.claim = Claim::None;
+        }
+        None
+    }
+
+    /// The claim was answered: then the entry is looked at once more, for it may have changed meanwhile.
+    pub(super) fn on_claimed(&mut self, at: At, read: &Read, answer: &Answer) {
+        if self.find(at).is_none() {
+            return;
+        }
+        self.code_quiet(at).passing.read = None;
+        self.again(at);
+        match answer {
+            // What is not there needs no claim: the next command finds out.
+            Answer::Done { .. } | Answer::NotFound => self.code_quiet(at).passing.claim = Claim::Made,
+            _ => return self.on_read_failure(at, read, answer),
+        }
+        if matches!(self.code(at).errand, Some(Errand::Convert { .. })) {
+            self.want_verify(at, self.now);
+        }
     }
 
     /// T30: from now on the code is nobody's. Without a word: what it holds stays in the lock, and nothing is sent for it any more.

@@ -46,6 +46,24 @@ impl Platform {
         self.policy.minds_other_workspaces() && self.views_of(device).any(|other| self.writer_of(other, item).is_some())
     }
 
+    /// Whether an item that equals what this code was to store is rather the work of another workspace, which has sent the same for certain: this
+    /// command may never have left the process that died (`P-01`).
+    pub(super) fn is_rather_written_elsewhere(&self, at: At, item: &Item) -> bool {
+        let began = self.began;
+        let may_have_stayed =
+            |write: &Write| write.sent_at < began && write.accepted_at.is_none() && write.closed.is_none_or(|closing| closing.at >= began);
+        let stayed = |at: At| self.code(at).write.as_ref().is_some_and(may_have_stayed);
+        let writers = self.views_of(at.device).filter_map(|device| Some(At { device, n: self.writer_of(device, item)? }));
+        self.policy.minds_other_workspaces() && stayed(at) && { writers }.any(|other| !stayed(other))
+    }
+
+    /// Whether another workspace was told later than this code that the place holds an entry of its own.
+    pub(super) fn is_taken_elsewhere(&self, device: u32, held: &Held) -> bool {
+        let is_later = |own: &Held| own.place == held.place && own.confirmed_at > held.confirmed_at;
+        let has_later = |code: &Code| code.record.is_managed && code.entries().any(is_later);
+        self.policy.minds_other_workspaces() && self.others_of(device).any(|(_, code)| has_later(code))
+    }
+
     /// The codes that other workspaces have on this lock.
     fn others_of(&self, device: u32) -> impl Iterator<Item = (At, &Code)> {
         self.views_of(device).flat_map(|device| self.device(device).live().map(move |code| (At { device, n: code.n }, code)))

@@ -31,6 +31,7 @@ pub fn profile() -> Profile {
         clock_settable: false,
         tells_zone: true,
         keeps_offset: false,
+        claims_conversions: false,
         tells_online: true,
         unreachable_is_offline: true,
         notices: Notices {

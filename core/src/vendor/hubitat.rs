@@ -1,4 +1,4 @@
-//! Hubitat Elevation (vendors.md 12): numbered slots behind a hub that takes everything and promises nothing; PINs can be read back.
+//! Hubitat Elevation (vendors.md 12): numbered slots behind a hub that takes everything and promises nothing; PINs can be read back. No schedules (`R-22`).
 
 use super::{Profile, ReadBack, Vendor};
 

@@ -134,6 +134,8 @@ pub struct Profile {
     pub tells_zone: bool,
     /// Whether a stored schedule keeps the offset of the day of writing (`R-58`).
     pub keeps_offset: bool,
+    /// Whether an entry of others has to be claimed at the vendor before it can be managed.
+    pub claims_conversions: bool,
     /// Whether the vendor tells online and offline.
     pub tells_online: bool,
     /// The problem an unreachable lock shows (`R-52`): true for `device_offline`, false for `device_disconnected`.

@@ -18,6 +18,7 @@ pub fn profile() -> Profile {
         ack: Ack::Queued,
         read_back: ReadBack::ExactLoaded,
         update_in_place: false,
+        claims_conversions: true,
         backup_pool: false,
         notices: Notices { keypad_use: true, use_names_entry: true, online: true, hub: true, account: true, ..Notices::default() },
         hub: Some(PathPart::Hub),

@@ -1,4 +1,5 @@
-//! Ultraloq (vendors.md 16): a Wi-Fi lock whose vendor tells no zone and whose owner can disable a code (`V-14`).
+//! Ultraloq (vendors.md 16): a Wi-Fi lock whose vendor tells no zone and whose owner can disable a code (`V-14`). It keeps
+//! schedules (`R-22`).
 
 use super::{Notices, Profile, Vendor};
 use crate::time::SECOND_MS;

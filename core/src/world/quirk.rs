@@ -93,6 +93,7 @@ quirks! {
     DeviceLeavesAccount = "device_leaves_account", Actor, "The owner removes the lock from the account; at the end it is added again.";
     ResetWipes = "reset_wipes", Actor, "Factory reset: memory is empty and the lock joins as a new incarnation.";
     ResetKeepsEntries = "reset_keeps_entries", Actor, "Factory reset after which the old entries are still there, nobody's.";
+    AdoptNeedsClaim = "adopt_needs_claim", Standing, "The vendor lets only those change an entry of others who have claimed it.";
     SerialHidden = "serial_hidden", Standing, "The vendor tells no serial.";
     MemoryLostWithPower = "memory_lost_with_power", Fault, "All entries are gone after a power cut.";
     MemoryRolledBack = "memory_rolled_back", Fault, "An older state of the memory returns.";

@@ -3,13 +3,13 @@
 //! For a write the site tells four things apart: taken by the cloud, in the lock's memory, shown by a read,
 //! still there. Commands for one lock run in the order in which they were taken (`P-02`).
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::draw::digest;
-use crate::id::{AccountId, CommandId, Epoch, Key, VendorDevice};
+use crate::id::{AccountId, CommandId, Epoch, Handle, Key, VendorDevice};
 use crate::offline::OfflineKind;
 use crate::pin::{Lengths, Pin};
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
@@ -20,6 +20,7 @@ use super::lock::{Effect, Entry, Lock, Source, Write};
 use super::offline::Algorithm;
 use super::quirk::Quirk;
 
+mod adoption;
 mod desk;
 mod seats;
 
@@ -32,6 +33,8 @@ pub const LOSS_NOTICED_AFTER_MS: i64 = 5 * SECOND_MS;
 pub const SLEEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
 /// The vendor takes this long to choose a PIN under `pin_assigned_late`.
 const PIN_CHOSEN_AFTER_MS: i64 = 2 * MINUTE_MS - 10 * SECOND_MS;
+/// The last slot that a plain listing shows under `scan_stops_early`.
+pub const SCAN_ENDS_AT: u16 = 8;
 /// Calls a minute under `rate_budget_small`.
 pub const SMALL_RATE_PER_MINUTE: u32 = 4;
 
@@ -309,6 +312,8 @@ pub struct LockSite {
     /// Kept until the path is back: snapshot and news.
     own_log: Vec<(Timestamp, News)>,
     /// Answers by key, where keys are honoured (`P-04`).
+    /// Entries of others that the platform claimed at the vendor.
+    adopted: BTreeSet<Handle>,
     keys: BTreeMap<Key, Keyed>,
     /// Older states of memory, for `memory_rolled_back`.
     past: Option<Vec<Entry>>,
@@ -394,6 +399,7 @@ impl Site {
             versions,
             refreshed: None,
             own_log: Vec::new(),
+            adopted: BTreeSet::new(),
             keys: BTreeMap::new(),
             past: None,
             desk: Desk::default(),
@@ -424,6 +430,13 @@ impl Site {
         let is_slow = |site: &LockSite, job: &Job| job.fate.apply_ms >= site.lock.profile.lat_max_ms;
         let slow_at = |site: &LockSite| site.queue.iter().filter(|job| is_slow(site, job)).count() as u32;
         (0..self.locks.len()).filter(|other| is_on_path(*other)).map(|other| slow_at(&self.locks[other])).sum()
+    }
+
+    /// The vendor calls a lock by this id from the beginning.
+    pub fn calls(&mut self, lock: usize, device: VendorDevice) {
+        let given = core::mem::replace(&mut self.locks[lock].device, device);
+        self.devices.remove(&given);
+        self.devices.insert(device, lock);
     }
 
     /// The lock that a vendor id names now.
@@ -561,12 +574,13 @@ impl Site {
         }
         match &order.op {
             Op::GetDevice => return Some((Answer::Device(self.device_info(now, lock)), Some(now))),
+            Op::AdoptEntry { handle } => return Some((self.adopts(lock, *handle), Some(now))),
             Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. } => {}
             Op::ListEntries { page, .. } => return Some(self.plain_listing(now, lock, *page, order, fate)),
             Op::ReadEntry { .. } | Op::ReadSlot { .. } => return Some(self.plain_read(now, lock, order, fate)),
             _ => {}
         }
-        if order.op.is_mutating() && site.holds(LockCondition::RightsGone) {
+        if order.op.is_mutating() && (site.holds(LockCondition::RightsGone) || site.is_unclaimed(&order.op)) {
             return refused(Reason::NoRights);
         }
         if order.op.is_mutating() && site.holds(LockCondition::PlanLapsed) {
@@ -823,7 +837,7 @@ impl Site {
             snapshot_at = now;
         }
         if site.lock.quirks.has(Quirk::ScanStopsEarly) {
-            items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > 8)).cloned().collect();
+            items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > SCAN_ENDS_AT)).cloned().collect();
         }
         (snapshot_at, site.lock.as_listed(items, now))
     }
@@ -1268,6 +1282,7 @@ impl LockSite {
     fn drop_ties(&mut self) {
         self.queue.clear();
         self.keys.clear();
+        self.adopted.clear();
         self.own_log.clear();
         self.refreshed = None;
     }
@@ -1415,6 +1430,7 @@ fn is_in_family(op: &Op, site: &LockSite) -> bool {
             profile.family == Family::BySeat
         }
         Op::ReadSite => profile.family == Family::BySeat,
+        Op::AdoptEntry { .. } => profile.claims_conversions,
         Op::ListDevices { .. } | Op::GetDevice => true,
         Op::ReadClock => profile.clock_readable,
         Op::SetClock { .. } => profile.clock_readable || profile.clock_settable,

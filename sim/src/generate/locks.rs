@@ -72,6 +72,7 @@ fn no_device() -> Device {
     Device {
         name: String::new(),
         serial: None,
+        vendor_id: None,
         joins_later: false,
         vendor: None,
         account: None,

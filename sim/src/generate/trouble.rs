@@ -97,7 +97,7 @@ fn suits(quirk: Quirk, lock: &DrawnLock) -> bool {
         Quirk::BridgeSeemsOnline => profile.queue_limit.is_some(),
         Quirk::HubRadioCollides | Quirk::ResetKeepsEntries | Quirk::RivalManager => by_slot,
         Quirk::DeviceLeavesAccount | Quirk::ResetWipes => true,
-        Quirk::SerialHidden | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
+        Quirk::SerialHidden | Quirk::AdoptNeedsClaim | Quirk::SlotOccupiedRefuses | Quirk::FewerSlotsThanTold | Quirk::TwinDropped => false,
         Quirk::TwinCauseUnclear | Quirk::OwnSlotIsTwin | Quirk::CacheBehindReport | Quirk::CacheNeverRefreshed => false,
         Quirk::FirstFourCompared | Quirk::OneLengthPerLock | Quirk::NameUnique => false,
         Quirk::SeatsUsedUp | Quirk::SeatTakenAway | Quirk::OfficeMode => lock.vendor == Vendor::SaltoKs,

@@ -50,7 +50,7 @@ pub fn target(op: &Op) -> Option<Place> {
         Op::SetSlot { slot, .. } | Op::ClearSlot { slot } | Op::ReadSlot { slot, .. } => Some(Place::Slot(*slot)),
         Op::CreateEntry { .. } | Op::ListEntries { .. } | Op::ListDevices { .. } | Op::ReadSite => None,
         Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => None,
-        Op::GetDevice | Op::ReadClock | Op::SetClock { .. } => None,
+        Op::GetDevice | Op::ReadClock | Op::SetClock { .. } | Op::AdoptEntry { .. } => None,
         Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => None,
     }
 }
@@ -329,6 +329,7 @@ impl History {
     pub(super) fn hear(&mut self, now: Timestamp, id: CommandId, answer: &Answer, snapshot_at: Option<Timestamp>) {
         let Some(sent) = self.commands.get_mut(&id) else { return };
         let was_closed = sent.closed_at.is_some();
+        let was_answered_at = sent.answered_at;
         sent.answered_at = sent.answered_at.or(Some(now));
         if !sent.command.op.is_mutating() {
             if answer.is_closing()
@@ -341,6 +342,9 @@ impl History {
         if !answer.is_closing() {
             return;
         }
+        let before = Sent { answered_at: was_answered_at, ..sent.clone() };
+        self.keep_untold(&before);
+        let Some(sent) = self.commands.get_mut(&id) else { return };
         sent.closed_at = sent.closed_at.or(Some(now));
         let sent = sent.clone();
         if !was_closed && let Some(lock) = sent.lock {
@@ -370,12 +374,15 @@ impl History {
             let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
-        let Some(sent) = self.open_commands(lock).find(meant).cloned() else { return };
+        let Some(sent) = self.open_commands(lock).find(meant).cloned() else {
+            return self.hear_late_refusal(now, lock, place, closing);
+        };
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
         let is_followed =
             self.open_commands(lock).any(|other| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing());
         let closing =
             if (sent.answered_at.is_none() || is_followed) && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
+        self.keep_untold(&sent);
         let id = sent.command.command_id;
         if let Some(sent) = self.commands.get_mut(&id) {
             (sent.closed_at, sent.answered_at) = (Some(now), sent.answered_at.or(Some(now)));
@@ -390,6 +397,22 @@ impl History {
             self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate);
         }
         self.forget_closed(Some(lock));
+    }
+
+    /// A copy of a write that is closed met a twin: its code is told of that as by an answer (`R-54`).
+    fn hear_late_refusal(&mut self, now: Timestamp, lock: Lock, place: Place, closing: Closing) {
+        if closing != Closing::Refused(Reason::PinTaken) {
+            return;
+        }
+        for code in self.lock(lock).codes.clone() {
+            let state = self.code(code);
+            let is_its = state.work.last.as_ref().is_some_and(|last| target(&last.op) == Some(place) && last.version == state.version);
+            if is_its && !self.is_resident(code) {
+                let work = &mut self.codes[code.0 as usize].work;
+                (work.told_twin_at, work.is_twin) = (Some(now), true);
+                self.touch_code(code);
+            }
+        }
     }
 
     fn note_closing(&mut self, now: Timestamp, sent: &Sent, closing: Closing) {

@@ -3,11 +3,12 @@
 
 use keyway_core::access_code::{Record, Status};
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{CallId, CodeId};
+use keyway_core::id::{CallId, CodeId, CommandId};
 use keyway_core::request::{Request, RequestedCode, Update};
 use keyway_core::time::Timestamp;
 
-use super::{CodeIx, Goal, History, Input, Intent, Why};
+use super::{CodeIx, Goal, History, Input, Intent, Picture, Sent, Why, Work};
+use crate::occurrence::Lock;
 
 /// The step in which the controller died.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,52 @@ pub(super) struct Cut {
     events: Vec<Event>,
 }
 
+/// What was known before the present step was told something of a write, as long as that step is not saved.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Untold {
+    locks: Vec<(Lock, Picture, Vec<CommandId>)>,
+    sent: Vec<Sent>,
+    works: Vec<(CodeIx, Work)>,
+}
+
 impl History {
+    /// The controller is told what became of a write. Whoever dies before the save that holds it has not heard it (`P-08`, `R-60`).
+    pub(super) fn keep_untold(&mut self, told: &Sent) {
+        let members = told.lock.map_or_else(Vec::new, |lock| self.path(lock).locks.clone());
+        let open = members.iter().flat_map(|member| self.open_commands(*member)).cloned();
+        let is_other = |sent: &Sent| sent.command.command_id != told.command.command_id;
+        let sent: Vec<Sent> = open.filter(is_other).chain([told.clone()]).collect();
+        let mut codes: Vec<CodeIx> = sent.iter().filter_map(|sent| sent.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let state = |lock: Lock| (lock, self.lock(lock).picture.clone(), self.lock(lock).open.clone());
+        let locks = members.into_iter().map(state).collect();
+        let works = codes.into_iter().map(|code| (code, self.code(code).work.clone())).collect();
+        self.untold = Untold { locks, sent, works };
+    }
+
+    /// It died: what it was told in the step that was not saved counts as untold.
+    pub(super) fn take_back_untold(&mut self, now: Timestamp) {
+        let Untold { locks, sent, works } = std::mem::take(&mut self.untold);
+        for sent in sent {
+            let is_known = |known: &Sent| known.closed_at.is_none() == sent.closed_at.is_none();
+            if !self.commands.get(&sent.command.command_id).is_some_and(is_known)
+                && let Some(lock) = sent.lock
+            {
+                self.count_backlog(lock, now, |path| path.open += 1);
+            }
+            self.commands.insert(sent.command.command_id, sent);
+        }
+        for (lock, picture, open) in locks {
+            let state = &mut self.locks[lock.0 as usize];
+            (state.picture, state.open) = (picture, open);
+        }
+        for (code, work) in works {
+            self.codes[code.0 as usize].work = work;
+            self.touch_code(code);
+        }
+    }
+
     /// The controller dies now.
     pub(super) fn cut_short(&mut self, now: Timestamp) {
         let call = match self.step.input {

@@ -143,7 +143,14 @@ impl History {
         }
         state.intents.push(Intent { goal, why, asked_at: now, due_at, is_retired: false });
         state.version += 1;
+        let (id, version) = (state.id, state.version);
         state.work.begin_anew(now);
+        // What the step has sent already serves the new wish.
+        for (command, _) in self.step.commands.iter().filter(|(command, _)| self.is_in_step && command.for_code == Some(id)) {
+            if let Some(sent) = self.commands.get_mut(&command.command_id) {
+                sent.version = version;
+            }
+        }
         self.weigh_hindrance(now, code);
         self.touch_code(code);
     }

@@ -66,11 +66,27 @@ pub struct Lost {
     pub name: Name,
     /// Its window.
     pub window: Option<Window>,
+    /// Whether it was switched on.
+    enabled: bool,
+    /// What others had done to it before, as far as the controller was not shown it.
+    touched: Option<Touch>,
     /// When the first complete fresh listing without it was sent for.
     listed_without: Option<Timestamp>,
     /// When a notice said that it is gone.
     noticed_at: Option<Timestamp>,
     is_in_listing: bool,
+}
+
+impl Lost {
+    /// Whether nothing hinted at the loss.
+    fn is_unseen(&self) -> bool {
+        self.listed_without.is_none() && self.noticed_at.is_none()
+    }
+
+    /// The entry as it was, where `like` lies now.
+    fn entry(&self, like: &TrueEntry) -> TrueEntry {
+        TrueEntry { pin: self.pin, name: self.name.clone(), window: self.window, enabled: self.enabled, ..like.clone() }
+    }
 }
 
 /// What the controller was told of a place.
@@ -339,7 +355,11 @@ impl History {
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
         let touched = match cause {
             Cause::World => {
-                Some(touch(now, before.as_ref().filter(|before| before.code == code).map(|before| &before.entry), entry, before.as_ref()))
+                let same = before.as_ref().filter(|before| before.code == code);
+                // What comes back before anybody was shown that it was gone has changed by no more than that (P-12).
+                let returned = code.and_then(|code| self.code(code).lost.iter().find(|lost| lost.place == place && lost.is_unseen()));
+                let earlier = same.map(|same| (same.entry.clone(), same.touched));
+                Some(touch(now, earlier.or_else(|| returned.map(|lost| (lost.entry(entry), lost.touched))), entry))
             }
             Cause::Command(id) => before.as_ref().filter(|before| before.code == code).and_then(|before| self.left_of_touch(id, before)),
             Cause::Beginning => None,
@@ -394,7 +414,9 @@ impl History {
 
     fn lose(&mut self, now: Timestamp, owner: CodeIx, place: Place, before: &Stored) {
         let (pin, name, window) = (before.entry.pin, before.entry.name.clone(), before.entry.window);
-        let lost = Lost { place, at: now, pin, name, window, listed_without: None, noticed_at: None, is_in_listing: false };
+        let (enabled, touched) = (before.entry.enabled, before.touched);
+        let lost =
+            Lost { place, at: now, pin, name, window, enabled, touched, listed_without: None, noticed_at: None, is_in_listing: false };
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
@@ -443,7 +465,8 @@ impl History {
             let is_back = before.is_some_and(|before| before.cause == Cause::World && joined_at.is_none_or(|at| before.since > at));
             let is_told = match self.whose_told(lock, place) {
                 Some(Whose::Code(other)) => other == code,
-                Some(Whose::Free) | None => is_back,
+                Some(Whose::Free) => is_back,
+                None => is_back && self.code(code).work.confirmed_at.is_some(),
                 Some(Whose::Foreign | Whose::Unsure) => false,
             };
             let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named && is_told);
@@ -835,10 +858,14 @@ impl History {
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
             let known = state.picture.places.len();
-            state
-                .picture
-                .places
-                .retain(|place, known| known.whose == Whose::Free || pages.iter().any(|page| page.iter().any(|item| item.place == *place)));
+            let memory = &state.memory;
+            state.picture.places.retain(|place, known| {
+                // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
+                let is_still_its_own =
+                    matches!(known.whose, Whose::Code(code) if memory.get(place).is_some_and(|stored| stored.code == Some(code)));
+                let is_shown = pages.iter().any(|page| page.iter().any(|item| item.place == *place));
+                known.whose == Whose::Free || is_still_its_own || is_shown
+            });
             state.picture.pages = pages;
             if state.picture.places.len() < known {
                 self.show_change(lock);
@@ -1134,9 +1161,8 @@ fn fits_window(profile: &Profile, stored: Window, declared: Window, sent_at: Tim
 }
 
 /// What others changed: all of it if the entry is not the one that was here.
-fn touch(now: Timestamp, before: Option<&TrueEntry>, after: &TrueEntry, stored: Option<&Stored>) -> Touch {
-    let earlier = stored.and_then(|stored| stored.touched);
-    let Some(before) = before else {
+fn touch(now: Timestamp, before: Option<(TrueEntry, Option<Touch>)>, after: &TrueEntry) -> Touch {
+    let Some((before, earlier)) = before else {
         return Touch { at: now, came: true, pin: false, window: false, enabled: false, name: false };
     };
     let had = |aspect: fn(&Touch) -> bool| earlier.as_ref().is_some_and(aspect);

@@ -282,6 +282,7 @@ pub struct History {
     calls: BTreeMap<CallId, Call>,
     cleared: Vec<memory::Cleared>,
     cut: cut::Cut,
+    untold: cut::Untold,
     step: Step,
     is_in_step: bool,
     is_real_step: bool,
@@ -319,6 +320,7 @@ impl History {
             calls: BTreeMap::new(),
             cleared: Vec::new(),
             cut: cut::Cut::default(),
+            untold: cut::Untold::default(),
             step: Step::default(),
             is_in_step: false,
             is_real_step: false,
@@ -762,6 +764,7 @@ impl History {
 
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
+        self.take_back_untold(now);
         self.grant_unanswered_erasure();
         // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
         self.commands.retain(|_, sent| sent.command.op.is_mutating());
@@ -783,6 +786,7 @@ impl History {
 
     fn save(&mut self) {
         self.step.saved_events = self.step.events.len();
+        self.untold = cut::Untold::default();
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
         self.keep_cleared();
@@ -792,6 +796,7 @@ impl History {
         self.forget_before();
         (self.is_in_step, self.is_real_step) = (true, true);
         self.cut = cut::Cut::default();
+        self.untold = cut::Untold::default();
         self.clear_step();
     }
 

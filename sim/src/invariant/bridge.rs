@@ -127,8 +127,8 @@ impl Invariant for Queue {
 #[derive(Default)]
 struct Jobs {
     alarms: Alarms,
-    /// Jobs that changed a lock: they ran, whenever that is told.
-    ran: BTreeSet<CommandId>,
+    /// Jobs that changed a lock, whenever that is told, and those whose end was told, even to a process that died of it.
+    ended: BTreeSet<CommandId>,
 }
 
 impl Jobs {
@@ -136,7 +136,7 @@ impl Jobs {
         self.alarms.silence(lock);
         let facts = &history.lock(lock).facts;
         let Some(quiet) = history.quiet_since(lock).filter(|_| facts.hub.is_some() && facts.profile.ack == Ack::Queued) else { return };
-        let has_run = |sent: &Sent| sent.stored.is_some() || self.ran.contains(&sent.command.command_id);
+        let has_ended = |sent: &Sent| sent.stored.is_some() || self.ended.contains(&sent.command.command_id);
         // What the lock refuses changes nothing: that it ran is told by an answer alone, and answers may be late or lost (`P-06`).
         let ends_unseen = |sent: &Sent| {
             let (Some(code), Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = (sent.code, &sent.command.op) else {
@@ -144,7 +144,7 @@ impl Jobs {
             };
             history.has_twin(lock, code, *pin) || !history.has_room(code)
         };
-        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_run(sent) && !ends_unseen(sent);
+        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_ended(sent) && !ends_unseen(sent);
         for sent in history.open_commands(lock).filter(is_pending) {
             let Some(accepted_at) = sent.answered_at else { continue };
             found.armed("I-LIV-10");
@@ -174,7 +174,8 @@ impl Invariant for Jobs {
                     self.alarms.set(lock, now);
                 }
             }
-            Occurrence::Truth { cause: Cause::Command(id), .. } => drop(self.ran.insert(*id)),
+            Occurrence::Answered { command_id, answer, .. } if answer.is_closing() => drop(self.ended.insert(*command_id)),
+            Occurrence::Truth { cause: Cause::Command(id), .. } => drop(self.ended.insert(*id)),
             _ => {}
         }
     }

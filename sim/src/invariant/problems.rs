@@ -241,7 +241,7 @@ fn first_foreign(vendor: Vendor, problems: impl Iterator<Item = (&'static str, O
     held
 }
 
-/// I-ERR-03. Each list with an entry is a premise: the problem could have been projected there.
+/// I-ERR-03, `V-18`. Each list with an entry is a premise: the problem could have been projected there.
 fn heat_on_code(_: &View<'_>, record: &Record) -> Held {
     heat(record.errors.iter().map(|entry| entry.error_code))
 }

@@ -6,7 +6,7 @@ use keyway_core::access_code::Record;
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{CodeId, WorkspaceId};
 use keyway_core::pin::Pin;
-use keyway_core::port::Name;
+use keyway_core::port::{Name, Place};
 use keyway_core::request::unmanaged::{GetUnmanaged, UnmanagedRequest};
 use keyway_core::request::{Request, RequestedCode, Response};
 use keyway_core::time::Timestamp;
@@ -120,14 +120,19 @@ impl Listing {
     fn differences(history: &History, lock: &LockState) -> Vec<Look> {
         let profile = &lock.facts.profile;
         let mut counts: BTreeMap<Look, i64> = BTreeMap::new();
-        if lock.is_present {
-            for stored in lock.memory.values().filter(|stored| Self::is_strange(history, stored)) {
-                *counts.entry(Self::look_of_entry(profile, stored)).or_default() += 1;
-            }
+        let is_scanned = |place: &Place| lock.facts.scan_ends_at.is_none_or(|last| !matches!(place, Place::Slot(slot) if slot.0 > last));
+        let strange = || lock.memory.iter().filter(|(_, stored)| lock.is_present && Self::is_strange(history, stored));
+        for (_, stored) in strange().filter(|(place, _)| is_scanned(place)) {
+            *counts.entry(Self::look_of_entry(profile, stored)).or_default() += 1;
         }
         let records = lock.codes.iter().filter_map(|code| history.code(*code).record.as_deref());
         for record in records.filter(|record| !record.is_managed) {
             *counts.entry(Self::look_of_record(profile, record)).or_default() -= 1;
+        }
+        // What no listing shows may have been told by a notice, or not.
+        for (_, stored) in strange().filter(|(place, _)| !is_scanned(place)) {
+            let count = counts.entry(Self::look_of_entry(profile, stored)).or_default();
+            *count += i64::from(*count < 0);
         }
         counts.into_iter().filter(|(_, count)| *count != 0).map(|(look, _)| look).collect()
     }

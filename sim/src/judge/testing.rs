@@ -546,6 +546,7 @@ pub fn facts() -> Facts {
             master_prefix: None,
             usable_slots: vendor.profile().slots,
             one_length: false,
+            scan_ends_at: None,
             clock_settable: vendor.profile().clock_settable,
             minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
             profile: vendor.profile().into(),

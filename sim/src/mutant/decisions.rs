@@ -207,6 +207,20 @@ deciders! {
         }
     }
 
+    /// `F-10`, naive where the vendor tells no serial: whatever lock turns up is the one that was lost.
+    TakesAnyLockForTheLostOne {
+        fn lost_lock_returns_without_serial(&self) -> bool {
+            true
+        }
+    }
+
+    /// A conversion is the platform's own affair, which no vendor needs to hear of.
+    ConvertsUnclaimed {
+        fn claims_what_it_converts(&self) -> bool {
+            false
+        }
+    }
+
     /// After a reset of the lock, old slots and handles still stand for what they stood for.
     KeepsOldPlaces {
         fn reset_voids_places(&self) -> bool {

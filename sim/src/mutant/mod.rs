@@ -179,6 +179,20 @@ fn naive() -> Vec<Mutant> {
             "Believes in old slots and handles after a factory reset.",
         )
         .naive("F-10"),
+        decides(
+            "converts-unclaimed",
+            &decisions::ConvertsUnclaimed,
+            &["I-LIV-01", "I-LIV-04", "I-WIN-04"],
+            "Manages what it never claimed at the vendor, who then lets it neither change nor erase it.",
+        )
+        .undrawn(),
+        decides(
+            "takes-any-lock-for-the-lost-one",
+            &decisions::TakesAnyLockForTheLostOne,
+            &["I-IDENT-01", "I-STA-01", "I-DEV-07", "I-STA-04"],
+            "Takes a lock that its vendor lists without a serial for the one that was removed.",
+        )
+        .undrawn(),
         tampers::<naive_tampering::KeepsItsCache>(
             "keeps-its-cache",
             &["I-STA-01", "I-LIV-06"],

@@ -138,6 +138,7 @@ pub fn command(view: &View, op: &Op, for_code: Option<CodeId>) -> Option<String>
         Op::SetClock { .. } => "set clock".to_owned(),
         Op::RegisterOffline { kind, .. } => format!("register {} code", plain(kind)),
         Op::RevokeOffline { pin } => format!("revoke {pin}"),
+        Op::AdoptEntry { handle } => format!("claim entry {}", handle.0),
         Op::ReadUserLevels => return None,
         Op::ListEntries { .. } | Op::ReadEntry { .. } | Op::ReadSlot { .. } | Op::ListDevices { .. } | Op::GetDevice | Op::ReadClock => {
             return None;

@@ -564,7 +564,8 @@ impl Checker<'_> {
                 CrashPoint::InCall { step, .. } => self.call(*step, &way![at; "in_call", "step"])?,
                 CrashPoint::AfterReply { step } => self.call(*step, &way![at; "after_reply", "step"])?,
                 CrashPoint::InAnswer { on, .. } => self.device(on, &way![at; "in_answer", "on"])?,
-                CrashPoint::InWake { .. } => {}
+                CrashPoint::InNotice { on: Some(on), .. } => self.device(on, &way![at; "in_notice", "on"])?,
+                CrashPoint::InNotice { on: None, .. } | CrashPoint::InWake { .. } => {}
             }
         }
         Ok(())

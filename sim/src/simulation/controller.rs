@@ -132,7 +132,17 @@ impl Simulation<'_> {
         if let Some(sent) = closes.and_then(|command| self.sent.get_mut(&command)) {
             sent.is_closed = true;
         }
-        self.step(Occurrence::Noticed { notice, snapshot_at, lock }, None);
+        let counted = self.notice_counts.entry(lock).or_default();
+        let nth = *counted;
+        *counted += u32::from(self.phase == Phase::Safety);
+        let cut = self.crash_where(|point| match point {
+            CrashPoint::InNotice { on, nth: of, outputs } => {
+                let here = on.as_ref().map(|on| self.setup.lock(on)) == lock.map(Some);
+                (here && *of == nth).then_some(*outputs)
+            }
+            _ => None,
+        });
+        self.step(Occurrence::Noticed { notice, snapshot_at, lock }, cut);
     }
 
     pub(super) fn time_out(&mut self, command_id: CommandId) {

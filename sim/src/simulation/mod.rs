@@ -116,6 +116,7 @@ pub struct Simulation<'a> {
     reach: Vec<bool>,
     counts: BTreeMap<(usize, u8), u64>,
     answer_counts: BTreeMap<(Option<Lock>, OpKind), u32>,
+    notice_counts: BTreeMap<Option<Lock>, u32>,
     wakes: u32,
     crashes_done: Vec<bool>,
     /// Calls whose replies name a code: call to name.
@@ -162,6 +163,7 @@ impl<'a> Simulation<'a> {
             reach: vec![true; locks],
             counts: BTreeMap::new(),
             answer_counts: BTreeMap::new(),
+            notice_counts: BTreeMap::new(),
             wakes: 0,
             crashes_done: vec![false; plan.crashes.len()],
             naming: BTreeMap::new(),

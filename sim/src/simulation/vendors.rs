@@ -170,10 +170,12 @@ impl<'a> Simulation<'a> {
             Some(lock) => (Some(at_site.locks[lock].device), at_site.locks[lock].epoch),
             None => (None, Epoch(0)),
         };
+        let noted_by = lock.map(|lock| &at_site.locks[lock].lock).filter(|lock| lock.profile.clock_readable && news.is_of_lock());
+        let device_time = noted_by.map(|lock| snapshot_at + lock.clock_off_ms);
         let entity = of.map_or(usize::MAX, |lock| lock.0 as usize);
         let nth = self.count(entity, 255);
         let serial = mix(mix(entity as u64) ^ nth) >> 16;
-        let notice = Notice { account, device, epoch, device_time: None, serial, news };
+        let notice = Notice { account, device, epoch, device_time, serial, news };
         // A notice about a hub or account stands or falls with the first lock behind it.
         let struck = of.or_else(|| self.setup.locks_of(&Target::Account(site)).first().copied());
         let letter = Letter { site, lock: struck, op: None, code: None, nth };
@@ -350,4 +352,43 @@ fn entity_of(lock: Option<Lock>) -> usize {
 
 fn lock_entity(lock: usize) -> u32 {
     if lock == usize::MAX { 0 } else { lock as u32 + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::platform::Reference;
+    use keyway_core::port::News;
+    use serde_json::json;
+
+    use crate::occurrence::Occurrence;
+    use crate::run::{Options, run};
+
+    #[test]
+    fn a_lock_notes_a_use_by_its_own_clock() {
+        let story = |vendor: &str| {
+            json!({
+                "name": "a-slow-clock",
+                "horizon": "2h",
+                "devices": [{ "name": "L1", "vendor": vendor, "clock_off": "-47m" }],
+                "steps": [
+                    { "at": "+1s", "do": { "person_adds": { "on": "L1", "pin": "1234" } } },
+                    { "at": "+2s", "do": { "enter": { "on": "L1", "pin": "1234" } } },
+                ],
+            })
+        };
+        let noted = |vendor: &str| {
+            let plan = crate::Story::new(&story(vendor)).expect("a story").plan;
+            let log = run(&plan, &Reference::new(), Options { keep_log: true, unjudged: true }).log;
+            let used = log.into_iter().find_map(|(_, occurrence)| match occurrence {
+                Occurrence::Noticed { notice, snapshot_at, .. } if matches!(notice.news, News::KeypadUsed { .. }) => {
+                    Some((notice.device_time, snapshot_at))
+                }
+                _ => None,
+            });
+            used.expect("a notice of the use")
+        };
+        let (device_time, used_at) = noted("ttlock");
+        assert_eq!(device_time, Some(used_at - 47 * 60_000));
+        assert_eq!(noted("generic_cloud").0, None, "nobody can read that clock");
+    }
 }

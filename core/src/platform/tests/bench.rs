@@ -583,7 +583,9 @@ impl Bench {
             Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } => {
                 Answer::Refused(Reason::NotSupported)
             }
-            Op::AssignPin { .. } | Op::ReadSite | Op::ReadClock | Op::SetClock { .. } => Answer::Refused(Reason::NotSupported),
+            Op::AssignPin { .. } | Op::AdoptEntry { .. } | Op::ReadSite | Op::ReadClock | Op::SetClock { .. } => {
+                Answer::Refused(Reason::NotSupported)
+            }
             Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => Answer::Refused(Reason::NotSupported),
             Op::CreateEntry { .. }
             | Op::ReplaceEntry { .. }

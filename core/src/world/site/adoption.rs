@@ -1,0 +1,28 @@
+//! Entries that others stored and that the vendor lets nobody change who has not claimed them (`adopt_needs_claim`).
+
+use super::{LockSite, Site};
+use crate::id::Handle;
+use crate::port::{Answer, Op, Place};
+use crate::world::lock::Source;
+use crate::world::quirk::Quirk;
+
+impl Site {
+    /// The entry is the platform's at the vendor from now on; the lock hears nothing of it.
+    pub(super) fn adopts(&mut self, lock: usize, handle: Handle) -> Answer {
+        let site = &mut self.locks[lock];
+        if site.lock.entry(Place::Handle(handle)).is_none() {
+            return Answer::NotFound;
+        }
+        site.adopted.insert(handle);
+        Answer::Done { handle: None }
+    }
+}
+
+impl LockSite {
+    /// Whether a command is for an entry that somebody else stored and that nobody claimed.
+    pub(super) fn is_unclaimed(&self, op: &Op) -> bool {
+        let (Op::ReplaceEntry { handle, .. } | Op::SetSchedule { handle, .. } | Op::DeleteEntry { handle }) = op else { return false };
+        let is_others = self.lock.entry(Place::Handle(*handle)).is_some_and(|entry| entry.source == Source::External);
+        self.lock.quirks.has(Quirk::AdoptNeedsClaim) && is_others && !self.adopted.contains(handle)
+    }
+}
