@@ -10,8 +10,8 @@ use super::vendor::Symptom;
 use crate::access_code::Status;
 use crate::pin::Pin;
 use crate::port::{Name, Op, Place};
-use crate::time::{Timestamp, Window};
-use crate::vendor::{Family, ReadBack};
+use crate::time::{SECOND_MS, Timestamp, Window};
+use crate::vendor::{Ack, Family, ReadBack};
 
 impl Platform {
     /// What the lock shall hold of the code now; none: nothing.
@@ -110,12 +110,21 @@ impl Platform {
         }
     }
 
+    /// By when the open write counts as closed, although nothing has answered it: after a restart, and where an acknowledgement means
+    /// nothing, for there the lock's own notice may have closed it unnoticed, and nothing times out any more (`P-01`).
+    fn closes_by(&self, at: At) -> Option<Timestamp> {
+        let (code, profile) = (self.code(at), self.profile(at.device));
+        let unheard = code.write.as_ref().filter(|write| profile.ack == Ack::Nothing && write.accepted_at.is_none());
+        let by_notice = unheard.map(|write| write.sent_at + profile.command_timeout_ms + SECOND_MS);
+        code.passing.restart_deadline.or(by_notice)
+    }
+
     /// A write is open or in doubt: nothing else is sent until it is settled (`P-05`).
     fn await_write(&mut self, at: At) -> Option<Timestamp> {
         let now = self.now;
         let code = self.code(at);
         let write = code.write.as_ref()?;
-        if write.closed.is_none() && code.passing.restart_deadline.is_some_and(|deadline| deadline <= now) {
+        if write.closed.is_none() && self.closes_by(at).is_some_and(|deadline| deadline <= now) {
             self.close_write(at, Doubt::Lost);
         }
         let code = self.code(at);
@@ -134,7 +143,7 @@ impl Platform {
         }
         let waits = write.closed.is_none() && (code.passing.verify_at.is_none() || write.is_without_effect);
         if waits {
-            return code.passing.restart_deadline;
+            return self.closes_by(at);
         }
         if self.profile(at.device).read_back == ReadBack::None || write.op.is_of_user() {
             return self.repeat_unread(at);
