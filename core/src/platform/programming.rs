@@ -54,6 +54,11 @@ impl Platform {
         }
         if code.goal == Goal::Yield {
             // What others left switched off stays; what came back since they removed it goes (T26, `I-WIN-04`).
+            if code.held.is_none() && code.has_trace {
+                // It left without a word (EO-07).
+                self.code_mut(at).has_trace = false;
+                return None;
+            }
             let returned = code.held.as_ref().filter(|held| held.is_enabled).map(|held| held.place)?;
             return if self.profile(at.device).family == Family::BySeat { self.work_by_seat(at) } else { self.erase(at, returned) };
         }

@@ -109,6 +109,8 @@ impl Platform {
         code.past.clear();
         let id = code.record.access_code_id;
         self.index.remove(&id);
+        // Its PIN and its place are free.
+        self.unblock(at.device);
     }
 }
 

@@ -1219,6 +1219,8 @@ impl Site {
         if site.lock.profile.family == Family::BySlot {
             return;
         }
+        // What the lock might roll back to has names that the vendor has given up.
+        site.past = None;
         let entries = core::mem::take(&mut site.lock.entries);
         for mut entry in entries {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });
