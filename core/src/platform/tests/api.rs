@@ -21,7 +21,7 @@ fn list(bench: &mut Bench, list: List) -> Result<Response, Refusal> {
 fn a_code_without_a_name_gets_a_numbered_one() {
     let mut bench = cloud();
     let ids = ["4711", "4712"].map(|pin| bench.create_with(pin, None, |create| create.name = None).unwrap());
-    let name = |id: CodeId| bench.controller.access_code(id).unwrap().name.unwrap_or_default().to_owned();
+    let name = |id: CodeId| bench.controller.access_code(id).unwrap().name.map(alloc::string::ToString::to_string).unwrap_or_default();
     assert_eq!(ids.map(name), ["Access Code 1", "Access Code 2"]);
 }
 
