@@ -274,6 +274,8 @@ mod tests {
     use keyway_core::platform::Reference;
     use keyway_core::time::Timestamp;
 
+    use crate::verdict::Verdict;
+
     use super::*;
     use crate::scenario;
 

@@ -194,6 +194,8 @@ impl Invariant for Jobs {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use keyway_core::access_code::Status;
     use keyway_core::id::Slot;
     use keyway_core::port::{Op, Place, Reason};
@@ -206,8 +208,8 @@ mod tests {
     /// The slot lock behind a bridge that takes one job at a time.
     fn story() -> Story {
         Story::with(checkers(), |facts| {
-            facts.locks[1].profile.queue_limit = Some(1);
-            facts.locks[1].profile.ack = Ack::Queued;
+            Arc::make_mut(&mut facts.locks[1].profile).queue_limit = Some(1);
+            Arc::make_mut(&mut facts.locks[1].profile).ack = Ack::Queued;
         })
     }
 
@@ -236,7 +238,7 @@ mod tests {
     #[test]
     fn a_bridge_serves_five_locks() {
         let mut story = Story::with(checkers(), |facts| {
-            facts.locks[1].profile.queue_limit = Some(20);
+            Arc::make_mut(&mut facts.locks[1].profile).queue_limit = Some(20);
             let same = facts.locks[1].clone();
             facts.locks.extend(std::iter::repeat_n(same, 5));
         });

@@ -411,6 +411,8 @@ impl Invariant for PathErrors {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use keyway_core::access_code::Status;
     use keyway_core::id::Slot;
     use keyway_core::port::{Answer, News};
@@ -449,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_code_lies_in_a_lock_once() {
-        let mut story = Story::with(checkers(), |facts| facts.locks[1].profile.duplicate = DuplicatePolicy::Accept);
+        let mut story = Story::with(checkers(), |facts| Arc::make_mut(&mut facts.locks[1].profile).duplicate = DuplicatePolicy::Accept);
         let id = story.confirmed(SLOT, "1234", None);
         let command = story.command(SLOT, Some(id), set_slot(2, "1234"));
         story.store(SLOT, Some(id), command);
@@ -458,7 +460,7 @@ mod tests {
 
     #[test]
     fn a_twin_that_the_world_made_must_go_in_time() {
-        let mut story = Story::with(checkers(), |facts| facts.locks[0].profile.duplicate = DuplicatePolicy::Accept);
+        let mut story = Story::with(checkers(), |facts| Arc::make_mut(&mut facts.locks[0].profile).duplicate = DuplicatePolicy::Accept);
         let id = story.confirmed(CLOUD, "1234", None);
         let cause = story.history().entries(ix(&story, id)).next().expect("an entry").1.cause;
         let Cause::Command(command) = cause else { panic!("a command stored it") };
@@ -475,7 +477,7 @@ mod tests {
     #[test]
     fn nothing_is_written_to_a_lock_known_to_be_full() {
         let mut story = Story::with(checkers(), |facts| {
-            facts.locks[0].profile.slots = 1;
+            Arc::make_mut(&mut facts.locks[0].profile).slots = 1;
             facts.locks[0].usable_slots = 1;
         });
         story.person_stores(CLOUD, Place::Handle(keyway_core::id::Handle(77)), "9999");

@@ -260,7 +260,7 @@ mod tests {
     const PIN: &str = "1234567890";
 
     fn story() -> Story {
-        Story::with(checkers(), |facts| facts.locks[0].profile = Vendor::IgloohomeOffline.profile())
+        Story::with(checkers(), |facts| facts.locks[0].profile = Vendor::IgloohomeOffline.profile().into())
     }
 
     /// An offline code that was asked for these times from now, rounded to full hours by the platform and not registered yet.
@@ -384,7 +384,7 @@ mod tests {
     /// A code that was asked for these times, and opens from now on for this long; and the end that was asked.
     fn opens(asked_from_ms: i64, asked_to_ms: i64, for_ms: i64) -> (Story, Timestamp) {
         let checkers = vec![OfCode::boxed(&["I-WIN-01", "I-WIN-02"], opens_when_asked)];
-        let mut story = Story::with(checkers, |facts| facts.locks[0].profile = Vendor::IgloohomeOffline.profile());
+        let mut story = Story::with(checkers, |facts| facts.locks[0].profile = Vendor::IgloohomeOffline.profile().into());
         let ends_at = story.window(asked_from_ms, asked_to_ms).ends_at;
         let id = asked(&mut story, asked_from_ms, asked_to_ms, false);
         let window = story.window(0, for_ms).rounded_outward(HOUR_MS);

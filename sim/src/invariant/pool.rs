@@ -170,6 +170,8 @@ impl Invariant for Refill {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use keyway_core::port::Op;
     use keyway_core::time::DAY_MS;
 
@@ -180,7 +182,7 @@ mod tests {
     fn story(places: u32) -> Story {
         Story::with(checkers(), |facts| {
             facts.locks[0].usable_slots = places;
-            facts.locks[0].profile.slots = places;
+            Arc::make_mut(&mut facts.locks[0].profile).slots = places;
         })
     }
 

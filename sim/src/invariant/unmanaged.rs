@@ -380,6 +380,8 @@ fn is_asked(get: &GetUnmanaged, record: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use keyway_core::access_code::Status;
     use keyway_core::id::{Handle, Slot};
     use keyway_core::port::{Op, Place};
@@ -438,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_pin_that_no_read_shows_is_no_unmanaged_codes() {
-        let mut story = Story::with(checkers(), |facts| facts.locks[1].profile.read_back = ReadBack::Presence);
+        let mut story = Story::with(checkers(), |facts| Arc::make_mut(&mut facts.locks[1].profile).read_back = ReadBack::Presence);
         let mut record = story.draft(SLOT, "4711", None);
         (record.is_managed, record.status) = (false, Status::Set);
         let shows = story.shows(record);
@@ -448,7 +450,7 @@ mod tests {
 
     #[test]
     fn a_vendor_that_allows_no_conversion_has_none() {
-        let mut story = Story::with(checkers(), |facts| facts.locks[0].profile.converts_unmanaged = false);
+        let mut story = Story::with(checkers(), |facts| Arc::make_mut(&mut facts.locks[0].profile).converts_unmanaged = false);
         let code = stranger(&mut story);
         ask(&mut story, code);
         convert(&mut story, code, |_| {});
