@@ -29,6 +29,7 @@ pub const COMMANDS: &[&str] = &[
     "take_seat",
     "release_seat",
     "assign_pin",
+    "adopt_entry",
     "read_site",
     "register_offline",
     "revoke_offline",

@@ -369,7 +369,7 @@ mod tests {
             json!({
                 "name": "a-slow-clock",
                 "horizon": "2h",
-                "devices": [{ "name": "L1", "vendor": vendor, "clock_off": "-47m" }],
+                "devices": [{ "name": "L1", "vendor": vendor, "clock_off": "+47m" }],
                 "steps": [
                     { "at": "+1s", "do": { "person_adds": { "on": "L1", "pin": "1234" } } },
                     { "at": "+2s", "do": { "enter": { "on": "L1", "pin": "1234" } } },
@@ -388,7 +388,7 @@ mod tests {
             used.expect("a notice of the use")
         };
         let (device_time, used_at) = noted("ttlock");
-        assert_eq!(device_time, Some(used_at - 47 * 60_000));
+        assert_eq!(device_time, Some(used_at + 47 * 60_000));
         assert_eq!(noted("generic_cloud").0, None, "nobody can read that clock");
     }
 }
