@@ -79,29 +79,29 @@ fn keyway(folder: &Path, controller: &str, words: &str) -> (Output, String) {
 
 fn a_step_that_never_ends_has_a_verdict_in_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (output, said) = keyway(folder.path(), "sleep", "run seed:5 seed:6 --stuck-after 300ms");
+    let (output, said) = keyway(folder.path(), "sleep", "run seed:4 seed:6 --stuck-after 300ms");
     assert_eq!(output.status.code(), Some(15), "{said}");
     assert!(said.contains("STUCK") && said.contains("a step of the controller has not ended after 0.3 s"), "{said}");
     // The page shows what led there, and no more is begun beside a thread that never ends.
     assert!(said.contains("joins anew") && said.contains("1 story, 1 not as expected: 1 stuck"), "{said}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("only 1 of 2 stories were run: a step that never ends"), "{output:?}");
-    assert!(folder.path().join("keyway-findings/seed-5.json").exists());
+    assert!(folder.path().join("keyway-findings/seed-4.json").exists());
 }
 
 fn and_in_shrink_with_the_plan_kept() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (output, said) = keyway(folder.path(), "sleep", "shrink seed:5 --stuck-after 300ms");
+    let (output, said) = keyway(folder.path(), "sleep", "shrink seed:4 --stuck-after 300ms");
     assert_eq!(output.status.code(), Some(15), "{said}");
     assert!(said.contains("has not ended after 0.3 s; that can't be made small"), "{said}");
-    assert!(folder.path().join("keyway-findings/seed-5.json").exists());
+    assert!(folder.path().join("keyway-findings/seed-4.json").exists());
 }
 
 fn a_recursion_without_end_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    for words in ["run seed:5", "sweep --seeds 5..6"] {
+    for words in ["run seed:4", "sweep --seeds 4..5"] {
         let (output, _) = keyway(folder.path(), "recurse", words);
         let last_words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let named = last_words.contains("thread 'seed-5'") || last_words.contains("thread 'seed 5'");
+        let named = last_words.contains("thread 'seed-4'") || last_words.contains("thread 'seed 4'");
         assert!(!output.status.success() && named && last_words.contains("overflowed its stack"), "{words}: {last_words}");
     }
 }

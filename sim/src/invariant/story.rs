@@ -942,7 +942,9 @@ impl Invariant for Chronicler {
                 self.story.crashed_at = Some(now);
                 // What a step heard that was not saved is not known (`R-60`).
                 let unheard = self.story.unsaved_answer.take().filter(|_| !self.story.has_saved);
-                unheard.into_iter().for_each(|code| self.story.codes.entry(code).or_default().writes += 1);
+                if let Some(code) = unheard {
+                    self.story.codes.entry(code).or_default().writes += 1;
+                }
             }
             Occurrence::StepEnded => {
                 let is_reread = std::mem::take(&mut self.is_rereading);
