@@ -86,7 +86,8 @@ fn ctrl_c_ends_with_what_was_done() {
     let output = child.wait_with_output().unwrap();
     let remarks = String::from_utf8_lossy(&output.stderr);
     let done = said.lines().filter(|line| line.starts_with("ok ")).count();
-    assert_eq!(said.lines().last(), Some(format!("{done} stories, all as expected").as_str()));
+    let stories = if done == 1 { "story" } else { "stories" };
+    assert_eq!(said.lines().last(), Some(format!("{done} {stories}, all as expected").as_str()));
     assert!(remarks.starts_with(&format!("only {done} of ")) && remarks.ends_with("stories were run: it was stopped\n"), "{remarks}");
     assert_eq!(output.status.code(), Some(130));
 }
