@@ -114,6 +114,8 @@ pub struct Simulation<'a> {
     faults_on: Vec<u32>,
     slow_on: Vec<u32>,
     reach: Vec<bool>,
+    /// Whether any job of this plan can take longer than one may.
+    may_slow: bool,
     counts: BTreeMap<(usize, u8), u64>,
     answer_counts: BTreeMap<(Option<Lock>, OpKind), u32>,
     notice_counts: BTreeMap<Option<Lock>, u32>,
@@ -161,6 +163,8 @@ impl<'a> Simulation<'a> {
             faults_on: vec![0; locks],
             slow_on: vec![0; locks],
             reach: vec![true; locks],
+            may_slow: plan.faults.iter().any(|fault| fault.quirk.0 == Quirk::LinkSlow)
+                || setup.facts.locks.iter().any(|lock| lock.profile.apply_latency_ms.1 >= lock.profile.lat_max_ms),
             counts: BTreeMap::new(),
             answer_counts: BTreeMap::new(),
             notice_counts: BTreeMap::new(),

@@ -44,7 +44,9 @@ impl<'a> Simulation<'a> {
             self.follow_one(site, consequence);
         }
         self.consequences = consequences;
-        self.show_slow(site);
+        if self.may_slow {
+            self.show_slow(site);
+        }
     }
 
     /// Shows for each path of a site whether a job holds it longer than any may on the plain course.
