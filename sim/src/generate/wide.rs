@@ -121,7 +121,7 @@ fn conversion(swarm: &Swarm, n: i64, shared: &[usize], teller: &mut Teller<'_>, 
     let lock = chance.below(teller.locks.len() as u64) as usize;
     let drawn = &teller.locks[lock];
     if drawn.profile.family == Family::BySeat {
-        // What others put into such a lock is erased by its user, whom no read tells.
+        // Such a conversion moves a user at the site first (`AdoptEntry`), which no story has tried yet.
         return;
     }
     let on = if shared.contains(&lock) && chance.happens(60) { format!("{AGENCY}/{}", drawn.name) } else { drawn.name.clone() };
