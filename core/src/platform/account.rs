@@ -264,7 +264,6 @@ impl Platform {
             capacity_met_at: self.now,
             first_missing_slot: None,
             closed_slots: alloc::collections::BTreeSet::new(),
-            is_refill_blocked: false,
             last_reversal: None,
             saw_other_writer: false,
             levels: None,

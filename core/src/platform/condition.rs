@@ -88,7 +88,6 @@ impl Platform {
             let state = self.device_mut(device);
             state.capacity_met = None;
             state.first_missing_slot = None;
-            state.is_refill_blocked = false;
             self.unblock(device);
         }
         self.reconsider_refusal(device);

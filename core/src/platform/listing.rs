@@ -50,8 +50,8 @@ pub(super) struct Memory {
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
     pub clock: ClockWatch,
-    /// Slots that refused a write as occupied: what is in them may be hidden from every read.
-    pub refusing: BTreeSet<Slot>,
+    /// Slots that refused a write as occupied, and when: what is in them may be hidden from every read.
+    pub refusing: BTreeMap<Slot, Timestamp>,
     /// Codes that wait for another write to this lock.
     pub waiting: BTreeSet<u64>,
 }
@@ -89,7 +89,7 @@ impl Memory {
             was_told_down: false,
             scouting: None,
             clock: ClockWatch::new(now),
-            refusing: BTreeSet::new(),
+            refusing: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
@@ -263,6 +263,9 @@ impl Platform {
                 created.insert(n);
             }
         }
+        // Why they refused is to be seen now.
+        let Memory { places, refusing, .. } = &mut self.caches[device as usize];
+        refusing.retain(|slot, _| !places.contains_key(&Place::Slot(*slot)));
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
         for n in numbers {
             self.compare_missing(At { device, n }, created.contains(&n), evidence);

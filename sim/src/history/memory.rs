@@ -133,6 +133,8 @@ pub struct Picture {
     pub limit: Option<u32>,
     /// When the last one did.
     limited_at: Timestamp,
+    /// Places that called themselves occupied, and when, of which nothing was shown since.
+    refused: std::collections::BTreeMap<Place, Timestamp>,
     /// When the last complete listing was delivered, and its snapshot.
     pub listed: Option<(Timestamp, Timestamp)>,
     pages: Vec<Arc<[Item]>>,
@@ -162,6 +164,14 @@ impl History {
         let is_doubted = is_blind && self.now() >= state.picture.limited_at + self.policy().refused_retry_ms;
         let limit = state.picture.limit.filter(|_| !is_doubted);
         (state.picture.occupied(), limit.map_or(told, |limit| limit.min(told)))
+    }
+
+    /// Free places that called themselves occupied so lately that nobody tries them again (`R-20`): what was in them unseen left unseen (`R-54`).
+    #[must_use]
+    pub fn unwilling_places(&self, lock: Lock) -> u32 {
+        let (state, since) = (self.lock(lock), self.now() - self.policy().refused_retry_ms);
+        let is_unwilling = |(place, at): &(&Place, &Timestamp)| **at > since && !state.memory.contains_key(place);
+        state.picture.refused.iter().filter(is_unwilling).count() as u32
     }
 
     /// Whether a lock is full as far as anybody can know: what left it was never to be seen.
@@ -751,6 +761,9 @@ impl History {
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
         let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
+        if let (Reason::SlotOccupied, Some(place)) = (reason, target(&sent.command.op)) {
+            picture.refused.insert(place, now);
+        }
         let taught = match (reason, target(&sent.command.op)) {
             (Reason::Full, _) => Some(picture.occupied()),
             (Reason::SlotOutOfRange, Some(Place::Slot(slot))) => Some(u32::from(slot.0.saturating_sub(1))),
@@ -932,6 +945,8 @@ impl History {
         if matches!(item.place, Place::Handle(handle) if state.picture.erased.get(&handle).is_some_and(is_older)) {
             return; // Perhaps a state from before the erasure (`P-06`).
         }
+        self.locks[lock.0 as usize].picture.refused.remove(&item.place);
+        let state = self.lock(lock);
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
