@@ -127,6 +127,10 @@ impl Platform {
         }
         if code.write.is_some() {
             self.note_seen(at);
+            if is_removal {
+                // What it meant a read tells that was sent after it.
+                self.code_quiet(at).passing.told_removed_at = Some(now);
+            }
             if self.profile(device).ack == Ack::Nothing {
                 self.want_verify(at, now);
             }

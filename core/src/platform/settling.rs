@@ -24,6 +24,7 @@ impl Platform {
             return;
         };
         let is_conclusive = is_conclusive(&write, evidence);
+        let is_before_removal = code.passing.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at);
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
@@ -46,6 +47,7 @@ impl Platform {
             }
             (Likeness::Same, _) if is_off => self.stop_looking(at, evidence),
             (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
+            (Likeness::Same, Some(_)) if is_before_removal => self.want_verify(at, self.now),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),

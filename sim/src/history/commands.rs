@@ -31,6 +31,8 @@ pub struct Sent {
     pub is_settled: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
+    /// Whether it erased something, by the truth.
+    pub has_erased: bool,
 }
 
 impl Sent {
@@ -284,6 +286,7 @@ impl History {
             closed_at: None,
             is_settled: false,
             stored: None,
+            has_erased: false,
         };
         self.commands.insert(command.command_id, sent);
         if let (Op::SetClock { .. }, Some(lock)) = (&command.op, lock) {

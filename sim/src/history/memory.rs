@@ -363,8 +363,11 @@ impl History {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
+        let has_stored = |sent: &Sent| sent.stored.is_some();
+        let is_change = cause == Cause::World || before.as_ref().is_none_or(|before| before.entry != *entry);
+        let is_unasked = is_change && self.is_unasked(cause, has_stored);
         let touched = match cause {
-            Cause::World => {
+            _ if is_unasked => {
                 let same = before.as_ref().filter(|before| before.code == code);
                 // What comes back before anybody was shown that it was gone has changed by no more than that (P-12).
                 let returned = code.and_then(|code| self.code(code).lost.iter().find(|lost| lost.place == place && lost.is_unseen()));
@@ -372,9 +375,9 @@ impl History {
                 Some(touch(now, earlier.or_else(|| returned.map(|lost| (lost.entry(entry), lost.touched))), entry))
             }
             Cause::Command(id) => before.as_ref().filter(|before| before.code == code).and_then(|before| self.left_of_touch(id, before)),
-            Cause::Beginning => None,
+            Cause::World | Cause::Beginning => None,
         };
-        if let (Cause::World, Some(before)) = (cause, &before)
+        if let Some(before) = before.as_ref().filter(|_| is_unasked)
             && let Some(owner) = before.code.filter(|owner| Some(*owner) != code)
         {
             self.lose(now, owner, place, before);
@@ -404,14 +407,28 @@ impl History {
         self.touch_code(code);
     }
 
+    /// Whether the world did something by itself: by a fault, by somebody's hand, or by running a copy of a command that has run already, which brings back an old
+    /// state that nobody can know of (`P-04`).
+    fn is_unasked(&self, cause: Cause, has_run: impl Fn(&Sent) -> bool) -> bool {
+        match cause {
+            Cause::World => true,
+            Cause::Beginning => false,
+            Cause::Command(id) => self.commands.get(&id).is_some_and(has_run),
+        }
+    }
+
     fn take(&mut self, now: Timestamp, lock: Lock, place: Place, cause: Cause) {
         let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
         self.unlink(lock, place, Some(&before));
         self.locks[lock.0 as usize].picture.is_stale = true;
-        if let Some(owner) = before.code
-            && cause == Cause::World
-        {
+        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased);
+        if let Some(owner) = before.code.filter(|_| is_unasked) {
             self.lose(now, owner, place, &before);
+        }
+        if let Cause::Command(id) = cause
+            && let Some(sent) = self.commands.get_mut(&id)
+        {
+            sent.has_erased = true;
         }
     }
 
