@@ -318,7 +318,8 @@ impl Platform {
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.
     fn on_told_twin(&mut self, at: At) {
-        if self.code(at).goal != Goal::Hold {
+        // It tells nothing of what is not to be stored now.
+        if self.code(at).goal != Goal::Hold || !self.is_due(self.code(at), self.now) {
             return;
         }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {
