@@ -12,7 +12,8 @@ use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
-use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
+use crate::pin::Pin;
+use crate::port::{Answer, Item, Name, OnLock, Op, Place, ShownPin};
 use crate::time::Timestamp;
 use crate::vendor::{Family, Profile, ReadBack};
 
@@ -352,6 +353,13 @@ impl Platform {
             }
             return None;
         }
+        if let (Some(n), Place::Handle(handle)) = (self.edited_creation(device, item, evidence), item.place) {
+            let at = At { device, n };
+            self.keep_unanswered(at);
+            self.on_applied(at, Some(handle));
+            self.on_shown(at, item.place, Some(item), evidence);
+            return Some(n);
+        }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
             self.caches[device as usize].is_clean = false;
             self.want_listing(device, self.now);
@@ -384,6 +392,16 @@ impl Platform {
             creation
                 .and_then(Write::content)
                 .is_some_and(|(pin, window, name)| like(item, &Content { pin, window, name }, profile) == Likeness::Same)
+        };
+        self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
+    }
+
+    /// The code whose unsettled creation stored this entry, by its PIN and its own name, before somebody gave it another window.
+    fn edited_creation(&self, device: u32, item: &Item, evidence: Evidence) -> Option<u64> {
+        let is_its_own = |code: &&Code| {
+            let creation = code.write.as_ref().filter(|write| write.place().is_none() && write.sent_at <= evidence.sent_at);
+            let is_it = |(pin, _, name): (Pin, _, Name)| item.pin == ShownPin::Shown(pin) && item.name.as_ref() == Some(&name);
+            creation.and_then(Write::content).is_some_and(is_it)
         };
         self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
     }
