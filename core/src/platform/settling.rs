@@ -38,6 +38,9 @@ impl Platform {
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
         }
+        let is_named = item.is_some_and(|item| item.name.as_ref() == Some(&content.name) && matches!(item.pin, ShownPin::Shown(_)));
+        let is_lost = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::Lost | Doubt::Removed));
+        let is_edited = is_named && is_lost && !is_old_state;
         let was_done = write.closed.is_some_and(|closing| closing.doubt == Doubt::Removed);
         match (likeness, item) {
             // What is switched off was so before the write, or is so since: either way it is the code's own, and of no use.
@@ -53,6 +56,12 @@ impl Platform {
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
             // It was stored for certain, and what the read shows is no sign that it left.
             (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
+            // Its own name with a PIN or a window that the code never had: it was stored, and others have edited it since.
+            (Likeness::Different, Some(item)) if is_conclusive && is_edited => {
+                self.adopt(at, item.place);
+                self.code_mut(at).held.iter_mut().for_each(|held| held.confirmed_at = write.sent_at);
+                self.on_shown(at, item.place, Some(item), evidence);
+            }
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
