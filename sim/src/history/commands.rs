@@ -29,6 +29,8 @@ pub struct Sent {
     pub closed_at: Option<Timestamp>,
     /// Whether its effect can't come any more (`P-05`).
     pub is_settled: bool,
+    /// Whether a controller that was restarted since has saved that it counts as timed out (`P-01`).
+    pub is_given_up: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
 }
@@ -259,11 +261,26 @@ impl History {
         self.lock(lock).open.iter().filter_map(|id| self.commands.get(id))
     }
 
-    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`).
+    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`), be it
+    /// in an earlier life of which it saved so much.
     #[must_use]
     pub fn is_forgotten(&self, sent: &Sent, now: Timestamp) -> bool {
         let timeout = sent.lock.map_or(0, |lock| self.lock(lock).facts.profile.command_timeout_ms);
-        self.restarts() > 0 && self.started_at.is_some_and(|started| sent.at < started && now >= started + timeout)
+        let is_over = |started| sent.at < started && now >= started + timeout;
+        sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(is_over)
+    }
+
+    /// A save keeps what the controller takes for closed since its restart.
+    pub(super) fn keep_given_up(&mut self) {
+        if self.restarts() == 0 {
+            return;
+        }
+        let locks = self.locks().flat_map(|(lock, _)| self.open_commands(lock));
+        let given_up: Vec<CommandId> =
+            locks.filter(|sent| !sent.is_given_up && self.is_forgotten(sent, self.now)).map(|sent| sent.command.command_id).collect();
+        for id in given_up {
+            self.commands.entry(id).and_modify(|sent| sent.is_given_up = true);
+        }
     }
 
     pub(super) fn send(&mut self, now: Timestamp, command: &Command, lock: Option<Lock>) {
@@ -283,6 +300,7 @@ impl History {
             answered_at: None,
             closed_at: None,
             is_settled: false,
+            is_given_up: false,
             stored: None,
         };
         self.commands.insert(command.command_id, sent);

@@ -790,6 +790,7 @@ impl History {
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
         self.keep_cleared();
+        self.keep_given_up();
     }
 
     fn begin_step(&mut self) {
