@@ -23,6 +23,8 @@ pub(super) enum Obstacle {
     Full,
     /// The lock would refuse it for ever (`I-DEV-04`, `R-20`).
     Unfit(Reason),
+    /// The lock takes one length at a time, and another lies there.
+    OtherLength,
     /// Nothing to type on (`R-64` b).
     NoKeypad,
 }
@@ -35,6 +37,9 @@ impl Platform {
         }
         if !super::choose::satisfies(wanted.pin, &device.info.constraints) {
             return Some(Obstacle::Unfit(Reason::BadPin));
+        }
+        if device.has_one_length && self.is_of_other_length(at, wanted.pin) {
+            return Some(Obstacle::OtherLength);
         }
         if !device.info.keypad {
             return Some(Obstacle::NoKeypad);
@@ -55,6 +60,12 @@ impl Platform {
         let owners = self.owners_before(at);
         let is_full = is_new_entry && self.entries_known(at.device) + unwilling + owners >= self.capacity(at.device);
         is_full && !self.policy.writes_beyond_capacity()
+    }
+
+    /// Whether a PIN of another length is known to be in the lock.
+    pub(super) fn is_of_other_length(&self, at: At, pin: Pin) -> bool {
+        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        others.flat_map(Code::known_pins).any(|other| other.length() != pin.length())
     }
 
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
@@ -172,7 +183,7 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
-            Obstacle::NoKeypad => {}
+            Obstacle::NoKeypad | Obstacle::OtherLength => {}
         }
     }
 
