@@ -24,7 +24,7 @@ pub(super) struct Memory {
     pub is_clean: bool,
     last: Option<Arc<[Item]>>,
     pub places: BTreeMap<Place, Item>,
-    /// Places that a notice said are taken, until a fresh listing tells.
+    /// Places that a notice said are taken, or an old read, until a fresh listing tells.
     pub told: BTreeSet<Place>,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
@@ -345,18 +345,25 @@ impl Platform {
                 self.take_back(At { device, n }, item);
             } else {
                 // An old listing shows what has left since; only a look that began late enough shows a return.
-                self.caches[device as usize].is_clean = false;
-                self.want_listing(device, self.now);
+                self.doubt_item(device, item.place);
             }
             return None;
         }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
-            self.caches[device as usize].is_clean = false;
-            self.want_listing(device, self.now);
+            self.doubt_item(device, item.place);
         } else if !self.hides_own_write(device) {
             self.on_stranger(device, item);
         }
         None
+    }
+
+    /// What an old read shows may have left: until a fresh listing tells, the place counts as taken, and as no proof of room (`I-DEV-03`).
+    fn doubt_item(&mut self, device: u32, place: Place) {
+        let memory = &mut self.caches[device as usize];
+        memory.is_clean = false;
+        memory.places.remove(&place);
+        memory.told.insert(place);
+        self.want_listing(device, self.now);
     }
 
     /// Whether an item that tells nothing of itself may be what a code of ours had in the same place until lately.
