@@ -141,6 +141,8 @@ pub struct Picture {
     is_stale: bool,
     /// Handles that it was told to be erased, and when; none is given twice.
     erased: std::collections::BTreeMap<Handle, Timestamp>,
+    /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
+    missed: std::collections::BTreeSet<Place>,
 }
 
 impl Picture {
@@ -789,8 +791,12 @@ impl History {
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
-                self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+                let before = self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
                 if is_fresh(&sent.command.op) {
+                    let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
+                    if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
+                        self.show_change(lock);
+                    }
                     self.learn_absence(now, lock, place, sent.at, None);
                 }
             }
@@ -858,13 +864,17 @@ impl History {
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
             let known = state.picture.places.len();
-            let memory = &state.memory;
+            let (memory, missed) = (&state.memory, &mut state.picture.missed);
             state.picture.places.retain(|place, known| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
                 let is_still_its_own =
                     matches!(known.whose, Whose::Code(code) if memory.get(place).is_some_and(|stored| stored.code == Some(code)));
                 let is_shown = pages.iter().any(|page| page.iter().any(|item| item.place == *place));
-                known.whose == Whose::Free || is_still_its_own || is_shown
+                let is_missed = known.whose != Whose::Free && !is_still_its_own && !is_shown;
+                if is_missed {
+                    missed.insert(*place);
+                }
+                !is_missed
             });
             state.picture.pages = pages;
             if state.picture.places.len() < known {
@@ -1025,6 +1035,7 @@ impl History {
         if let Some(code) = code {
             self.touch_code(code);
         }
+        self.show_change(lock);
     }
 
     /// A notice was delivered.

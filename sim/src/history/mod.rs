@@ -91,6 +91,8 @@ pub struct Code {
     pub free_since: Timestamp,
     /// When it last became `unknown`.
     pub was_unknown_since: Option<Timestamp>,
+    /// When the controller died of a deletion of it that it had not answered, if the record could not show since whether that is in force.
+    perhaps_deleted_at: Option<Timestamp>,
     /// What the record was before the present step; means something only if it changed in it.
     before: Option<Box<Record>>,
     before_last: Option<Last>,
@@ -876,6 +878,8 @@ impl History {
         }
         if !is_transition {
             self.resume(ix, before.as_deref());
+        } else if from == Some(Status::Unknown) && from != to {
+            self.resume_known(ix);
         }
         self.infer(ix, before.as_deref(), now);
         let code = &mut self.codes[ix.0 as usize];
@@ -1151,6 +1155,7 @@ impl Code {
             is_hindered: false,
             free_since: Timestamp::MIN,
             was_unknown_since: None,
+            perhaps_deleted_at: None,
             before: None,
             before_last: None,
             is_changed: false,
