@@ -250,11 +250,6 @@ impl Platform {
         if evidence.is_fresh {
             memory.told.clear();
         }
-        let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
-        if self.device(device).capacity_met.is_some_and(|met| met < seen) {
-            // More than was known fitted in when the lock called itself full.
-            self.device_mut(device).capacity_met = Some(seen);
-        }
         let places: Vec<Place> = self.caches[device as usize].places.keys().copied().collect();
         let mut created: BTreeSet<u64> = BTreeSet::new();
         for place in &places {
@@ -262,6 +257,11 @@ impl Platform {
             if let Some(n) = self.place_item(device, &item, evidence) {
                 created.insert(n);
             }
+        }
+        let seen = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
+        if self.device(device).capacity_met.is_some_and(|met| met < seen) {
+            // More than was known fitted in when the lock called itself full.
+            self.device_mut(device).capacity_met = Some(seen);
         }
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
         for n in numbers {
@@ -344,12 +344,17 @@ impl Platform {
                 return None;
             }
             let lag = self.lag_of(device, evidence);
-            let is_late_enough = evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag);
-            if is_late_enough && !self.is_written_elsewhere(device, item) {
+            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, left_at, lag);
+            if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
-                // An old listing shows what has left since; only a look that began late enough shows a return.
-                self.caches[device as usize].is_clean = false;
+                let memory = &mut self.caches[device as usize];
+                if !is_late_enough {
+                    // An old listing shows what has left since: it takes no place.
+                    memory.places.remove(&item.place);
+                }
+                // Only a look past every cache shows a return.
+                memory.is_clean = false;
                 self.want_listing(device, self.now);
             }
             return None;

@@ -128,6 +128,9 @@ impl Platform {
         if code.write.is_some() {
             self.note_seen(at);
             if self.profile(device).ack == Ack::Nothing {
+                if is_removal {
+                    self.code_quiet(at).passing.told_removed_at = Some(now);
+                }
                 self.want_verify(at, now);
             }
             return;

@@ -223,6 +223,9 @@ impl Platform {
         if !is_due_now {
             return None;
         }
+        if self.is_shown_unclaimed(at.device, wanted.pin) {
+            return None;
+        }
         if let Some(obstacle) = self.obstacle(at, wanted) {
             self.meet_obstacle(at, obstacle);
             let is_twin = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented);

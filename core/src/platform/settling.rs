@@ -33,6 +33,8 @@ impl Platform {
         let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
         let is_new_to_lock = !is_old_state && !code.entries().chain(&code.past).any(is_known);
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
+        // What was told to be removed since the read began is looked at once more.
+        let may_adopt = may_adopt && code.passing.told_removed_at.is_none_or(|told_at| told_at <= evidence.sent_at);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);

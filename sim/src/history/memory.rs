@@ -651,7 +651,7 @@ impl History {
     }
 
     /// What the controller learns from a write or an erasure that was done.
-    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
+    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer, snapshot_at: Option<Timestamp>) {
         let place = match answer {
             Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
@@ -698,8 +698,11 @@ impl History {
         state.picture.places.insert(place, Known { pin: pin.or(known), whose });
         // More fitted in than was known when the lock called itself full.
         state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
+        // A late answer may speak of an entry that has since been replaced (port.md 7).
+        let is_told = |stored: &Stored| snapshot_at.is_none_or(|snapshot_at| stored.since <= snapshot_at);
         if let Some(code) = sent.code
             && self.is_at_goal(code)
+            && self.entries(code).all(|(_, stored)| is_told(stored))
         {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
