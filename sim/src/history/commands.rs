@@ -458,7 +458,13 @@ impl History {
             work.failing_since = failing_since;
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
-            self.codes[code.0 as usize].work.fail(now, closing);
+            let may_be_outdated = closing == Closing::Refused(Reason::PinTaken) && self.lock(lock).change_shown_at > sent.at;
+            let work = &mut self.codes[code.0 as usize].work;
+            work.fail(now, closing);
+            if may_be_outdated {
+                // It may have been refused before what was shown since it was sent: then that permits a new try (`R-54`).
+                work.change_cause(now);
+            }
         }
     }
 

@@ -967,6 +967,7 @@ impl History {
 
     /// The controller was shown something new in the lock: it may try again what was refused as a twin (`R-54`).
     fn show_change(&mut self, lock: Lock) {
+        self.locks[lock.0 as usize].change_shown_at = self.now;
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
             if self.code(code).work.twin_at.is_some() {

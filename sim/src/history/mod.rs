@@ -160,6 +160,8 @@ pub struct LockState {
     pub clock_settings: u32,
     /// Since when these count.
     pub clock_settings_since: Timestamp,
+    /// When the controller was last shown that something in its memory changed.
+    change_shown_at: Timestamp,
     /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
     pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
@@ -1177,6 +1179,7 @@ impl LockState {
             clock_means_at: None,
             clock_settings: 0,
             clock_settings_since: begins_at,
+            change_shown_at: Timestamp::MIN,
             seats: None,
             works: true,
             lengths: facts.profile.lengths,
