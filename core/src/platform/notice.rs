@@ -128,6 +128,9 @@ impl Platform {
         if code.write.is_some() {
             self.note_seen(at);
             if self.profile(device).ack == Ack::Nothing {
+                if is_removal {
+                    self.code_quiet(at).passing.told_removed_at = Some(now);
+                }
                 self.want_verify(at, now);
             }
             return;
@@ -152,8 +155,11 @@ impl Platform {
         let codes = || self.device(device).codes.iter();
         let Some(n) = codes().find(|code| code.write.as_ref().is_some_and(aims)).map(|code| code.n) else {
             let late = codes().filter(|code| code.late.as_ref().is_some_and(aims));
-            // One that was turned away at once has hardly met anything.
-            let rank = |write: &Write| (write.accepted_at.is_some() || write.closed.is_some(), write.command);
+            // It closes one that was taken and that nothing has closed (P-01); one that was turned away at once has hardly met anything.
+            let rank = |write: &Write| {
+                let (is_taken, is_closed) = (write.accepted_at.is_some(), write.closed.is_some());
+                (is_taken && !is_closed, is_taken || is_closed, write.command)
+            };
             let late = late.max_by_key(|code| code.late.as_ref().map(rank)).map(|code| code.n);
             if let Some(n) = late.filter(|_| is_duplicate) {
                 self.on_late_twin(At { device, n });

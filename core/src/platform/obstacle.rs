@@ -8,7 +8,7 @@ use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
 use crate::pin::Pin;
-use crate::port::{OnLock, Reason};
+use crate::port::{Item, OnLock, Reason, ShownPin};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::ReadBack;
@@ -76,6 +76,13 @@ impl Platform {
         }
         let is_visible = others().any(|code| !code.is_gone && !code.record.is_managed && code.record.code == Some(pin));
         is_visible.then_some(Obstacle::VisibleTwin)
+    }
+
+    /// Whether a plain listing showed this PIN in an entry that has left, and the listing that tells whether it is back is on its way (`I-DEV-01`).
+    pub(super) fn is_shown_unclaimed(&self, device: u32, pin: Pin) -> bool {
+        let is_it = |item: &&Item| item.pin == ShownPin::Shown(pin) && self.owner_of_place(device, item.place).is_none();
+        let is_told_soon = self.is_fresh_listing_coming(device) && !self.policy.sends_duplicate_pin();
+        is_told_soon && self.caches[device as usize].places.values().any(|item| is_it(&item))
     }
 
     /// Entries that the controller put there or knows of (`I-DEV-03`), with those that it is adding or was told of by hearsay.

@@ -50,7 +50,12 @@ impl Platform {
         }
         if let Some(extra) = code.surplus.first() {
             let place = extra.place;
-            return self.erase(at, place);
+            if self.wanted(code).is_none() || !self.take_up_surplus(at) {
+                return self.erase(at, place);
+            }
+            // It was seen some time ago.
+            self.want_verify(at, self.now);
+            return self.verify(at);
         }
         if code.goal == Goal::Yield {
             // What others left switched off stays; what came back since they removed it goes (T26, `I-WIN-04`).
@@ -216,6 +221,9 @@ impl Platform {
     fn store(&mut self, at: At, wanted: &Content) -> Option<Timestamp> {
         let is_due_now = self.code(at).record.status != Status::Removing;
         if !is_due_now {
+            return None;
+        }
+        if self.is_shown_unclaimed(at.device, wanted.pin) {
             return None;
         }
         if let Some(obstacle) = self.obstacle(at, wanted) {

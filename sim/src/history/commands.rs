@@ -371,7 +371,7 @@ impl History {
         if answer.class() == AnswerClass::Definitive {
             self.settle_command(id);
         }
-        self.draw_conclusions(now, &sent, closing_of(&sent.command.op, answer), answer);
+        self.draw_conclusions(now, &sent, closing_of(&sent.command.op, answer), answer, snapshot_at);
         self.forget_closed(sent.lock);
     }
 
@@ -412,7 +412,7 @@ impl History {
         if closing == Closing::Ambiguous {
             self.note_closing(now, &sent, closing);
         } else {
-            self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate);
+            self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate, Some(snapshot_at));
         }
         self.forget_closed(Some(lock));
     }
@@ -444,7 +444,7 @@ impl History {
     }
 
     /// What a closing answer to a mutating command says of memory, of other commands, and of the attempts for its code.
-    fn draw_conclusions(&mut self, now: Timestamp, sent: &Sent, closing: Closing, answer: &Answer) {
+    fn draw_conclusions(&mut self, now: Timestamp, sent: &Sent, closing: Closing, answer: &Answer, snapshot_at: Option<Timestamp>) {
         self.note_closing(now, sent, closing);
         let Some(lock) = sent.lock else { return };
         let is_locks_word = match closing {
@@ -456,7 +456,7 @@ impl History {
             self.settle_earlier(lock, sent.at, sent.command.command_id);
         }
         match closing {
-            Closing::Done => self.learn_done(now, lock, sent, answer),
+            Closing::Done => self.learn_done(now, lock, sent, answer, snapshot_at),
             Closing::Refused(reason) => self.learn_refusal(lock, sent, reason),
             Closing::Open | Closing::NotApplied | Closing::Ambiguous | Closing::MaybeDuplicate => {}
         }
@@ -476,7 +476,13 @@ impl History {
             work.failing_since = failing_since;
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
-            self.codes[code.0 as usize].work.fail(now, closing);
+            let may_be_outdated = closing == Closing::Refused(Reason::PinTaken) && self.lock(lock).change_shown_at > sent.at;
+            let work = &mut self.codes[code.0 as usize].work;
+            work.fail(now, closing);
+            if may_be_outdated {
+                // It may have been refused before what was shown since it was sent: then that permits a new try (`R-54`).
+                work.change_cause(now);
+            }
         }
     }
 

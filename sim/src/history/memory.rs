@@ -141,6 +141,8 @@ pub struct Picture {
     is_stale: bool,
     /// Handles that it was told to be erased, and when; none is given twice.
     erased: std::collections::BTreeMap<Handle, Timestamp>,
+    /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
+    missed: std::collections::BTreeSet<Place>,
 }
 
 impl Picture {
@@ -649,7 +651,7 @@ impl History {
     }
 
     /// What the controller learns from a write or an erasure that was done.
-    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
+    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer, snapshot_at: Option<Timestamp>) {
         let place = match answer {
             Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
@@ -696,8 +698,11 @@ impl History {
         state.picture.places.insert(place, Known { pin: pin.or(known), whose });
         // More fitted in than was known when the lock called itself full.
         state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
+        // A late answer may speak of an entry that has since been replaced (port.md 7).
+        let is_told = |stored: &Stored| snapshot_at.is_none_or(|snapshot_at| stored.since <= snapshot_at);
         if let Some(code) = sent.code
             && self.is_at_goal(code)
+            && self.entries(code).all(|(_, stored)| is_told(stored))
         {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
@@ -789,8 +794,12 @@ impl History {
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
-                self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+                let before = self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
                 if is_fresh(&sent.command.op) {
+                    let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
+                    if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
+                        self.show_change(lock);
+                    }
                     self.learn_absence(now, lock, place, sent.at, None);
                 }
             }
@@ -857,7 +866,7 @@ impl History {
             }
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
-            let memory = &state.memory;
+            let (memory, missed) = (&state.memory, &mut state.picture.missed);
             let mut is_missed = false;
             state.picture.places.retain(|place, known| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
@@ -868,6 +877,7 @@ impl History {
                     return true;
                 }
                 is_missed = true;
+                missed.insert(*place);
                 // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
                 let was_own = matches!(known.whose, Whose::Code(_));
                 *known = Known { pin: None, whose: Whose::Free };
@@ -961,6 +971,7 @@ impl History {
 
     /// The controller was shown something new in the lock: it may try again what was refused as a twin (`R-54`).
     fn show_change(&mut self, lock: Lock) {
+        self.locks[lock.0 as usize].change_shown_at = self.now;
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
             if self.code(code).work.twin_at.is_some() {
@@ -1032,6 +1043,7 @@ impl History {
         if let Some(code) = code {
             self.touch_code(code);
         }
+        self.show_change(lock);
     }
 
     /// A notice was delivered.
