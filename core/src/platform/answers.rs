@@ -302,11 +302,7 @@ impl Platform {
                 self.code_quiet(at).passing.way_ms = way_ms;
                 self.on_not_applied(at, closed_at, 0);
             }
-            Reason::NoRights
-            | Reason::NoGateway
-            | Reason::NotPaid
-            | Reason::NoCredentials
-            | Reason::ClockNotWritable => {
+            Reason::NoRights | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => {
                 self.on_not_applied(at, closed_at, 0);
             }
         }
