@@ -125,7 +125,15 @@ impl Platform {
             self.want_verify(at, now);
             return;
         }
-        if code.write.is_some() {
+        // Our own confirmed write sends notices too, and copies of them for two minutes (port.md 7).
+        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at <= 2 * MINUTE_MS);
+        let is_storing = code.write.as_ref().is_some_and(Write::is_storing);
+        // What is added where an entry of ours was came after it had left.
+        let is_successor = matches!(news, News::EntryAdded(_)) && code.held.is_some() && !is_storing && !is_echo;
+        if is_successor || is_removal && code.write.is_none() {
+            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
+        }
+        if self.code(at).write.is_some() {
             self.note_seen(at);
             if self.profile(device).ack == Ack::Nothing {
                 if is_removal {
@@ -134,11 +142,6 @@ impl Platform {
                 self.want_verify(at, now);
             }
             return;
-        }
-        // Our own confirmed write sends notices too, and copies of them for a while.
-        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at < 3 * MINUTE_MS);
-        if is_removal {
-            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
         }
         if is_removal || !is_echo {
             self.want_verify(at, now);
@@ -166,6 +169,12 @@ impl Platform {
             }
             return;
         };
+        // It may as well be the word that another code's write to this slot still waits for: the next one is clear.
+        let timeout_ms = self.profile(device).command_timeout_ms;
+        let is_awaited = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && self.now < write.sent_at + timeout_ms;
+        if codes().any(|code| code.n != n && code.late.as_ref().is_some_and(|write| aims(write) && is_awaited(write))) {
+            return;
+        }
         let at = At { device, n };
         if self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_none()) {
             if let Some(write) = self.code_mut(at).write.as_mut().filter(|_| is_duplicate) {
