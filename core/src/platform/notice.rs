@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Code, Doubt, Write};
+use super::state::{Closing, Code, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -169,10 +169,7 @@ impl Platform {
             }
             return;
         };
-        // It may as well be the word that another code's write to this slot still waits for: the next one is clear.
-        let timeout_ms = self.profile(device).command_timeout_ms;
-        let is_awaited = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && self.now < write.sent_at + timeout_ms;
-        if codes().any(|code| code.n != n && code.late.as_ref().is_some_and(|write| aims(write) && is_awaited(write))) {
+        if self.closes_an_earlier_write(At { device, n }, aims) {
             return;
         }
         let at = At { device, n };
@@ -189,5 +186,18 @@ impl Platform {
         } else {
             self.close_write(at, doubt);
         }
+    }
+
+    /// Whether such a notice may as well be the word that another code's write to the same slot still waits for: that has it then (`P-01`), which of the two
+    /// was meant nobody knows, and the next one is clear.
+    fn closes_an_earlier_write(&mut self, at: At, aims: impl Fn(&Write) -> bool) -> bool {
+        let (now, timeout_ms) = (self.now, self.profile(at.device).command_timeout_ms);
+        let is_awaited = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && now < write.sent_at + timeout_ms;
+        let late = |code: &Code| code.late.as_ref().filter(|write| aims(write) && is_awaited(write)).map(|write| write.command);
+        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        let Some((_, n)) = others.filter_map(|code| Some((late(code)?, code.n))).min() else { return false };
+        let closing = Closing { at: now, doubt: Doubt::Unclear };
+        self.code_mut(At { n, ..at }).late.iter_mut().for_each(|write| write.closed = Some(closing));
+        true
     }
 }
