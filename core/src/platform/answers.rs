@@ -22,7 +22,7 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
-        if write.is_repeat && was_not_taken(answer) {
+        if !write.asked_before.is_empty() && was_not_taken(answer) {
             self.close_write(at, Doubt::Lost);
             return;
         }
@@ -98,6 +98,13 @@ impl Platform {
             | Answer::Registered { .. }
             | Answer::UserLevels(_) => self.close_write(at, Doubt::Lost),
         }
+        self.again(at);
+    }
+
+    /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`).
+    pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
+        self.keep_unanswered(at);
+        self.on_applied(at, handle);
         self.again(at);
     }
 
@@ -254,6 +261,8 @@ impl Platform {
 
     fn on_refused(&mut self, at: At, reason: Reason, closed_at: Timestamp) {
         let write = self.code(at).write.clone();
+        // A copy of it may have been done all the same, and the word of that lost in a crash.
+        self.remember_attempt(at);
         match reason {
             Reason::PinTaken => self.close_write(at, Doubt::PinTaken),
             Reason::NameTaken => self.close_write(at, Doubt::NameTaken),

@@ -162,8 +162,10 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
-    /// It asks what became of an earlier one with its key: that it was not taken says nothing of that one.
-    pub is_repeat: bool,
+    /// The earlier commands with its key, of which it asks what became: that it was not taken says nothing of them, and that one of them is done says
+    /// all (`P-04`).
+    #[serde(default)]
+    pub asked_before: Vec<CommandId>,
     /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
     pub was_seen: bool,
 }

@@ -29,6 +29,8 @@ pub struct Sent {
     pub closed_at: Option<Timestamp>,
     /// Whether its effect can't come any more (`P-05`).
     pub is_settled: bool,
+    /// Whether a process that has died since could take it for closed.
+    is_given_up: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
 }
@@ -263,7 +265,16 @@ impl History {
     #[must_use]
     pub fn is_forgotten(&self, sent: &Sent, now: Timestamp) -> bool {
         let timeout = sent.lock.map_or(0, |lock| self.lock(lock).facts.profile.command_timeout_ms);
-        self.restarts() > 0 && self.started_at.is_some_and(|started| sent.at < started && now >= started + timeout)
+        sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(|started| sent.at < started && now >= started + timeout)
+    }
+
+    /// The controller dies. What it could take for closed so far need not be waited for by the next one: it may have saved that.
+    pub(super) fn give_up_forgotten(&mut self, now: Timestamp) {
+        let is_given_up = |sent: &&Sent| sent.command.op.is_mutating() && self.is_forgotten(sent, now);
+        let given_up: Vec<CommandId> = self.commands.values().filter(is_given_up).map(|sent| sent.command.command_id).collect();
+        for id in given_up {
+            self.commands.get_mut(&id).into_iter().for_each(|sent| sent.is_given_up = true);
+        }
     }
 
     pub(super) fn send(&mut self, now: Timestamp, command: &Command, lock: Option<Lock>) {
@@ -283,6 +294,7 @@ impl History {
             answered_at: None,
             closed_at: None,
             is_settled: false,
+            is_given_up: false,
             stored: None,
         };
         self.commands.insert(command.command_id, sent);

@@ -769,6 +769,7 @@ impl History {
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
         self.take_back_untold(now);
+        self.give_up_forgotten(now);
         self.grant_unanswered_erasure();
         // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
         self.commands.retain(|_, sent| sent.command.op.is_mutating());
