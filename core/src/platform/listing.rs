@@ -221,11 +221,13 @@ impl Platform {
             return;
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
+        if core::mem::take(&mut self.caches[device as usize].list_failures) > 0 {
+            self.resume_reads(device);
+        }
         let memory = &mut self.caches[device as usize];
         memory.next_sync = now + period_ms;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
         if !listing.is_fresh && is_same {
-            memory.list_failures = 0;
             return;
         }
         memory.last = listing.items.is_empty().then(|| items.clone());
@@ -237,7 +239,6 @@ impl Platform {
             self.on_contact(device, listing.started_at);
             self.caches[device as usize].fresh_at = wanted;
         }
-        self.caches[device as usize].list_failures = 0;
         self.compare_listing(device, all, Evidence { sent_at: listing.started_at, is_fresh: listing.is_fresh });
     }
 

@@ -235,8 +235,8 @@ impl Platform {
         }
         if let Some(obstacle) = self.obstacle(at, wanted) {
             self.meet_obstacle(at, obstacle);
-            let is_twin = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented);
-            let stale = self.find(at)?.held.as_ref().filter(|held| is_twin && held.pin.is_some_and(|pin| pin != wanted.pin));
+            let is_lasting = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented | Obstacle::OtherLength);
+            let stale = self.find(at)?.held.as_ref().filter(|held| is_lasting && held.pin.is_some_and(|pin| pin != wanted.pin));
             // The PIN that is asked cannot be stored; the one that is not asked any more must not go on opening (`I-WIN-01`).
             return stale.map(|held| held.place).and_then(|place| self.erase(at, place));
         }
@@ -265,8 +265,12 @@ impl Platform {
         self.send_when_called(at, op)
     }
 
-    /// Whether a write over an own entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
+    /// Whether an own entry has to go before its slot takes another write: the slot called itself occupied (`slot_occupied_refuses`), or a write over an
+    /// entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
     fn is_in_its_own_way(&self, at: At, held: &Held, wanted: &Content) -> bool {
+        if matches!(held.place, Place::Slot(slot) if self.caches[at.device as usize].refusing.contains(&slot)) {
+            return true;
+        }
         let may_be_twin = held.pin.is_none_or(|pin| pin == wanted.pin);
         let is_useless = !held.is_enabled || held.pin.is_none();
         self.code(at).retry.failures > 0 && may_be_twin && is_useless
@@ -282,7 +286,8 @@ impl Platform {
         let margin = self.profile(at.device).start_margin_ms;
         let declared = self.code(at).window().filter(|_| window.is_some())?;
         let foreseen = self.window_across_change(at, declared);
-        let moved = self.policy.window_to_store(foreseen, self.now, margin);
+        let arrives_at = self.now + self.code(at).passing.way_ms;
+        let moved = self.policy.window_to_store(foreseen, arrives_at, margin);
         self.code_mut(at).moved_window = Some(moved).filter(|moved| *moved != declared);
         Some(moved)
     }

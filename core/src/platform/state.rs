@@ -79,6 +79,9 @@ pub(super) struct Device {
     pub capacity_met_at: Timestamp,
     /// The first slot that the lock said it has not.
     pub first_missing_slot: Option<Slot>,
+    /// It refused a PIN for a length that it takes otherwise, beside entries of another length (`R-20`).
+    #[serde(default)]
+    pub has_one_length: bool,
     /// Slots that the lock keeps for itself.
     pub closed_slots: BTreeSet<Slot>,
     /// A refill ended for want of room; it waits for an entry to leave.
@@ -397,6 +400,8 @@ pub(super) struct Passing {
     pub told_removed_at: Option<Timestamp>,
     /// When a notice told of a change of this entry of somebody else's, if no read was made since.
     pub told_changed_at: Option<Timestamp>,
+    /// How long the last write was on its way whose start had gone by when it arrived (`F-22`).
+    pub way_ms: i64,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
     /// Of an unmanaged code only: whether its entry was claimed at the vendor, where that has to be.
@@ -449,9 +454,14 @@ impl Code {
         self.held.iter().chain(&self.surplus)
     }
 
+    /// PINs that are known to be in memory under this code.
+    pub fn known_pins(&self) -> impl Iterator<Item = Pin> + '_ {
+        self.entries().filter_map(|held| held.pin)
+    }
+
     /// PINs that are or may be in memory under this code.
     pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
-        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
+        self.known_pins().chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
     }
 
     pub fn set_window(&mut self, window: Option<Window>) {

@@ -29,8 +29,8 @@ pub struct Sent {
     pub closed_at: Option<Timestamp>,
     /// Whether its effect can't come any more (`P-05`).
     pub is_settled: bool,
-    /// Whether a process that has died since could take it for closed.
-    is_given_up: bool,
+    /// Whether a controller that was restarted since has saved that it counts as timed out (`P-01`).
+    pub is_given_up: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
 }
@@ -261,19 +261,25 @@ impl History {
         self.lock(lock).open.iter().filter_map(|id| self.commands.get(id))
     }
 
-    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`).
+    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`), be it
+    /// in an earlier life of which it saved so much.
     #[must_use]
     pub fn is_forgotten(&self, sent: &Sent, now: Timestamp) -> bool {
         let timeout = sent.lock.map_or(0, |lock| self.lock(lock).facts.profile.command_timeout_ms);
-        sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(|started| sent.at < started && now >= started + timeout)
+        let is_over = |started| sent.at < started && now >= started + timeout;
+        sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(is_over)
     }
 
-    /// The controller dies. What it could take for closed so far need not be waited for by the next one: it may have saved that.
-    pub(super) fn give_up_forgotten(&mut self, now: Timestamp) {
-        let is_given_up = |sent: &&Sent| sent.command.op.is_mutating() && self.is_forgotten(sent, now);
-        let given_up: Vec<CommandId> = self.commands.values().filter(is_given_up).map(|sent| sent.command.command_id).collect();
+    /// A save keeps what the controller takes for closed since its restart.
+    pub(super) fn keep_given_up(&mut self) {
+        if self.restarts() == 0 {
+            return;
+        }
+        let locks = self.locks().flat_map(|(lock, _)| self.open_commands(lock));
+        let given_up: Vec<CommandId> =
+            locks.filter(|sent| !sent.is_given_up && self.is_forgotten(sent, self.now)).map(|sent| sent.command.command_id).collect();
         for id in given_up {
-            self.commands.get_mut(&id).into_iter().for_each(|sent| sent.is_given_up = true);
+            self.commands.entry(id).and_modify(|sent| sent.is_given_up = true);
         }
     }
 

@@ -866,21 +866,25 @@ impl History {
             }
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
-            let known = state.picture.places.len();
             let (memory, missed) = (&state.memory, &mut state.picture.missed);
+            let mut is_missed = false;
             state.picture.places.retain(|place, known| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
                 let is_still_its_own =
                     matches!(known.whose, Whose::Code(code) if memory.get(place).is_some_and(|stored| stored.code == Some(code)));
                 let is_shown = pages.iter().any(|page| page.iter().any(|item| item.place == *place));
-                let is_missed = known.whose != Whose::Free && !is_still_its_own && !is_shown;
-                if is_missed {
-                    missed.insert(*place);
+                if known.whose == Whose::Free || is_still_its_own || is_shown {
+                    return true;
                 }
-                !is_missed
+                is_missed = true;
+                missed.insert(*place);
+                // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
+                let was_own = matches!(known.whose, Whose::Code(_));
+                *known = Known { pin: None, whose: Whose::Free };
+                was_own
             });
             state.picture.pages = pages;
-            if state.picture.places.len() < known {
+            if is_missed {
                 self.show_change(lock);
             }
             if fresh && let Some(began) = self.lock(lock).picture.listing_began {
@@ -1049,10 +1053,17 @@ impl History {
         if names_serial || notice.device.is_some_and(|device| self.has_met(notice.account, device)) {
             self.learn_epoch(lock, notice.epoch);
         }
-        if let News::EntryAdded(place) = notice.news {
-            let known = self.locks[lock.0 as usize].picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        // A late copy may tell of an entry that was erased since (port.md 7).
+        let was_erased = |place: Place| matches!(place, Place::Handle(handle) if picture.erased.contains_key(&handle));
+        if let News::EntryAdded(place) = notice.news
+            && !was_erased(place)
+        {
+            let known = picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
             if known.whose == Whose::Free {
                 known.whose = Whose::Unsure;
+                // Whether it is still there the next listing tells, even one that shows what the last one showed.
+                picture.is_stale = true;
             }
         }
         if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {

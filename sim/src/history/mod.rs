@@ -769,7 +769,6 @@ impl History {
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
         self.take_back_untold(now);
-        self.give_up_forgotten(now);
         self.grant_unanswered_erasure();
         // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
         self.commands.retain(|_, sent| sent.command.op.is_mutating());
@@ -795,6 +794,7 @@ impl History {
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
         self.keep_cleared();
+        self.keep_given_up();
     }
 
     fn begin_step(&mut self) {
