@@ -68,7 +68,9 @@ fn end(outcome: &Outcome, at: Timestamp) -> End {
         let is_chosen = outcome.facts.locks[lock.0 as usize].profile.family == Family::BySeat;
         let pin = match entry.origin {
             _ if is_chosen => "chosen by the vendor".to_owned(),
-            Origin::Code(code) if records.get(&code).is_some_and(|record| record.code == Some(entry.pin)) => format!("of {}", name_of(code)),
+            Origin::Code(code) if records.get(&code).is_some_and(|record| record.code == Some(entry.pin)) => {
+                format!("of {}", name_of(code))
+            }
             _ => entry.pin.to_string(),
         };
         end.pins.entry(lock).or_default().push(pin);

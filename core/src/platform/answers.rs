@@ -2,7 +2,7 @@
 
 use super::Platform;
 use super::listing::remember;
-use super::state::{Block, Closing, Doubt, Goal, Held, Retry, Write};
+use super::state::{Block, Closing, DoneBefore, Doubt, Goal, Held, Retry, Write};
 use super::step::At;
 use super::vendor::Symptom;
 use crate::id::Handle;
@@ -102,10 +102,14 @@ impl Platform {
         self.again(at);
     }
 
-    /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`).
+    /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`), once the present one is closed (`I-DEV-09`).
     pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
-        self.keep_unanswered(at);
-        self.on_applied(at, handle);
+        if let Some(write) = &mut self.code_mut(at).write {
+            write.done_before = Some(DoneBefore { handle });
+            if write.closed.is_some() {
+                self.on_applied(at, handle);
+            }
+        }
         self.again(at);
     }
 
@@ -358,6 +362,9 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         let Some(write) = &mut code.write else { return };
+        if let Some(DoneBefore { handle }) = write.done_before {
+            return self.on_applied(at, handle);
+        }
         match &mut write.closed {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
             Some(_) => {}

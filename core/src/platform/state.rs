@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Handle, Key, Slot, UserId, WorkspaceId};
 use crate::offline::UserLevel;
 use crate::pin::{Lengths, Pin};
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
@@ -169,6 +169,9 @@ pub(super) struct Write {
     /// all (`P-04`).
     #[serde(default)]
     pub asked_before: Vec<CommandId>,
+    /// One of them was done.
+    #[serde(default)]
+    pub done_before: Option<DoneBefore>,
     /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
     pub was_seen: bool,
 }
@@ -237,6 +240,12 @@ impl Write {
             | Op::ReadUserLevels => None,
         }
     }
+}
+
+/// The answer to an earlier command with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DoneBefore {
+    pub handle: Option<Handle>,
 }
 
 /// How a write was closed without being settled.

@@ -209,6 +209,7 @@ impl Platform {
             is_without_effect: false,
             is_twin_hinted: false,
             asked_before: Vec::new(),
+            done_before: None,
             was_seen: false,
         });
         code.passing.told_removed_at = None;
