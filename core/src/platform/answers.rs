@@ -2,7 +2,7 @@
 
 use super::Platform;
 use super::listing::remember;
-use super::state::{Block, Closing, Doubt, Goal, Held, Retry, Write};
+use super::state::{Block, Closing, DoneBefore, Doubt, Goal, Held, Retry, Write};
 use super::step::At;
 use super::vendor::Symptom;
 use crate::id::Handle;
@@ -23,7 +23,7 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
-        if write.is_repeat && was_not_taken(answer) {
+        if !write.asked_before.is_empty() && was_not_taken(answer) {
             self.close_write(at, Doubt::Lost);
             return;
         }
@@ -98,6 +98,17 @@ impl Platform {
             | Answer::Clock { .. }
             | Answer::Registered { .. }
             | Answer::UserLevels(_) => self.close_write(at, Doubt::Lost),
+        }
+        self.again(at);
+    }
+
+    /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`), once the present one is closed (`I-DEV-09`).
+    pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
+        if let Some(write) = &mut self.code_mut(at).write {
+            write.done_before = Some(DoneBefore { handle });
+            if write.closed.is_some() {
+                self.on_applied(at, handle);
+            }
         }
         self.again(at);
     }
@@ -256,6 +267,8 @@ impl Platform {
 
     fn on_refused(&mut self, at: At, reason: Reason, closed_at: Timestamp) {
         let write = self.code(at).write.clone();
+        // A copy of it may have been done all the same, and the word of that lost in a crash.
+        self.remember_attempt(at);
         let is_blind = self.profile(at.device).read_back == ReadBack::None;
         match reason {
             // No look will tell more than the refusal does.
@@ -349,6 +362,9 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         let Some(write) = &mut code.write else { return };
+        if let Some(DoneBefore { handle }) = write.done_before {
+            return self.on_applied(at, handle);
+        }
         match &mut write.closed {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
             Some(_) => {}

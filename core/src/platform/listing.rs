@@ -338,19 +338,20 @@ impl Platform {
             self.take_awaited(At { device, n }, item);
             return Some(n);
         }
-        if let Some((n, left_at)) = self.former_owner_of(device, item) {
+        if let Some((n, past)) = self.former_owner_of(device, item) {
             if item.on_lock == OnLock::No {
                 // A copy of a write that has yet to run, if it ever will: nothing of it is in the lock.
                 self.caches[device as usize].is_clean = false;
                 return None;
             }
             let lag = self.lag_of(device, evidence);
-            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, left_at, lag);
+            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
+            let is_what_left = item.place == past.place;
             if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
                 let memory = &mut self.caches[device as usize];
-                if !is_late_enough {
+                if is_what_left && !is_late_enough {
                     // An old listing shows what has left since: it takes no place.
                     memory.places.remove(&item.place);
                 }
@@ -414,10 +415,10 @@ impl Platform {
     }
 
     /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
-    /// With it, when it last held or left it.
-    pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
+    /// With it, what it held.
+    pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, &Held)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
-        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past.confirmed_at)))
+        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past)))
     }
 
     /// The state of the code's entries, now or once, that an item equals.

@@ -155,20 +155,23 @@ impl Platform {
             return;
         }
         let aims = |write: &Write| write.place() == Some(Place::Slot(slot)) && write.content().is_some();
-        let codes = || self.device(device).codes.iter();
-        let Some(n) = codes().find(|code| code.write.as_ref().is_some_and(aims)).map(|code| code.n) else {
-            let late = codes().filter(|code| code.late.as_ref().is_some_and(aims));
-            // It closes one that was taken and that nothing has closed (P-01); one that was turned away at once has hardly met anything.
-            let rank = |write: &Write| {
-                let (is_taken, is_closed) = (write.accepted_at.is_some(), write.closed.is_some());
-                (is_taken && !is_closed, is_taken || is_closed, write.command)
-            };
-            let late = late.max_by_key(|code| code.late.as_ref().map(rank)).map(|code| code.n);
-            if let Some(n) = late.filter(|_| is_duplicate) {
+        // It closes one that was taken and that nothing has closed (P-01); one that was turned away at once has hardly met anything.
+        let rank = |write: &Write, is_open: bool| {
+            let (is_taken, is_closed) = (write.accepted_at.is_some(), write.closed.is_some());
+            (is_taken && !is_closed, is_open, is_taken || is_closed, write.command)
+        };
+        let meant = |code: &Code| {
+            let open = code.write.as_ref().filter(|write| aims(write)).map(|write| rank(write, true));
+            open.max(code.late.as_ref().filter(|late| aims(late)).map(|late| rank(late, false)))
+        };
+        let ranked = self.device(device).codes.iter().filter_map(|code| meant(code).map(|rank| (rank, code.n)));
+        let Some(((_, is_open, ..), n)) = ranked.max() else { return };
+        if !is_open {
+            if is_duplicate {
                 self.on_late_twin(At { device, n });
             }
             return;
-        };
+        }
         if self.closes_an_earlier_write(At { device, n }, aims) {
             return;
         }

@@ -13,6 +13,9 @@ use crate::port::{Name, Op, Place};
 use crate::time::{SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, Family, ReadBack};
 
+/// As many questions as `R-03` lets be asked before the answer to the first is over.
+const ASKINGS_KEPT: usize = 8;
+
 impl Platform {
     /// What the lock shall hold of the code now; none: nothing.
     pub(super) fn wanted(&self, code: &Code) -> Option<Content> {
@@ -202,7 +205,11 @@ impl Platform {
         if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
             self.code_mut(at).retry.not_before = None;
             self.send_write(at, write.op);
-            self.code_mut(at).write.iter_mut().for_each(|write| write.is_repeat = true);
+            let mut asked_before = write.asked_before;
+            asked_before.push(write.command);
+            // No answer to an older one can come any more (P-01).
+            asked_before.drain(..asked_before.len().saturating_sub(ASKINGS_KEPT));
+            self.code_mut(at).write.iter_mut().for_each(|write| write.asked_before = core::mem::take(&mut asked_before));
         }
         None
     }

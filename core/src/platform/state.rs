@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Handle, Key, Slot, UserId, WorkspaceId};
 use crate::offline::UserLevel;
 use crate::pin::{Lengths, Pin};
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
@@ -165,8 +165,13 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
-    /// It asks what became of an earlier one with its key: that it was not taken says nothing of that one.
-    pub is_repeat: bool,
+    /// The earlier commands with its key, of which it asks what became: that it was not taken says nothing of them, and that one of them is done says
+    /// all (`P-04`).
+    #[serde(default)]
+    pub asked_before: Vec<CommandId>,
+    /// One of them was done.
+    #[serde(default)]
+    pub done_before: Option<DoneBefore>,
     /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
     pub was_seen: bool,
 }
@@ -235,6 +240,12 @@ impl Write {
             | Op::ReadUserLevels => None,
         }
     }
+}
+
+/// The answer to an earlier command with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DoneBefore {
+    pub handle: Option<Handle>,
 }
 
 /// How a write was closed without being settled.
