@@ -88,6 +88,17 @@ impl History {
         (!state.is_hindered).then(|| quiet.max(state.free_since))
     }
 
+    /// Until when the controller may wait for the answer to a step towards the present wish that it had saved before it died: the step may never have left, and
+    /// counts as timed out only then (`P-01`).
+    #[must_use]
+    pub fn lost_step_until(&self, code: CodeIx) -> Timestamp {
+        let (Some(started_at), Some(intent), Some(profile)) = (self.started_at(), self.goal(code), self.profile(code)) else {
+            return Timestamp::MIN;
+        };
+        let is_cut_short = self.restarts() > 0 && intent.asked_at.max(intent.due_at) <= started_at;
+        if is_cut_short { started_at + profile.command_timeout_ms } else { Timestamp::MIN }
+    }
+
     /// `B_CMD`, by the longest backlog since `since`.
     #[must_use]
     pub fn b_cmd(&self, lock: Lock, since: Timestamp) -> i64 {
@@ -224,6 +235,12 @@ pub fn convergence_ms(history: &History) -> i64 {
         history.b_conv(lock, since) + 8 * more
     });
     slowest.max().unwrap_or(HOUR_MS)
+}
+
+/// Whether no lock needs any commands from now on.
+#[must_use]
+pub fn is_at_rest(history: &History) -> bool {
+    history.locks().all(|(_, lock)| lock.codes.iter().all(|code| !is_to_be_moved(history, *code, history.now())))
 }
 
 /// Whether a code will need commands in the time after `since`.

@@ -263,6 +263,7 @@ impl Platform {
             capacity_met: None,
             capacity_met_at: self.now,
             first_missing_slot: None,
+            has_one_length: false,
             closed_slots: alloc::collections::BTreeSet::new(),
             last_reversal: None,
             saw_other_writer: false,

@@ -2,10 +2,11 @@
 
 use super::Platform;
 use super::listing::remember;
-use super::state::{Block, Closing, Doubt, Goal, Held, Retry, Write};
+use super::state::{Block, Closing, DoneBefore, Doubt, Goal, Held, Retry, Write};
 use super::step::At;
 use super::vendor::Symptom;
 use crate::id::Handle;
+use crate::pin::Pin;
 use crate::port::{Answer, Op, PathPart, Place, Reason};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
@@ -22,7 +23,7 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
-        if write.is_repeat && was_not_taken(answer) {
+        if !write.asked_before.is_empty() && was_not_taken(answer) {
             self.close_write(at, Doubt::Lost);
             return;
         }
@@ -101,6 +102,17 @@ impl Platform {
         self.again(at);
     }
 
+    /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`), once the present one is closed (`I-DEV-09`).
+    pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
+        if let Some(write) = &mut self.code_mut(at).write {
+            write.done_before = Some(DoneBefore { handle });
+            if write.closed.is_some() {
+                self.on_applied(at, handle);
+            }
+        }
+        self.again(at);
+    }
+
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let code = self.code(at);
@@ -175,6 +187,7 @@ impl Platform {
         if write.op.is_erasing() {
             self.settle(at);
             self.code_mut(at).late = None;
+            self.caches[at.device as usize].refusing.retain(|slot, _| write.place() != Some(Place::Slot(*slot)));
             self.on_erased(at, write.place());
             return;
         }
@@ -254,7 +267,13 @@ impl Platform {
 
     fn on_refused(&mut self, at: At, reason: Reason, closed_at: Timestamp) {
         let write = self.code(at).write.clone();
+        // A copy of it may have been done all the same, and the word of that lost in a crash.
+        self.remember_attempt(at);
+        let is_blind = self.profile(at.device).read_back == ReadBack::None;
         match reason {
+            // No look will tell more than the refusal does.
+            Reason::PinTaken if is_blind => self.conclude(at, Doubt::PinTaken, closed_at),
+            Reason::NameTaken if is_blind => self.conclude(at, Doubt::NameTaken, closed_at),
             Reason::PinTaken => self.close_write(at, Doubt::PinTaken),
             Reason::NameTaken => self.close_write(at, Doubt::NameTaken),
             Reason::Full => {
@@ -277,7 +296,7 @@ impl Platform {
             Reason::SlotOccupied => {
                 self.settle(at);
                 if let Some(place) = write.and_then(|write| write.place()) {
-                    self.note_occupied(at.device, place);
+                    self.note_occupied(at, place);
                 }
                 self.attempt_failed(at, closed_at, 0);
             }
@@ -290,12 +309,13 @@ impl Platform {
                 self.on_not_applied(at, closed_at, 0);
                 self.want_condition(at.device, now);
             }
-            Reason::StartInPast
-            | Reason::NoRights
-            | Reason::NoGateway
-            | Reason::NotPaid
-            | Reason::NoCredentials
-            | Reason::ClockNotWritable => {
+            Reason::StartInPast => {
+                // The start that was sent had gone by when the lock looked at it: the next one leaves as much time for the way.
+                let way_ms = write.map_or(0, |write| self.now - write.sent_at);
+                self.code_quiet(at).passing.way_ms = way_ms;
+                self.on_not_applied(at, closed_at, 0);
+            }
+            Reason::NoRights | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials | Reason::ClockNotWritable => {
                 self.on_not_applied(at, closed_at, 0);
             }
         }
@@ -311,15 +331,24 @@ impl Platform {
 
     /// `R-20`: not sent again until the record, the device or the capacity change.
     fn on_permanent_refusal(&mut self, at: At, reason: Reason, closed_at: Timestamp) {
+        let refused = self.code(at).write.as_ref().and_then(Write::content).map(|(pin, ..)| pin);
         self.settle(at);
         if self.code(at).goal != Goal::Hold || self.policy.keeps_trying_after_refusal(reason) {
             self.attempt_failed(at, closed_at, 0);
             return;
         }
+        let is_fit = |pin: &Pin| reason == Reason::BadLength && self.lengths(at.device).contains(pin.length());
+        let is_odd = refused.filter(is_fit).is_some_and(|pin| self.is_of_other_length(at, pin));
+        if is_odd {
+            // The lengths that lie there stand in its way, as long as they do.
+            self.device_mut(at.device).has_one_length = true;
+        }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {
             return;
         }
-        self.code_mut(at).block = Some(Block::Refused(reason));
+        if !is_odd {
+            self.code_mut(at).block = Some(Block::Refused(reason));
+        }
         // What the lock demands now may be new, and may change again soon.
         self.want_condition(at.device, self.now);
         if reason == Reason::BadLength {
@@ -333,6 +362,9 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         let Some(write) = &mut code.write else { return };
+        if let Some(DoneBefore { handle }) = write.done_before {
+            return self.on_applied(at, handle);
+        }
         match &mut write.closed {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
             Some(_) => {}

@@ -93,7 +93,8 @@ impl Platform {
     /// A PIN that nothing on the device has or will have (`I-BAK-07`).
     fn backup_pin(&self, device: u32, again: u64) -> Option<Pin> {
         let state = self.device(device);
-        let length = self.lengths(device).shortest()?;
+        let in_use = state.codes.iter().filter(|_| state.has_one_length).flat_map(Code::known_pins).map(Pin::length).next();
+        let length = in_use.or(self.lengths(device).shortest())?;
         let draw = draw(self.config.entropy, Purpose::Pin, state.id.0, (state.codes_made + 1) | (again << 32));
         free_pin(length, &state.info.constraints, &self.pins_known(device), draw)
     }

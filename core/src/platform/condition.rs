@@ -88,6 +88,7 @@ impl Platform {
             let state = self.device_mut(device);
             state.capacity_met = None;
             state.first_missing_slot = None;
+            state.has_one_length = false;
             self.unblock(device);
         }
         self.reconsider_refusal(device);
@@ -288,8 +289,20 @@ impl Platform {
                 self.code_mut(at).retry = Retry::default();
             }
             let passing = &mut self.code_quiet(at).passing;
-            passing.read_failures = 0;
             passing.verify_at = passing.verify_at.map(|_| Timestamp::MIN);
+            self.again(at);
+        }
+        self.resume_reads(device);
+    }
+
+    /// Reads answer again: those that failed are made now, and not when their pause ends.
+    pub(super) fn resume_reads(&mut self, device: u32) {
+        let failed = self.device(device).codes.iter().filter(|code| code.passing.read_failures > 0);
+        let numbers: Vec<u64> = failed.map(|code| code.n).collect();
+        for n in numbers {
+            let at = At { device, n };
+            let passing = &mut self.code_quiet(at).passing;
+            (passing.read_failures, passing.read_not_before) = (0, None);
             self.again(at);
         }
     }

@@ -14,7 +14,7 @@ use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
 use crate::pin::Pin;
 use crate::port::{Answer, Item, Name, OnLock, Op, Place, ShownPin};
-use crate::time::Timestamp;
+use crate::time::{MINUTE_MS, Timestamp};
 use crate::vendor::{Family, Profile, ReadBack};
 
 /// What the last reads showed of a lock, and which are due. Free to lose.
@@ -222,11 +222,13 @@ impl Platform {
             return;
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
+        if core::mem::take(&mut self.caches[device as usize].list_failures) > 0 {
+            self.resume_reads(device);
+        }
         let memory = &mut self.caches[device as usize];
         memory.next_sync = now + period_ms;
         let is_same = memory.is_clean && listing.items.is_empty() && memory.last.as_ref().is_some_and(|last| is_same_list(last, &items));
         if !listing.is_fresh && is_same {
-            memory.list_failures = 0;
             return;
         }
         memory.last = listing.items.is_empty().then(|| items.clone());
@@ -238,7 +240,6 @@ impl Platform {
             self.on_contact(device, listing.started_at);
             self.caches[device as usize].fresh_at = wanted;
         }
-        self.caches[device as usize].list_failures = 0;
         self.compare_listing(device, all, Evidence { sent_at: listing.started_at, is_fresh: listing.is_fresh });
     }
 
@@ -251,11 +252,6 @@ impl Platform {
         if evidence.is_fresh {
             memory.told.clear();
         }
-        let seen = memory.places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
-        if self.device(device).capacity_met.is_some_and(|met| met < seen) {
-            // More than was known fitted in when the lock called itself full.
-            self.device_mut(device).capacity_met = Some(seen);
-        }
         let places: Vec<Place> = self.caches[device as usize].places.keys().copied().collect();
         let mut created: BTreeSet<u64> = BTreeSet::new();
         for place in &places {
@@ -267,6 +263,11 @@ impl Platform {
         // Why they refused is to be seen now.
         let Memory { places, refusing, .. } = &mut self.caches[device as usize];
         refusing.retain(|slot, _| !places.contains_key(&Place::Slot(*slot)));
+        let seen = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
+        if self.device(device).capacity_met.is_some_and(|met| met < seen) {
+            // More than was known fitted in when the lock called itself full.
+            self.device_mut(device).capacity_met = Some(seen);
+        }
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();
         for n in numbers {
             self.compare_missing(At { device, n }, created.contains(&n), evidence);
@@ -341,14 +342,25 @@ impl Platform {
             self.take_awaited(At { device, n }, item);
             return Some(n);
         }
-        if let Some((n, left_at)) = self.former_owner_of(device, item) {
+        if let Some((n, past)) = self.former_owner_of(device, item) {
+            if item.on_lock == OnLock::No {
+                // A copy of a write that has yet to run, if it ever will: nothing of it is in the lock.
+                self.caches[device as usize].is_clean = false;
+                return None;
+            }
             let lag = self.lag_of(device, evidence);
-            let is_late_enough = evidence.is_fresh && self.policy.read_may_overturn(evidence.sent_at, left_at, lag);
-            if is_late_enough && !self.is_written_elsewhere(device, item) {
+            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
+            let is_what_left = item.place == past.place;
+            if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
-                // An old listing shows what has left since; only a look that began late enough shows a return.
-                self.caches[device as usize].is_clean = false;
+                let memory = &mut self.caches[device as usize];
+                if is_what_left && !is_late_enough {
+                    // An old listing shows what has left since: it takes no place.
+                    memory.places.remove(&item.place);
+                }
+                // Only a look past every cache shows a return.
+                memory.is_clean = false;
                 self.want_listing(device, self.now);
             }
             return None;
@@ -360,6 +372,12 @@ impl Platform {
             self.on_shown(at, item.place, Some(item), evidence);
             return Some(n);
         }
+        if let Some(n) = self.author_of_blank(device, item) {
+            let at = At { device, n };
+            self.hold_useless(at, item, None);
+            self.want_verify(at, self.now + MINUTE_MS);
+            return None;
+        }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
             self.caches[device as usize].is_clean = false;
             self.want_listing(device, self.now);
@@ -367,6 +385,17 @@ impl Platform {
             self.on_stranger(device, item);
         }
         None
+    }
+
+    /// The code that had an entry of this name in this place until lately and has none now. Some locks show a PIN only some time after it was written
+    /// (`pin_blank_after_write`): until then a copy of its write that ran after all can't be told from others' work.
+    fn author_of_blank(&self, device: u32, item: &Item) -> Option<u64> {
+        if item.pin != ShownPin::Blank || item.name.is_none() || hides_pin(self.profile(device)) {
+            return None;
+        }
+        let is_bare = |code: &&Code| code.held.is_none() && code.write.is_none() && self.wanted(code).is_some();
+        let had_it = |code: &Code| code.past.iter().any(|past| past.place == item.place && past.name == item.name);
+        self.device(device).codes.iter().filter(is_bare).find(|code| had_it(code)).map(|code| code.n)
     }
 
     /// Whether an item that tells nothing of itself may be what a code of ours had in the same place until lately.
@@ -407,10 +436,10 @@ impl Platform {
     }
 
     /// The code that once had an entry just like this one: an old state of memory came back, or the world doubled a command (`F-06`).
-    /// With it, when it last held or left it.
-    pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, Timestamp)> {
+    /// With it, what it held.
+    pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, &Held)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
-        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past.confirmed_at)))
+        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past)))
     }
 
     /// The state of the code's entries, now or once, that an item equals.
@@ -422,7 +451,6 @@ impl Platform {
     /// An entry of ours that should not be there, or not there.
     fn take_back(&mut self, at: At, item: &Item) {
         let now = self.now;
-        let profile = self.profile(at.device).clone();
         let code = self.code_mut(at);
         let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
         let pin = match item.pin {
@@ -438,12 +466,22 @@ impl Platform {
             is_edited: false,
             confirmed_at: now,
         };
-        if code.held.is_none() && code.write.is_none() && !code.is_gone {
-            code.held = Some(declared_as(found, code, &profile));
-        } else {
-            code.surplus.push(found);
-        }
+        code.surplus.push(found);
+        self.take_up_surplus(at);
         self.again(at);
+    }
+
+    /// What came back serves a live code that has nothing else in the lock. Returns whether there was such an entry.
+    pub(super) fn take_up_surplus(&mut self, at: At) -> bool {
+        let code = self.code(at);
+        if code.surplus.is_empty() || code.held.is_some() || code.write.is_some() || code.is_gone {
+            return false;
+        }
+        let profile = self.profile(at.device).clone();
+        let code = self.code_mut(at);
+        let found = code.surplus.remove(0);
+        code.held = Some(declared_as(found, code, &profile));
+        true
     }
 
     /// While the PIN is hidden and no name is shown, a new entry may be our own unsettled creation.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{CodeId, CommandId, DeviceId};
 use crate::port::{Answer, Place, Reason};
-use crate::time::Timestamp;
+use crate::time::{MINUTE_MS, Timestamp};
 
 mod account;
 mod answers;
@@ -181,8 +181,12 @@ impl Platform {
         let deadline = self.now + self.profile(at.device).command_timeout_ms;
         let trusts = self.policy.trusts_confirmations_after_restart();
         let now = self.now;
+        let hides_pin = likeness::hides_pin(self.profile(at.device));
         let code = self.code_quiet(at);
         let id = code.record.access_code_id;
+        // What shows no PIN yet is read again before it is written over.
+        let blank = code.held.as_ref().filter(|held| held.pin.is_none() && !hides_pin);
+        code.passing.verify_at = blank.map(|held| held.confirmed_at + MINUTE_MS);
         let is_gone = code.is_gone;
         if !trusts && !is_gone && code.record.is_managed {
             // The place is still known; what lies there is not.
@@ -195,7 +199,8 @@ impl Platform {
         if open.or(code.unanswered).is_some() {
             code.passing.restart_deadline = Some(deadline);
         }
-        let written = code.write.iter().chain(&code.late).map(|write| write.command);
+        let asked_before = code.write.iter().flat_map(|write| write.asked_before.iter().copied());
+        let written = code.write.iter().chain(&code.late).map(|write| write.command).chain(asked_before);
         let commands: Vec<CommandId> = written.chain(code.unanswered).collect();
         self.writes.extend(commands.into_iter().map(|command| (command, at)));
         if !is_gone {
@@ -232,12 +237,19 @@ impl Platform {
             self.on_registration_answer(command_id, registration, &answer);
             return;
         }
-        // An answer to a command that is forgotten or was never sent is ignored (P-01).
-        let Some(at) = self.writes.get(&command_id).copied() else { return };
+        let Some(at) = self.writes.get(&command_id).copied() else {
+            // Forgotten, or never sent: of all that it may say only what a late copy has left in the lock matters (P-01).
+            return self.look_for_stray(step::device_written(command_id), &answer);
+        };
         let Some(code) = self.find(at) else { return };
         if code.write.as_ref().is_some_and(|write| write.command == command_id) {
             self.on_write_answer(at, &answer);
             return;
+        }
+        if let Answer::Done { handle } = answer
+            && code.write.as_ref().is_some_and(|write| write.asked_before.contains(&command_id))
+        {
+            return self.on_done_when_asked_before(at, handle);
         }
         // A user has one PIN, whichever of the assignments made it.
         let is_late = code.late.as_ref().is_some_and(|write| write.command == command_id) || matches!(answer, Answer::Assigned { .. });
@@ -246,13 +258,20 @@ impl Platform {
         }
         if is_late {
             self.on_late_answer(at, &answer);
-        } else if let Answer::Done { handle: Some(handle) } = answer
-            && self.owner_of_place(at.device, Place::Handle(handle)).is_none()
-        {
-            // Another copy of it ran after all (`P-02`): a look shows what it left behind.
-            self.want_listing(at.device, self.now);
         } else if answer == Answer::Refused(Reason::Full) {
             self.learn_full(at.device);
+        } else {
+            self.look_for_stray(at.device, &answer);
+        }
+    }
+
+    /// Another copy of a write ran after all (`P-02`): a look shows what it left behind.
+    fn look_for_stray(&mut self, device: u32, answer: &Answer) {
+        if let Answer::Done { handle: Some(handle) } = answer
+            && self.state.devices.get(device as usize).is_some()
+            && self.owner_of_place(device, Place::Handle(*handle)).is_none()
+        {
+            self.want_listing(device, self.now);
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Code, Doubt, Write};
+use super::state::{Closing, Code, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -125,21 +125,27 @@ impl Platform {
             self.want_verify(at, now);
             return;
         }
-        if code.write.is_some() {
+        // Our own confirmed write sends notices too, and copies of them for two minutes (port.md 7).
+        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at <= 2 * MINUTE_MS);
+        let is_storing = code.write.as_ref().is_some_and(Write::is_storing);
+        // What is added where an entry of ours was came after it had left.
+        let is_successor = matches!(news, News::EntryAdded(_)) && code.held.is_some() && !is_storing && !is_echo;
+        if is_successor || is_removal && code.write.is_none() {
+            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
+        }
+        if self.code(at).write.is_some() {
             self.note_seen(at);
             if is_removal {
                 // What it meant a read tells that was sent after it.
                 self.code_quiet(at).passing.told_removed_at = Some(now);
             }
             if self.profile(device).ack == Ack::Nothing {
+                if is_removal {
+                    self.code_quiet(at).passing.told_removed_at = Some(now);
+                }
                 self.want_verify(at, now);
             }
             return;
-        }
-        // Our own confirmed write sends notices too, and copies of them for a while.
-        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at < 3 * MINUTE_MS);
-        if is_removal {
-            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
         }
         if is_removal || !is_echo {
             self.want_verify(at, now);
@@ -153,17 +159,26 @@ impl Platform {
             return;
         }
         let aims = |write: &Write| write.place() == Some(Place::Slot(slot)) && write.content().is_some();
-        let codes = || self.device(device).codes.iter();
-        let Some(n) = codes().find(|code| code.write.as_ref().is_some_and(aims)).map(|code| code.n) else {
-            let late = codes().filter(|code| code.late.as_ref().is_some_and(aims));
-            // One that was turned away at once has hardly met anything.
-            let rank = |write: &Write| (write.accepted_at.is_some() || write.closed.is_some(), write.command);
-            let late = late.max_by_key(|code| code.late.as_ref().map(rank)).map(|code| code.n);
-            if let Some(n) = late.filter(|_| is_duplicate) {
+        // It closes one that was taken and that nothing has closed (P-01); one that was turned away at once has hardly met anything.
+        let rank = |write: &Write, is_open: bool| {
+            let (is_taken, is_closed) = (write.accepted_at.is_some(), write.closed.is_some());
+            (is_taken && !is_closed, is_open, is_taken || is_closed, write.command)
+        };
+        let meant = |code: &Code| {
+            let open = code.write.as_ref().filter(|write| aims(write)).map(|write| rank(write, true));
+            open.max(code.late.as_ref().filter(|late| aims(late)).map(|late| rank(late, false)))
+        };
+        let ranked = self.device(device).codes.iter().filter_map(|code| meant(code).map(|rank| (rank, code.n)));
+        let Some(((_, is_open, ..), n)) = ranked.max() else { return };
+        if !is_open {
+            if is_duplicate {
                 self.on_late_twin(At { device, n });
             }
             return;
-        };
+        }
+        if self.closes_an_earlier_write(At { device, n }, aims) {
+            return;
+        }
         let at = At { device, n };
         if self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_none()) {
             if let Some(write) = self.code_mut(at).write.as_mut().filter(|_| is_duplicate) {
@@ -178,5 +193,18 @@ impl Platform {
         } else {
             self.close_write(at, doubt);
         }
+    }
+
+    /// Whether such a notice may as well be the word that another code's write to the same slot still waits for: that has it then (`P-01`), which of the two
+    /// was meant nobody knows, and the next one is clear.
+    fn closes_an_earlier_write(&mut self, at: At, aims: impl Fn(&Write) -> bool) -> bool {
+        let (now, timeout_ms) = (self.now, self.profile(at.device).command_timeout_ms);
+        let is_awaited = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && now < write.sent_at + timeout_ms;
+        let late = |code: &Code| code.late.as_ref().filter(|write| aims(write) && is_awaited(write)).map(|write| write.command);
+        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        let Some((_, n)) = others.filter_map(|code| Some((late(code)?, code.n))).min() else { return false };
+        let closing = Closing { at: now, doubt: Doubt::Unclear };
+        self.code_mut(At { n, ..at }).late.iter_mut().for_each(|write| write.closed = Some(closing));
+        true
     }
 }

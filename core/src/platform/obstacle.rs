@@ -2,12 +2,13 @@
 
 use super::Platform;
 use super::likeness::Content;
+use super::listing::Memory;
 use super::state::{Block, Code, Goal, Retry, Write};
 use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
 use crate::pin::Pin;
-use crate::port::{OnLock, Place, Reason};
+use crate::port::{Item, OnLock, Reason, ShownPin};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::ReadBack;
@@ -23,6 +24,8 @@ pub(super) enum Obstacle {
     Full,
     /// The lock would refuse it for ever (`I-DEV-04`, `R-20`).
     Unfit(Reason),
+    /// The lock takes one length at a time, and another lies there.
+    OtherLength,
     /// Nothing to type on (`R-64` b).
     NoKeypad,
 }
@@ -35,6 +38,9 @@ impl Platform {
         }
         if !super::choose::satisfies(wanted.pin, &device.info.constraints) {
             return Some(Obstacle::Unfit(Reason::BadPin));
+        }
+        if device.has_one_length && self.is_of_other_length(at, wanted.pin) {
+            return Some(Obstacle::OtherLength);
         }
         if !device.info.keypad {
             return Some(Obstacle::NoKeypad);
@@ -57,6 +63,12 @@ impl Platform {
         is_full && !self.policy.writes_beyond_capacity()
     }
 
+    /// Whether a PIN of another length is known to be in the lock.
+    pub(super) fn is_of_other_length(&self, at: At, pin: Pin) -> bool {
+        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        others.flat_map(Code::known_pins).any(|other| other.length() != pin.length())
+    }
+
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
         let others = || self.device(at.device).codes.iter().filter(|code| code.n != at.n);
         if others().any(|code| (code.record.is_managed || code.is_gone) && code.resident_pins().any(|other| other == pin)) {
@@ -66,17 +78,27 @@ impl Platform {
         is_visible.then_some(Obstacle::VisibleTwin)
     }
 
-    /// Entries that the controller put there or knows of (`I-DEV-03`).
+    /// Whether a plain listing showed this PIN in an entry that has left, and the listing that tells whether it is back is on its way (`I-DEV-01`).
+    pub(super) fn is_shown_unclaimed(&self, device: u32, pin: Pin) -> bool {
+        let is_it = |item: &&Item| item.pin == ShownPin::Shown(pin) && self.owner_of_place(device, item.place).is_none();
+        let is_told_soon = self.is_fresh_listing_coming(device) && !self.policy.sends_duplicate_pin();
+        is_told_soon && self.caches[device as usize].places.values().any(|item| is_it(&item))
+    }
+
+    /// Entries that the controller put there or knows of (`I-DEV-03`), with those that it is adding or was told of by hearsay.
     pub(super) fn entries_known(&self, device: u32) -> u32 {
-        let state = self.device(device);
-        let ours = state.codes.iter().map(|code| code.entries().count() + usize::from(self.is_adding(device, code)));
-        let owned = |place: &Place| state.codes.iter().any(|code| code.entries().any(|held| held.place == *place));
+        let adding = self.device(device).codes.iter().filter(|code| self.is_adding(device, code)).count() as u32;
+        let Memory { places, told, .. } = &self.caches[device as usize];
+        let told = told.iter().filter(|place| !places.contains_key(place) && self.owner_of_place(device, **place).is_none()).count() as u32;
+        self.entries_settled(device) + adding + told
+    }
+
+    /// Entries that are there for certain, as far as is known: writes under way may come to nothing, and hearsay may be old.
+    fn entries_settled(&self, device: u32) -> u32 {
+        let ours = self.device(device).codes.iter().map(|code| code.entries().count()).sum::<usize>() as u32;
         // What only the vendor has takes no place in the lock.
-        let cache = &self.caches[device as usize];
-        let in_lock = cache.places.values().filter(|item| item.on_lock != OnLock::No).map(|item| &item.place);
-        let told = cache.told.iter().filter(|place| !cache.places.contains_key(place));
-        let strangers = in_lock.chain(told).filter(|place| !owned(place) && !self.is_being_written(device, **place));
-        ours.sum::<usize>() as u32 + strangers.count() as u32
+        let in_lock = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No);
+        ours + in_lock.filter(|item| self.owner_of_place(device, item.place).is_none()).count() as u32
     }
 
     /// Whether a place counts as taken only by a write that is not settled, or by an entry that the last reads do not show.
@@ -88,10 +110,6 @@ impl Platform {
         };
         let open = self.device(device).codes.iter().filter(|code| self.is_adding(device, code) || is_missed(code)).count() as u32;
         self.entries_known(device) - open < self.capacity(device)
-    }
-
-    fn is_being_written(&self, device: u32, place: Place) -> bool {
-        self.device(device).codes.iter().any(|code| code.write.as_ref().is_some_and(|write| write.place() == Some(place)))
     }
 
     /// Entries that fit in, as far as the device or its refusals have told.
@@ -110,12 +128,6 @@ impl Platform {
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
         self.again_device(device);
-    }
-
-    /// Entries that are there for certain, as far as is known: writes under way may come to nothing.
-    fn entries_settled(&self, device: u32) -> u32 {
-        let adding = self.device(device).codes.iter().filter(|code| self.is_adding(device, code)).count() as u32;
-        self.entries_known(device) - adding
     }
 
     /// More fitted in than was known when the lock called itself full.
@@ -172,7 +184,7 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
-            Obstacle::NoKeypad => {}
+            Obstacle::NoKeypad | Obstacle::OtherLength => {}
         }
     }
 

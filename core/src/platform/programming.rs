@@ -13,6 +13,9 @@ use crate::port::{Name, Op, Place};
 use crate::time::{SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, Family, ReadBack};
 
+/// As many questions as `R-03` lets be asked before the answer to the first is over.
+const ASKINGS_KEPT: usize = 8;
+
 impl Platform {
     /// What the lock shall hold of the code now; none: nothing.
     pub(super) fn wanted(&self, code: &Code) -> Option<Content> {
@@ -50,7 +53,12 @@ impl Platform {
         }
         if let Some(extra) = code.surplus.first() {
             let place = extra.place;
-            return self.erase(at, place);
+            if self.wanted(code).is_none() || !self.take_up_surplus(at) {
+                return self.erase(at, place);
+            }
+            // It was seen some time ago.
+            self.want_verify(at, self.now);
+            return self.verify(at);
         }
         if code.goal == Goal::Yield {
             // What others left switched off stays; what came back since they removed it goes (T26, `I-WIN-04`).
@@ -197,7 +205,11 @@ impl Platform {
         if self.may_call(self.device(at.device).account, self.urgency(at), Who::Lock(at)) {
             self.code_mut(at).retry.not_before = None;
             self.send_write(at, write.op);
-            self.code_mut(at).write.iter_mut().for_each(|write| write.is_repeat = true);
+            let mut asked_before = write.asked_before;
+            asked_before.push(write.command);
+            // No answer to an older one can come any more (P-01).
+            asked_before.drain(..asked_before.len().saturating_sub(ASKINGS_KEPT));
+            self.code_mut(at).write.iter_mut().for_each(|write| write.asked_before = core::mem::take(&mut asked_before));
         }
         None
     }
@@ -218,10 +230,13 @@ impl Platform {
         if !is_due_now {
             return None;
         }
+        if self.is_shown_unclaimed(at.device, wanted.pin) {
+            return None;
+        }
         if let Some(obstacle) = self.obstacle(at, wanted) {
             self.meet_obstacle(at, obstacle);
-            let is_twin = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented);
-            let stale = self.find(at)?.held.as_ref().filter(|held| is_twin && held.pin.is_some_and(|pin| pin != wanted.pin));
+            let is_lasting = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented | Obstacle::OtherLength);
+            let stale = self.find(at)?.held.as_ref().filter(|held| is_lasting && held.pin.is_some_and(|pin| pin != wanted.pin));
             // The PIN that is asked cannot be stored; the one that is not asked any more must not go on opening (`I-WIN-01`).
             return stale.map(|held| held.place).and_then(|place| self.erase(at, place));
         }
@@ -250,8 +265,12 @@ impl Platform {
         self.send_when_called(at, op)
     }
 
-    /// Whether a write over an own entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
+    /// Whether an own entry has to go before its slot takes another write: the slot called itself occupied (`slot_occupied_refuses`), or a write over an
+    /// entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
     fn is_in_its_own_way(&self, at: At, held: &Held, wanted: &Content) -> bool {
+        if matches!(held.place, Place::Slot(slot) if self.caches[at.device as usize].refusing.contains_key(&slot)) {
+            return true;
+        }
         let may_be_twin = held.pin.is_none_or(|pin| pin == wanted.pin);
         let is_useless = !held.is_enabled || held.pin.is_none();
         self.code(at).retry.failures > 0 && may_be_twin && is_useless
@@ -267,7 +286,8 @@ impl Platform {
         let margin = self.profile(at.device).start_margin_ms;
         let declared = self.code(at).window().filter(|_| window.is_some())?;
         let foreseen = self.window_across_change(at, declared);
-        let moved = self.policy.window_to_store(foreseen, self.now, margin);
+        let arrives_at = self.now + self.code(at).passing.way_ms;
+        let moved = self.policy.window_to_store(foreseen, arrives_at, margin);
         self.code_mut(at).moved_window = Some(moved).filter(|moved| *moved != declared);
         Some(moved)
     }

@@ -217,9 +217,9 @@ impl Platform {
         if evidence.is_fresh {
             let passing = &mut self.code_quiet(at).passing;
             passing.absent_since = None;
-            passing.verify_at = None;
+            // A look that was wanted since it began is still to come.
+            passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
             passing.told_removed_at = None;
-            passing.absent_since = None;
         }
         if self.ends_outage(at, evidence) {
             self.resolve(at);

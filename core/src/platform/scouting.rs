@@ -106,15 +106,20 @@ impl Platform {
         state.first_missing_slot = Some(state.first_missing_slot.map_or(slot, |known| known.min(slot)));
     }
 
-    /// A slot that a refusal showed to be taken; the next listing tells by what.
-    pub(super) fn note_occupied(&mut self, device: u32, place: Place) {
-        let item = Item { place, pin: ShownPin::Masked, name: None, window: None, enabled: true, on_lock: OnLock::Yes };
+    /// A slot that a refusal showed to be taken: by the code's own entry, if a look says so, else by something that the next listing tells of.
+    pub(super) fn note_occupied(&mut self, at: At, place: Place) {
+        let is_own = self.code(at).held.as_ref().is_some_and(|held| held.place == place);
         let now = self.now;
-        let memory = &mut self.caches[device as usize];
-        memory.places.insert(place, item);
+        let memory = &mut self.caches[at.device as usize];
         if let Place::Slot(slot) = place {
             memory.refusing.insert(slot, now);
         }
-        self.want_listing(device, self.now);
+        if is_own {
+            self.want_verify(at, self.now);
+            return;
+        }
+        let item = Item { place, pin: ShownPin::Masked, name: None, window: None, enabled: true, on_lock: OnLock::Yes };
+        memory.places.insert(place, item);
+        self.want_listing(at.device, self.now);
     }
 }

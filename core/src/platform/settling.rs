@@ -34,6 +34,8 @@ impl Platform {
         let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
         let is_new_to_lock = !is_old_state && !code.entries().chain(&code.past).any(is_known);
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
+        // What was told to be removed since the read began is looked at once more.
+        let may_adopt = may_adopt && code.passing.told_removed_at.is_none_or(|told_at| told_at <= evidence.sent_at);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
@@ -62,7 +64,7 @@ impl Platform {
                 self.code_mut(at).held.iter_mut().for_each(|held| held.confirmed_at = write.sent_at);
                 self.on_shown(at, item.place, Some(item), evidence);
             }
-            (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item),
+            (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item, evidence),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
                 if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
@@ -122,12 +124,16 @@ impl Platform {
 
     /// An inconclusive look at an open write: the closing answer, if there will be one, will have another. A look that was wanted since it began is still to come.
     fn stop_looking(&mut self, at: At, evidence: Evidence) {
-        let is_all_said = self.profile(at.device).ack == Ack::Nothing;
-        let is_to_be_closed = |write: &Write| write.closed.is_none() && !(is_all_said && write.accepted_at.is_some());
-        if self.code(at).write.as_ref().is_some_and(is_to_be_closed) {
+        if self.code(at).write.as_ref().is_some_and(|write| self.is_to_be_closed(at, write)) {
             let passing = &mut self.code_quiet(at).passing;
             passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
+    }
+
+    /// Whether a closing answer is still to come. Where an acknowledgement is all that ever comes, none is waited for.
+    fn is_to_be_closed(&self, at: At, write: &Write) -> bool {
+        let is_all_said = self.profile(at.device).ack == Ack::Nothing && write.accepted_at.is_some();
+        write.closed.is_none() && !is_all_said
     }
 
     /// Whether what lies in a place of the code is still the code's.
@@ -177,8 +183,11 @@ impl Platform {
         }
     }
 
-    /// Something is there, and nobody can tell what: only `Done` proves, so the same place is written again.
-    fn on_undecided(&mut self, at: At, write: &Write, item: Option<&Item>) {
+    /// Something is there, and nobody can tell what: only `Done` proves, and where it does not come the same place is written again.
+    fn on_undecided(&mut self, at: At, write: &Write, item: Option<&Item>, evidence: Evidence) {
+        if self.is_to_be_closed(at, write) {
+            return self.stop_looking(at, evidence);
+        }
         let is_blank = item.is_some_and(|item| item.pin == ShownPin::Blank) && !hides_pin(self.profile(at.device));
         let now = self.now;
         let delay_ms = self.probe_delay_ms(self.code(at).passing.read_failures);
@@ -200,7 +209,7 @@ impl Platform {
     }
 
     /// What lies where the code was written is the code's, and does not serve: it is switched off, or nobody can tell what it holds.
-    fn hold_useless(&mut self, at: At, item: &Item, content: Option<&Content>) {
+    pub(super) fn hold_useless(&mut self, at: At, item: &Item, content: Option<&Content>) {
         let now = self.now;
         let code = self.code_mut(at);
         if code.held.as_ref().is_some_and(|held| held.place != item.place) {
@@ -227,12 +236,9 @@ impl Platform {
                 self.forget_entry(at, place);
             }
         }
-        // Where an acknowledgement is all that ever comes, no closing answer is waited for.
-        let is_all_said = self.profile(at.device).ack == Ack::Nothing && write.accepted_at.is_some();
-        let closing = write.closed.or_else(|| is_all_said.then_some(Closing { at: self.now, doubt: Doubt::Lost }));
-        if let Some(closing) = closing {
-            self.conclude(at, closing.doubt, closing.at);
-            return;
+        if !self.is_to_be_closed(at, write) {
+            let closing = write.closed.unwrap_or(Closing { at: self.now, doubt: Doubt::Lost });
+            return self.conclude(at, closing.doubt, closing.at);
         }
         let code = self.code_mut(at);
         code.passing.verify_at = None;

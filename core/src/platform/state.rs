@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::offline::Offline;
 use crate::access_code::{Record, Status, Type};
-use crate::id::{CodeId, CommandId, DeviceId, Epoch, Key, Slot, UserId, WorkspaceId};
+use crate::id::{CodeId, CommandId, DeviceId, Epoch, Handle, Key, Slot, UserId, WorkspaceId};
 use crate::offline::UserLevel;
 use crate::pin::{Lengths, Pin};
 use crate::port::{DeviceInfo, Name, Op, PathPart, Place, Reason};
@@ -79,6 +79,9 @@ pub(super) struct Device {
     pub capacity_met_at: Timestamp,
     /// The first slot that the lock said it has not.
     pub first_missing_slot: Option<Slot>,
+    /// It refused a PIN for a length that it takes otherwise, beside entries of another length (`R-20`).
+    #[serde(default)]
+    pub has_one_length: bool,
     /// Slots that the lock keeps for itself.
     pub closed_slots: BTreeSet<Slot>,
     /// The latest reversal by others (`R-62`).
@@ -141,7 +144,7 @@ pub(super) struct Held {
     pub window: Option<Window>,
     pub name: Option<Name>,
     pub is_enabled: bool,
-    /// Others gave it a PIN that was never the code's: should it come back, it is theirs.
+    /// Others gave it a PIN or a name that was never the code's: should it come back so, it is theirs.
     pub is_edited: bool,
     /// When it was confirmed to be there.
     pub confirmed_at: Timestamp,
@@ -160,8 +163,13 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
-    /// It asks what became of an earlier one with its key: that it was not taken says nothing of that one.
-    pub is_repeat: bool,
+    /// The earlier commands with its key, of which it asks what became: that it was not taken says nothing of them, and that one of them is done says
+    /// all (`P-04`).
+    #[serde(default)]
+    pub asked_before: Vec<CommandId>,
+    /// One of them was done.
+    #[serde(default)]
+    pub done_before: Option<DoneBefore>,
     /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
     pub was_seen: bool,
 }
@@ -230,6 +238,12 @@ impl Write {
             | Op::ReadUserLevels => None,
         }
     }
+}
+
+/// The answer to an earlier command with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DoneBefore {
+    pub handle: Option<Handle>,
 }
 
 /// How a write was closed without being settled.
@@ -393,6 +407,8 @@ pub(super) struct Passing {
     pub told_removed_at: Option<Timestamp>,
     /// When a notice told of a change of this entry of somebody else's, if no read was made since.
     pub told_changed_at: Option<Timestamp>,
+    /// How long the last write was on its way whose start had gone by when it arrived (`F-22`).
+    pub way_ms: i64,
     /// After a restart an unclosed write counts as timed out here (`P-01`).
     pub restart_deadline: Option<Timestamp>,
     /// Of an unmanaged code only: whether its entry was claimed at the vendor, where that has to be.
@@ -445,9 +461,14 @@ impl Code {
         self.held.iter().chain(&self.surplus)
     }
 
+    /// PINs that are known to be in memory under this code.
+    pub fn known_pins(&self) -> impl Iterator<Item = Pin> + '_ {
+        self.entries().filter_map(|held| held.pin)
+    }
+
     /// PINs that are or may be in memory under this code.
     pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
-        self.entries().filter_map(|held| held.pin).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
+        self.known_pins().chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
     }
 
     pub fn set_window(&mut self, window: Option<Window>) {

@@ -48,6 +48,16 @@ pub(super) struct Step {
     reads: Vec<Command>,
 }
 
+/// The id of the n-th mutating command. It tells the device too, whatever a crash made forgotten.
+fn write_id(device: u32, n: u64) -> CommandId {
+    CommandId(u64::from(device) << 32 | n)
+}
+
+/// The device of a mutating command.
+pub(super) fn device_written(command: CommandId) -> u32 {
+    (command.0 >> 32) as u32
+}
+
 impl Platform {
     pub(super) fn device(&self, device: u32) -> &Device {
         &self.state.devices[device as usize]
@@ -184,7 +194,7 @@ impl Platform {
         assert!(op.is_mutating(), "reads go another way");
         let entropy = self.config.entropy;
         self.state.next_command += 1;
-        let (command, now) = (CommandId(self.state.next_command), self.now);
+        let (command, now) = (write_id(at.device, self.state.next_command), self.now);
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
@@ -198,7 +208,8 @@ impl Platform {
             closed: None,
             is_without_effect: false,
             is_twin_hinted: false,
-            is_repeat: false,
+            asked_before: Vec::new(),
+            done_before: None,
             was_seen: false,
         });
         code.passing.told_removed_at = None;

@@ -29,6 +29,8 @@ pub struct Sent {
     pub closed_at: Option<Timestamp>,
     /// Whether its effect can't come any more (`P-05`).
     pub is_settled: bool,
+    /// Whether a controller that was restarted since has saved that it counts as timed out (`P-01`).
+    pub is_given_up: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
     /// Whether it erased something, by the truth.
@@ -261,11 +263,26 @@ impl History {
         self.lock(lock).open.iter().filter_map(|id| self.commands.get(id))
     }
 
-    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`).
+    /// Whether the controller may take a command for closed without having seen it closed: it was restarted since, long enough ago (`P-01`), be it
+    /// in an earlier life of which it saved so much.
     #[must_use]
     pub fn is_forgotten(&self, sent: &Sent, now: Timestamp) -> bool {
         let timeout = sent.lock.map_or(0, |lock| self.lock(lock).facts.profile.command_timeout_ms);
-        self.restarts() > 0 && self.started_at.is_some_and(|started| sent.at < started && now >= started + timeout)
+        let is_over = |started| sent.at < started && now >= started + timeout;
+        sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(is_over)
+    }
+
+    /// A save keeps what the controller takes for closed since its restart.
+    pub(super) fn keep_given_up(&mut self) {
+        if self.restarts() == 0 {
+            return;
+        }
+        let locks = self.locks().flat_map(|(lock, _)| self.open_commands(lock));
+        let given_up: Vec<CommandId> =
+            locks.filter(|sent| !sent.is_given_up && self.is_forgotten(sent, self.now)).map(|sent| sent.command.command_id).collect();
+        for id in given_up {
+            self.commands.entry(id).and_modify(|sent| sent.is_given_up = true);
+        }
     }
 
     pub(super) fn send(&mut self, now: Timestamp, command: &Command, lock: Option<Lock>) {
@@ -285,6 +302,7 @@ impl History {
             answered_at: None,
             closed_at: None,
             is_settled: false,
+            is_given_up: false,
             stored: None,
             has_erased: false,
         };
@@ -356,7 +374,7 @@ impl History {
         if answer.class() == AnswerClass::Definitive {
             self.settle_command(id);
         }
-        self.draw_conclusions(now, &sent, closing_of(&sent.command.op, answer), answer);
+        self.draw_conclusions(now, &sent, closing_of(&sent.command.op, answer), answer, snapshot_at);
         self.forget_closed(sent.lock);
     }
 
@@ -397,7 +415,7 @@ impl History {
         if closing == Closing::Ambiguous {
             self.note_closing(now, &sent, closing);
         } else {
-            self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate);
+            self.draw_conclusions(now, &sent, closing, &Answer::MaybeDuplicate, Some(snapshot_at));
         }
         self.forget_closed(Some(lock));
     }
@@ -429,7 +447,7 @@ impl History {
     }
 
     /// What a closing answer to a mutating command says of memory, of other commands, and of the attempts for its code.
-    fn draw_conclusions(&mut self, now: Timestamp, sent: &Sent, closing: Closing, answer: &Answer) {
+    fn draw_conclusions(&mut self, now: Timestamp, sent: &Sent, closing: Closing, answer: &Answer, snapshot_at: Option<Timestamp>) {
         self.note_closing(now, sent, closing);
         let Some(lock) = sent.lock else { return };
         let is_locks_word = match closing {
@@ -441,7 +459,7 @@ impl History {
             self.settle_earlier(lock, sent.at, sent.command.command_id);
         }
         match closing {
-            Closing::Done => self.learn_done(now, lock, sent, answer),
+            Closing::Done => self.learn_done(now, lock, sent, answer, snapshot_at),
             Closing::Refused(reason) => self.learn_refusal(lock, sent, reason),
             Closing::Open | Closing::NotApplied | Closing::Ambiguous | Closing::MaybeDuplicate => {}
         }
@@ -461,7 +479,13 @@ impl History {
             work.failing_since = failing_since;
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
-            self.codes[code.0 as usize].work.fail(now, closing);
+            let may_be_outdated = closing == Closing::Refused(Reason::PinTaken) && self.lock(lock).change_shown_at > sent.at;
+            let work = &mut self.codes[code.0 as usize].work;
+            work.fail(now, closing);
+            if may_be_outdated {
+                // It may have been refused before what was shown since it was sent: then that permits a new try (`R-54`).
+                work.change_cause(now);
+            }
         }
     }
 

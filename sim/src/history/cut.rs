@@ -140,6 +140,8 @@ impl History {
                 if record.status == Status::Removing && !was_removing {
                     self.ask(code, Goal::Absent, Why::Deleted, at);
                 }
+                // What is `unknown` shows no deletion before it leaves that (T38).
+                self.codes[code.0 as usize].perhaps_deleted_at = Some(at).filter(|_| record.status == Status::Unknown);
             }
             Request::PullBackupAccessCode(pull) if pull.access_code_id == id => {
                 if let Some(backup) = record.pulled_backup_access_code_id {
@@ -156,6 +158,16 @@ impl History {
                     self.codes[code.0 as usize].is_residual = true;
                 }
             }
+        }
+    }
+
+    /// A code left `unknown`: only now it shows whether the deletion that nobody was told of is in force.
+    pub(super) fn resume_known(&mut self, code: CodeIx) {
+        let state = &mut self.codes[code.0 as usize];
+        let (Some(at), status) = (state.perhaps_deleted_at.take(), state.status()) else { return };
+        let is_wanted = matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+        if is_wanted && matches!(status, Some(Status::Removing) | None) {
+            self.ask(code, Goal::Absent, Why::Deleted, at);
         }
     }
 }

@@ -143,6 +143,8 @@ pub struct Picture {
     is_stale: bool,
     /// Handles that it was told to be erased, and when; none is given twice.
     erased: std::collections::BTreeMap<Handle, Timestamp>,
+    /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
+    missed: std::collections::BTreeSet<Place>,
 }
 
 impl Picture {
@@ -476,7 +478,10 @@ impl History {
             let profile = &self.lock(lock).facts.profile;
             let state = self.code(code);
             let is_known_absent = !is_same && state.places.is_empty() && state.lost.is_empty() && state.work.unsettled == 0;
-            let is_missed = state.record.is_none() || is_known_absent;
+            // Under the vendor's own id it is the same entry still, whatever others made of it.
+            let is_known_by_handle =
+                is_same && matches!(place, Place::Handle(_)) && self.whose_told(lock, place) == Some(Whose::Code(code));
+            let is_missed = (state.record.is_none() || is_known_absent) && !is_known_by_handle;
             if !is_proven && is_missed && (Self::proves_by_pin(profile) || !profile.shows_names) {
                 return None;
             }
@@ -496,7 +501,9 @@ impl History {
                 None => is_back && self.code(code).work.confirmed_at.is_some(),
                 Some(Whose::Foreign | Whose::Unsure) => false,
             };
-            let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named && is_told);
+            // What came back before anybody was shown that it was gone never left (P-12).
+            let is_here = is_same || self.code(code).lost.iter().any(|lost| lost.place == place && lost.is_unseen());
+            let is_unknowable = Self::proves_by_pin(profile) && !(is_here && is_named && is_told);
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
@@ -670,13 +677,13 @@ impl History {
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
-        let minds = state.facts.minds_twins;
-        let is_minded = |stored: &Stored| minds || (!stored.entry.hidden && Self::proves_by_pin(&state.facts.profile));
-        state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code) && is_minded(stored))
+        let is_minded = |stored: &Stored| state.facts.twins.is_some_and(|equality| equality.same(stored.entry.pin, pin));
+        let is_shown = |stored: &Stored| stored.entry.pin == pin && !stored.entry.hidden && Self::proves_by_pin(&state.facts.profile);
+        state.memory.values().any(|stored| stored.code != Some(code) && (is_minded(stored) || is_shown(stored)))
     }
 
     /// What the controller learns from a write or an erasure that was done.
-    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer) {
+    pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer, snapshot_at: Option<Timestamp>) {
         let place = match answer {
             Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
@@ -723,8 +730,11 @@ impl History {
         state.picture.places.insert(place, Known { pin: pin.or(known), whose });
         // More fitted in than was known when the lock called itself full.
         state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
+        // A late answer may speak of an entry that has since been replaced (port.md 7).
+        let is_told = |stored: &Stored| snapshot_at.is_none_or(|snapshot_at| stored.since <= snapshot_at);
         if let Some(code) = sent.code
             && self.is_at_goal(code)
+            && self.entries(code).all(|(_, stored)| is_told(stored))
         {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
@@ -819,8 +829,12 @@ impl History {
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
-                self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+                let before = self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
                 if is_fresh(&sent.command.op) {
+                    let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
+                    if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
+                        self.show_change(lock);
+                    }
                     self.learn_absence(now, lock, place, sent.at, None);
                 }
             }
@@ -887,17 +901,25 @@ impl History {
             }
             let state = &mut self.locks[lock.0 as usize];
             let pages = std::mem::take(&mut state.picture.pages);
-            let known = state.picture.places.len();
-            let memory = &state.memory;
+            let (memory, missed) = (&state.memory, &mut state.picture.missed);
+            let mut is_missed = false;
             state.picture.places.retain(|place, known| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
                 let is_still_its_own =
                     matches!(known.whose, Whose::Code(code) if memory.get(place).is_some_and(|stored| stored.code == Some(code)));
                 let is_shown = pages.iter().any(|page| page.iter().any(|item| item.place == *place));
-                known.whose == Whose::Free || is_still_its_own || is_shown
+                if known.whose == Whose::Free || is_still_its_own || is_shown {
+                    return true;
+                }
+                is_missed = true;
+                missed.insert(*place);
+                // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
+                let was_own = matches!(known.whose, Whose::Code(_));
+                *known = Known { pin: None, whose: Whose::Free };
+                was_own
             });
             state.picture.pages = pages;
-            if state.picture.places.len() < known {
+            if is_missed {
                 self.show_change(lock);
             }
             if fresh && let Some(began) = self.lock(lock).picture.listing_began {
@@ -964,11 +986,12 @@ impl History {
         }
         self.locks[lock.0 as usize].picture.refused.remove(&item.place);
         let state = self.lock(lock);
+        let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
-            // A place in doubt stays so while reads show nothing of what is in it.
-            Some(_) if shown.is_none() && item.name.is_none() && before.is_some_and(|known| known.whose == Whose::Unsure) => Whose::Unsure,
+            // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
+            Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
@@ -986,6 +1009,7 @@ impl History {
 
     /// The controller was shown something new in the lock: it may try again what was refused as a twin (`R-54`).
     fn show_change(&mut self, lock: Lock) {
+        self.locks[lock.0 as usize].change_shown_at = self.now;
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
             if self.code(code).work.twin_at.is_some() {
@@ -1057,6 +1081,7 @@ impl History {
         if let Some(code) = code {
             self.touch_code(code);
         }
+        self.show_change(lock);
     }
 
     /// A notice was delivered.
@@ -1066,10 +1091,17 @@ impl History {
         if names_serial || notice.device.is_some_and(|device| self.has_met(notice.account, device)) {
             self.learn_epoch(lock, notice.epoch);
         }
-        if let News::EntryAdded(place) = notice.news {
-            let known = self.locks[lock.0 as usize].picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        // A late copy may tell of an entry that was erased since (port.md 7).
+        let was_erased = |place: Place| matches!(place, Place::Handle(handle) if picture.erased.contains_key(&handle));
+        if let News::EntryAdded(place) = notice.news
+            && !was_erased(place)
+        {
+            let known = picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
             if known.whose == Whose::Free {
                 known.whose = Whose::Unsure;
+                // Whether it is still there the next listing tells, even one that shows what the last one showed.
+                picture.is_stale = true;
             }
         }
         if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {

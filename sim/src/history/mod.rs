@@ -91,6 +91,8 @@ pub struct Code {
     pub free_since: Timestamp,
     /// When it last became `unknown`.
     pub was_unknown_since: Option<Timestamp>,
+    /// When the controller died of a deletion of it that it had not answered, if the record could not show since whether that is in force.
+    perhaps_deleted_at: Option<Timestamp>,
     /// What the record was before the present step; means something only if it changed in it.
     before: Option<Box<Record>>,
     before_last: Option<Last>,
@@ -158,6 +160,8 @@ pub struct LockState {
     pub clock_settings: u32,
     /// Since when these count.
     pub clock_settings_since: Timestamp,
+    /// When the controller was last shown that something in its memory changed.
+    change_shown_at: Timestamp,
     /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
     pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
@@ -790,6 +794,7 @@ impl History {
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
         self.keep_cleared();
+        self.keep_given_up();
     }
 
     fn begin_step(&mut self) {
@@ -876,6 +881,8 @@ impl History {
         }
         if !is_transition {
             self.resume(ix, before.as_deref());
+        } else if from == Some(Status::Unknown) && from != to {
+            self.resume_known(ix);
         }
         self.infer(ix, before.as_deref(), now);
         let code = &mut self.codes[ix.0 as usize];
@@ -1151,6 +1158,7 @@ impl Code {
             is_hindered: false,
             free_since: Timestamp::MIN,
             was_unknown_since: None,
+            perhaps_deleted_at: None,
             before: None,
             before_last: None,
             is_changed: false,
@@ -1172,6 +1180,7 @@ impl LockState {
             clock_means_at: None,
             clock_settings: 0,
             clock_settings_since: begins_at,
+            change_shown_at: Timestamp::MIN,
             seats: None,
             works: true,
             lengths: facts.profile.lengths,

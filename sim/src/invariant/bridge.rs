@@ -70,8 +70,8 @@ impl Queue {
                     found.broken("I-DEV-08", what, history.lock_role(lock));
                 }
             }
-            // The cloud speaks of the lock, and of no job (`P-10`).
-            Answer::TimedOut | Answer::Gone => job.is_over = true,
+            // The cloud speaks of the lock, and of no job (`P-10`); or it says nothing of how the job ended (port.md 4).
+            Answer::TimedOut | Answer::Gone | Answer::ServerError { .. } => job.is_over = true,
             answer if answer.is_closing() => {
                 job.is_over = true;
                 let is_other_end = job.told.as_ref().is_some_and(|told| told != answer);
@@ -251,6 +251,8 @@ mod tests {
         let job = job(&mut story, 1);
         story.answer(job, Answer::Refused(Reason::BadPin));
         story.answer(job, Answer::Refused(Reason::BadPin));
+        story.must_hold();
+        story.answer(job, Answer::ServerError { status: 502, text: "bad gateway".into() });
         story.must_hold();
         story.answer(job, Answer::NotFound);
         story.must_break("I-DEV-08");

@@ -204,7 +204,7 @@ fn confirmed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mu
     let due = intent.due_at;
     let was_quiet_at_due = quiet + history.b_detect(lock, quiet) <= due && history.code(code).status_since <= due;
     let first = due + history.b_first(lock, due);
-    let since = quiet.max(due).max(history.code(code).status_since);
+    let since = quiet.max(due).max(history.code(code).status_since).max(history.lost_step_until(code));
     let later = since + history.b_set(code, since);
     let until = if was_quiet_at_due { first.min(later) } else { later };
     if now <= until {
@@ -225,7 +225,7 @@ fn removed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mut 
     }
     let Some(quiet) = history.removal_quiet_since(code) else { return };
     found.armed("I-LIV-04");
-    let since = quiet.max(state.status_since);
+    let since = quiet.max(state.status_since).max(history.lost_step_until(code));
     if now > since + history.b_set(code, since) {
         found.broken_by("I-LIV-04", history, code, format!("is removing since {}, on a path quiet since {quiet}", state.status_since));
     }
