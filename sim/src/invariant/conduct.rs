@@ -351,7 +351,9 @@ impl Isolation {
         let state = history.code(code);
         // A record that rests as others left it has its end all the same (T26, T14).
         let is_bound = |record: &Record| [Some(record.created_at), record.starts_at, record.ends_at].into_iter().flatten().any(is_delayed);
-        state.record.as_deref().or(history.previous(code)).is_some_and(is_bound) || state.intents.iter().any(is_due) || (state.status_since < now && is_delayed(state.status_since))
+        state.record.as_deref().or(history.previous(code)).is_some_and(is_bound)
+            || state.intents.iter().any(is_due)
+            || (state.status_since < now && is_delayed(state.status_since))
     }
 
     fn end_step(&self, history: &History, now: Timestamp, found: &mut Found) {
