@@ -110,10 +110,17 @@ impl Platform {
         if let Some(write) = &mut self.code_mut(at).write {
             write.done_before = Some(DoneBefore { handle });
             if write.closed.is_some() {
-                self.on_applied(at, handle);
+                self.on_done_before(at, handle);
             }
         }
         self.again(at);
+    }
+
+    fn on_done_before(&mut self, at: At, handle: Option<Handle>) {
+        match self.code(at).write.clone() {
+            Some(write) if write.op.is_of_user() => self.on_user_done(at, &write),
+            Some(_) | None => self.on_applied(at, handle),
+        }
     }
 
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
@@ -372,8 +379,8 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         let Some(write) = &mut code.write else { return };
-        if let Some(DoneBefore { handle }) = write.done_before {
-            return self.on_applied(at, handle);
+        if let Some(DoneBefore { handle }) = write.done_before.take() {
+            return self.on_done_before(at, handle);
         }
         match &mut write.closed {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,
