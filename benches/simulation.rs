@@ -14,7 +14,7 @@ use keyway_core::platform::Reference;
 use keyway_core::time::Timestamp;
 use keyway_sim::Story;
 use keyway_sim::agenda::{Agenda, Class};
-use keyway_sim::bytes::plan_of_bytes;
+use keyway_sim::bytes::lifecycle;
 use keyway_sim::plan::Plan;
 use keyway_sim::run::{Options, run};
 use keyway_sim::shrink::{Budget, shrink};
@@ -110,7 +110,7 @@ fn many(criterion: &mut Criterion) {
         bytes.extend([tag, 0, 10 * n as u8, 0, 71, 7, 6, 0]);
     }
     group.bench_function("lifecycle of 64 bytes", |bencher| {
-        bencher.iter(|| run(&plan_of_bytes(black_box(&bytes)), &Reference::new(), Options::default()));
+        bencher.iter(|| lifecycle(black_box(&bytes)));
     });
     let mut plan = fleet(4, 24);
     plan.expect = serde_json::from_value(json!({ "end": { "codes": { "L1-0": "set" } } })).expect("expectations");

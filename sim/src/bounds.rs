@@ -237,6 +237,12 @@ pub fn convergence_ms(history: &History) -> i64 {
     slowest.max().unwrap_or(HOUR_MS)
 }
 
+/// Whether no lock needs any commands from now on.
+#[must_use]
+pub fn is_at_rest(history: &History) -> bool {
+    history.locks().all(|(_, lock)| lock.codes.iter().all(|code| !is_to_be_moved(history, *code, history.now())))
+}
+
 /// Whether a code will need commands in the time after `since`.
 fn is_to_be_moved(history: &History, code: CodeIx, since: Timestamp) -> bool {
     let state = history.code(code);

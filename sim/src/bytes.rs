@@ -33,6 +33,10 @@ const MINUTES: u16 = 3 * 60;
 const TENS_MAX: u8 = 15;
 /// How many tens of minutes after its call a window ends at the earliest; it begins an hour after it.
 const WINDOW_TENS: u8 = 9;
+/// Headers with this bit in their first byte stand for a controller that reads locks seldom: most of what a short run costs are reads that show nothing new.
+const READS_SELDOM: u8 = 0x80;
+/// How long such a controller waits between two reads of a lock.
+const SELDOM_MS: i64 = HOUR_MS / 2;
 /// The vendors that a header can name.
 const VENDORS: usize = 4;
 
@@ -162,6 +166,7 @@ pub fn plan_of(header: [u8; WIDTH], operations: impl IntoIterator<Item = Operati
         let vendor = Vendor::ALL[usize::from(header[1 + n]) % VENDORS];
         plan.devices.push(Device { name: format!("L{}", n + 1), vendor: Some(vendor), ..EMPTY.devices[0].clone() });
     }
+    plan.policy.sync_period = (header[0] & READS_SELDOM != 0).then_some(Span(SELDOM_MS));
     plan.noise_seed = u64::from(u16::from_le_bytes([header[4], header[5]]));
     plan.tie_order = u64::from(header[6]);
     plan.entropy = u64::from(header[7]);
@@ -228,13 +233,13 @@ fn take(plan: &mut Plan, codes: &mut Vec<String>, operation: Operation) {
     }
 }
 
-/// For the fuzz target `lifecycle`: runs the plan of the bytes against the reference platform and judges it.
+/// For the fuzz target `lifecycle`: runs the plan of the bytes against the reference platform and judges it, until nothing of it is under way any more.
 ///
 /// # Panics
 /// If anything was found; the story is kept in `keyway-findings` before.
 pub fn lifecycle(bytes: &[u8]) {
     let plan = plan_of_bytes(bytes);
-    let outcome = run(&plan, &Reference::new(), Options::default());
+    let outcome = run(&plan, &Reference::new(), Options { ends_at_rest: true, ..Options::default() });
     if settled(&plan, &outcome) != Verdict::Pass {
         crate::Story { plan }.tell(&Reference::new()).assert_passed();
     }
@@ -260,6 +265,7 @@ pub fn scenario_file(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::occurrence::{Occurrence, Phase};
     use keyway_core::draw::mix;
 
     #[test]
@@ -271,6 +277,23 @@ mod tests {
             let read = scenario::parse("bytes.json", &scenario::to_text(&plan));
             assert_eq!(read.unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))), [plan]);
         }
+    }
+
+    #[test]
+    fn a_run_that_ends_at_rest_is_the_beginning_of_the_whole() {
+        let mut shorter = 0;
+        for n in 0..12_u8 {
+            let header = [if n % 2 == 0 { 0 } else { READS_SELDOM | n }, n, n / 4, 1, n, 0, n, n];
+            let records = Kind::ALL.iter().map(|kind| Operation { kind: *kind, target: n, minute: 17 * u16::from(n), pin: 1000, more: n });
+            let plan = plan_of(header, records.take(usize::from(n) + 1));
+            let [whole, part] = [false, true]
+                .map(|ends_at_rest| run(&plan, &Reference::new(), Options { keep_log: true, ends_at_rest, ..Options::default() }));
+            let (end, before) = part.log.split_last().expect("a run has an end");
+            assert_eq!(end.1, Occurrence::Phase(Phase::End));
+            assert!(whole.log.starts_with(before), "plan {n}");
+            shorter += usize::from(part.log.len() < whole.log.len());
+        }
+        assert!(shorter > 8, "only {shorter} runs ended earlier");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use keyway_core::access_code::{Record, Status, Type};
 use keyway_core::config::{Config, ExpiredRecordPolicy, PolicyConstants};
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, EventId, Key, Slot, VendorDevice, WorkspaceId};
+use keyway_core::pin::PinEquality;
 use keyway_core::port::{Answer, Command, Op, Place};
 use keyway_core::problem::{ErrorCode, ErrorEntry};
 use keyway_core::request::{Create, Refusal, Request, RequestedCode, Response};
@@ -36,7 +37,7 @@ impl Hand {
         let locks = plan.devices.iter().map(|device| {
             let profile = device.vendor.expect("the tests name vendors").profile();
             let usable_slots = device.slots.unwrap_or(profile.slots);
-            let minds_twins = profile.duplicate != DuplicatePolicy::Accept;
+            let twins = (profile.duplicate != DuplicatePolicy::Accept).then_some(PinEquality::Exact);
             let (device_id, account) = (DeviceId::of(AccountId::numbered(0), &device.name), AccountId::numbered(0));
             let (name, clock_settable) = (device.name.clone(), profile.clock_settable);
             LockFacts {
@@ -48,7 +49,7 @@ impl Hand {
                 profile: profile.into(),
                 usable_slots,
                 master_prefix: None,
-                minds_twins,
+                twins,
                 one_length: false,
                 scan_ends_at: None,
                 clock_settable,

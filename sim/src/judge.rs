@@ -139,6 +139,12 @@ impl Judge {
         Some(Finding { verdict, violations, fingerprint })
     }
 
+    /// Whether no bound runs, and everything is where it shall be and will stay there.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.next_deadline().is_none() && self.history.is_up() && crate::bounds::is_at_rest(&self.history)
+    }
+
     /// How long after the last trouble a correct controller may take until all has converged: `B_CONV` as things stand, of the slowest lock.
     #[must_use]
     pub fn convergence_ms(&self) -> i64 {

@@ -5,6 +5,7 @@
 //! `sim/examples/bring_your_own_controller.rs` is a whole controller under test; [`cli::main`] makes it a program.
 
 pub mod agenda;
+pub mod book;
 pub mod bounds;
 pub mod bytes;
 pub mod cli;

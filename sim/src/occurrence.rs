@@ -8,7 +8,7 @@ use keyway_core::config::Config;
 use keyway_core::event::Event;
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, VendorDevice, WorkspaceId};
 use keyway_core::offline::OfflineKind;
-use keyway_core::pin::Pin;
+use keyway_core::pin::{Pin, PinEquality};
 use keyway_core::port::{Answer, Command, Name, Notice, Place};
 use keyway_core::request::{Refusal, Request, Response};
 use keyway_core::time::{Timestamp, Window};
@@ -50,8 +50,8 @@ pub struct LockFacts {
     pub usable_slots: u32,
     /// Digits with which it takes no PIN.
     pub master_prefix: Option<Pin>,
-    /// Whether it turns an equal PIN away, with or without a word.
-    pub minds_twins: bool,
+    /// What it takes for an equal PIN and turns away, with or without a word; none if it takes no notice.
+    pub twins: Option<PinEquality>,
     /// Whether it takes only PINs as long as those of its other entries.
     pub one_length: bool,
     /// The last slot that a listing shows, where the vendor's scan stops early.

@@ -22,6 +22,8 @@ pub struct Options {
     pub keep_log: bool,
     /// Judge by the invariants; off only for benchmarks.
     pub unjudged: bool,
+    /// End once all is healed and at rest, instead of when all had time to converge. What shows only in the calm after that is not seen.
+    pub ends_at_rest: bool,
 }
 
 /// What a run came to.
@@ -95,6 +97,7 @@ struct Bench {
     expect: Expect,
     met: Met,
     stopped: Option<Finding>,
+    ends_at_rest: bool,
 }
 
 impl Bench {
@@ -107,6 +110,7 @@ impl Bench {
             expect: Expect::new(plan, facts),
             met: Met::default(),
             stopped: None,
+            ends_at_rest: options.ends_at_rest,
         }
     }
 
@@ -169,6 +173,10 @@ impl Observer for Bench {
 
     fn convergence_ms(&self) -> i64 {
         self.judge.as_ref().map_or(6 * HOUR_MS, Judge::convergence_ms)
+    }
+
+    fn may_end(&self) -> bool {
+        self.ends_at_rest && self.judge.as_ref().is_none_or(Judge::is_at_rest)
     }
 
     fn stop(&mut self, now: Timestamp, verdict: Verdict, why: String) {

@@ -349,7 +349,7 @@ impl<'a> Builder<'a> {
         let reserved = profile.reserved_slots + u32::from(quirks.has(Quirk::MasterSlotCounted));
         let usable_slots = lock.capacity().saturating_sub(reserved);
         let master_prefix = lock.master_prefix();
-        let minds_twins = lock.duplicate_policy() != DuplicatePolicy::Accept;
+        let twins = (lock.duplicate_policy() != DuplicatePolicy::Accept).then_some(lock.equality());
         let scan_ends_at = quirks.has(Quirk::ScanStopsEarly).then_some(SCAN_ENDS_AT);
         let one_length = quirks.has(Quirk::OneLengthPerLock);
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
@@ -376,7 +376,7 @@ impl<'a> Builder<'a> {
             profile,
             usable_slots,
             master_prefix,
-            minds_twins,
+            twins,
             one_length,
             scan_ends_at,
             clock_settable,

@@ -39,7 +39,7 @@ fn no_row_is_empty_but_those_that_are_named_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let plans: Vec<_> =
         files(&folder).iter().flat_map(|file| read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)))).collect();
-    let options = Options { keep_log: true, unjudged: true };
+    let options = Options { keep_log: true, unjudged: true, ..Options::default() };
     let outcomes: Vec<_> = plans.par_iter().map(|plan| run(plan, &Reference::new(), options)).collect();
     let mut coverage = Coverage::default();
     plans.iter().zip(&outcomes).for_each(|(plan, outcome)| coverage.take(plan, outcome));

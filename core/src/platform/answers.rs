@@ -23,7 +23,8 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
-        if !write.asked_before.is_empty() && was_not_taken(answer) {
+        if (!write.asked_before.is_empty() || write.accepted_at.is_some()) && was_not_taken(answer) {
+            // That a copy was not taken says nothing of the one that was (P-01).
             self.close_write(at, Doubt::Lost);
             return;
         }

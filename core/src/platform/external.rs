@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::likeness::{hides_pin, rounds_to};
+use super::likeness::{hides_pin, is_name_of, rounds_to};
 use super::listing::remember;
 use super::reading::Evidence;
 use super::state::{Code, Goal, Held, Retry, Told};
@@ -14,6 +14,7 @@ use crate::event::EventType;
 use crate::port::{Item, OnLock, ShownPin};
 use crate::problem::{ErrorCode, WarningCode, WarningEntry};
 use crate::time::Timestamp;
+use crate::vendor::Profile;
 
 impl Platform {
     /// A read that may be believed shows a confirmed entry changed or gone.
@@ -24,11 +25,11 @@ impl Platform {
         // An old state of the entry that came back is the code's own too.
         let returned = found.and_then(|item| self.past_of(at, item)).cloned();
         let ours = found.filter(|item| self.is_still_ours(at, item) || returned.is_some()).cloned();
-        let is_hidden = hides_pin(self.profile(at.device));
+        let profile = self.profile(at.device).clone();
         let now = self.now;
         let code = self.code_mut(at);
         let before = code.held.take();
-        code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), is_hidden, now));
+        code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), &profile, now));
         let was_told_removed = code.passing.told_removed_at.take().is_some();
         if let (Some(held), Some(returned)) = (&mut code.held, returned) {
             held.pin = held.pin.or(returned.pin);
@@ -229,19 +230,20 @@ fn adopt_values(code: &mut Code, held: &Held, schedules: bool, now: Timestamp) {
 }
 
 /// An entry of ours as it now is. What the read hides stays as it was; a name that differs by itself is mended with the next write.
-fn as_held(item: &Item, before: Option<&Held>, is_hidden: bool, now: Timestamp) -> Held {
+fn as_held(item: &Item, before: Option<&Held>, profile: &Profile, now: Timestamp) -> Held {
     let pin = match item.pin {
         ShownPin::Shown(pin) => Some(pin),
-        ShownPin::Masked | ShownPin::Blank if is_hidden => None,
+        ShownPin::Masked | ShownPin::Blank if hides_pin(profile) => None,
         ShownPin::Masked | ShownPin::Blank => before.and_then(|before| before.pin),
     };
+    let is_renamed = |before: &Held| matches!((&item.name, &before.name), (Some(shown), Some(own)) if !is_name_of(shown, own, profile));
     Held {
         place: item.place,
         pin,
         window: item.window,
         name: item.name.clone(),
         is_enabled: item.enabled && item.on_lock != OnLock::No,
-        is_edited: before.is_some_and(|before| before.pin != pin && pin.is_some()),
+        is_edited: before.is_some_and(|before| before.is_edited || before.pin != pin && pin.is_some() || is_renamed(before)),
         confirmed_at: now,
     }
 }

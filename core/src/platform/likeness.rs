@@ -40,7 +40,7 @@ pub(super) fn rounds_to(shown: Option<Window>, sent: Option<Window>, profile: &P
 }
 
 /// A displayed name, where the lock may have cut it short (`name_cut_short`). Where the name is the only proof, it must be whole.
-fn is_name_of(shown: &str, sent: &str, profile: &Profile) -> bool {
+pub(super) fn is_name_of(shown: &str, sent: &str, profile: &Profile) -> bool {
     shown == sent || (!hides_pin(profile) && !shown.is_empty() && sent.starts_with(shown))
 }
 

@@ -319,7 +319,8 @@ impl Platform {
     /// Whether a fresh listing is wanted or under way.
     pub(super) fn is_fresh_listing_coming(&self, device: u32) -> bool {
         let memory = &self.caches[device as usize];
-        memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
+        let can_be = self.profile(device).read_back != ReadBack::None;
+        can_be && (memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh))
     }
 
     /// Codes that wait for what a listing tells are looked at.

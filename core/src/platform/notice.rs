@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Code, Doubt, Write};
+use super::state::{Closing, Code, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -125,7 +125,15 @@ impl Platform {
             self.want_verify(at, now);
             return;
         }
-        if code.write.is_some() {
+        // Our own confirmed write sends notices too, and copies of them for two minutes (port.md 7).
+        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at <= 2 * MINUTE_MS);
+        let is_storing = code.write.as_ref().is_some_and(Write::is_storing);
+        // What is added where an entry of ours was came after it had left.
+        let is_successor = matches!(news, News::EntryAdded(_)) && code.held.is_some() && !is_storing && !is_echo;
+        if is_successor || is_removal && code.write.is_none() {
+            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
+        }
+        if self.code(at).write.is_some() {
             self.note_seen(at);
             if self.profile(device).ack == Ack::Nothing {
                 if is_removal {
@@ -134,11 +142,6 @@ impl Platform {
                 self.want_verify(at, now);
             }
             return;
-        }
-        // Our own confirmed write sends notices too, and copies of them for a while.
-        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at < 3 * MINUTE_MS);
-        if is_removal {
-            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
         }
         if is_removal || !is_echo {
             self.want_verify(at, now);
@@ -169,6 +172,9 @@ impl Platform {
             }
             return;
         }
+        if self.closes_an_earlier_write(At { device, n }, aims) {
+            return;
+        }
         let at = At { device, n };
         if self.code(at).write.as_ref().is_some_and(|write| write.accepted_at.is_none()) {
             if let Some(write) = self.code_mut(at).write.as_mut().filter(|_| is_duplicate) {
@@ -183,5 +189,18 @@ impl Platform {
         } else {
             self.close_write(at, doubt);
         }
+    }
+
+    /// Whether such a notice may as well be the word that another code's write to the same slot still waits for: that has it then (`P-01`), which of the two
+    /// was meant nobody knows, and the next one is clear.
+    fn closes_an_earlier_write(&mut self, at: At, aims: impl Fn(&Write) -> bool) -> bool {
+        let (now, timeout_ms) = (self.now, self.profile(at.device).command_timeout_ms);
+        let is_awaited = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && now < write.sent_at + timeout_ms;
+        let late = |code: &Code| code.late.as_ref().filter(|write| aims(write) && is_awaited(write)).map(|write| write.command);
+        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
+        let Some((_, n)) = others.filter_map(|code| Some((late(code)?, code.n))).min() else { return false };
+        let closing = Closing { at: now, doubt: Doubt::Unclear };
+        self.code_mut(At { n, ..at }).late.iter_mut().for_each(|write| write.closed = Some(closing));
+        true
     }
 }

@@ -129,7 +129,7 @@ impl Platform {
         let (known, now) = (self.entries_settled(device), self.now);
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
-        self.again_device(device);
+        self.want_listing(device, now);
     }
 
     /// More fitted in than was known when the lock called itself full.
@@ -171,6 +171,8 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
+            // What others have put there is counted before a backup has to give way.
+            Obstacle::Full if self.is_fresh_listing_coming(at.device) => {}
             Obstacle::Full if self.make_room(at.device) => {}
             Obstacle::Full if self.is_still_filling(at.device) => {
                 // Whether the last place is taken shows when that write is settled.

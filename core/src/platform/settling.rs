@@ -314,7 +314,7 @@ impl Platform {
     /// Whether the twin may be the code's own entry (`own_slot_is_twin`, `F-18`): then the entry has to go before the PIN is accepted again.
     fn is_own_twin(&self, at: At) -> bool {
         let code = self.code(at);
-        code.goal == Goal::Hold && code.held.as_ref().is_some_and(|held| held.pin.is_none() || held.pin == code.record.code)
+        code.goal == Goal::Hold && code.entries().any(|held| held.pin.is_none() || held.pin == code.record.code)
     }
 
     /// An entry that differs in its name alone serves as it is (`R-64` a). Returns whether it is one.

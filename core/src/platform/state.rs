@@ -146,7 +146,7 @@ pub(super) struct Held {
     pub window: Option<Window>,
     pub name: Option<Name>,
     pub is_enabled: bool,
-    /// Others gave it a PIN that was never the code's: should it come back, it is theirs.
+    /// Others gave it a PIN or a name that was never the code's: should it come back so, it is theirs.
     pub is_edited: bool,
     /// When it was confirmed to be there.
     pub confirmed_at: Timestamp,

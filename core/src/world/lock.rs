@@ -322,7 +322,9 @@ impl Lock {
         self.duplicate_policy() != DuplicatePolicy::Accept && self.entries.iter().any(is_twin)
     }
 
-    fn equality(&self) -> PinEquality {
+    /// When it takes two PINs for the same.
+    #[must_use]
+    pub fn equality(&self) -> PinEquality {
         if self.quirks.has(Quirk::FirstFourCompared) { PinEquality::FirstFour } else { PinEquality::Exact }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn coverage(engine: Engine, arguments: &Coverage) -> Result<Verdict, 
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        table.take(plan, &run(plan, Options { keep_log: true, unjudged: true }, STUCK_AFTER));
+        table.take(plan, &run(plan, Options { keep_log: true, unjudged: true, ..Options::default() }, STUCK_AFTER));
         ran += 1;
         progress.done(ran);
     }

@@ -451,7 +451,10 @@ impl History {
             let profile = &self.lock(lock).facts.profile;
             let state = self.code(code);
             let is_known_absent = !is_same && state.places.is_empty() && state.lost.is_empty() && state.work.unsettled == 0;
-            let is_missed = state.record.is_none() || is_known_absent;
+            // Under the vendor's own id it is the same entry still, whatever others made of it.
+            let is_known_by_handle =
+                is_same && matches!(place, Place::Handle(_)) && self.whose_told(lock, place) == Some(Whose::Code(code));
+            let is_missed = (state.record.is_none() || is_known_absent) && !is_known_by_handle;
             if !is_proven && is_missed && (Self::proves_by_pin(profile) || !profile.shows_names) {
                 return None;
             }
@@ -471,7 +474,9 @@ impl History {
                 None => is_back && self.code(code).work.confirmed_at.is_some(),
                 Some(Whose::Foreign | Whose::Unsure) => false,
             };
-            let is_unknowable = Self::proves_by_pin(profile) && !(is_same && is_named && is_told);
+            // What came back before anybody was shown that it was gone never left (P-12).
+            let is_here = is_same || self.code(code).lost.iter().any(|lost| lost.place == place && lost.is_unseen());
+            let is_unknowable = Self::proves_by_pin(profile) && !(is_here && is_named && is_told);
             let is_from_before = !is_same && self.is_from_before(lock, code, entry);
             return (is_proven || !(is_left_behind || is_unknowable || is_from_before)).then_some(code);
         }
@@ -645,9 +650,9 @@ impl History {
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
-        let minds = state.facts.minds_twins;
-        let is_minded = |stored: &Stored| minds || (!stored.entry.hidden && Self::proves_by_pin(&state.facts.profile));
-        state.memory.values().any(|stored| stored.entry.pin == pin && stored.code != Some(code) && is_minded(stored))
+        let is_minded = |stored: &Stored| state.facts.twins.is_some_and(|equality| equality.same(stored.entry.pin, pin));
+        let is_shown = |stored: &Stored| stored.entry.pin == pin && !stored.entry.hidden && Self::proves_by_pin(&state.facts.profile);
+        state.memory.values().any(|stored| stored.code != Some(code) && (is_minded(stored) || is_shown(stored)))
     }
 
     /// What the controller learns from a write or an erasure that was done.
@@ -949,11 +954,12 @@ impl History {
         if matches!(item.place, Place::Handle(handle) if state.picture.erased.get(&handle).is_some_and(is_older)) {
             return; // Perhaps a state from before the erasure (`P-06`).
         }
+        let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
-            // A place in doubt stays so while reads show nothing of what is in it.
-            Some(_) if shown.is_none() && item.name.is_none() && before.is_some_and(|known| known.whose == Whose::Unsure) => Whose::Unsure,
+            // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
+            Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),

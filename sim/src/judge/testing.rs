@@ -5,7 +5,7 @@ use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
 use keyway_core::config::{AccountConfig, Config, ExpiredRecordPolicy, PolicyConstants};
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, EventId, Handle, Key, Slot, VendorDevice, WorkspaceId};
-use keyway_core::pin::Pin;
+use keyway_core::pin::{Pin, PinEquality};
 use keyway_core::port::{Answer, Command, Item, News, Notice, OnLock, Op, Place, ShownPin, SlotContent};
 use keyway_core::request::{Create, Delete, Request, Response, Update};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
@@ -548,7 +548,7 @@ pub fn facts() -> Facts {
             one_length: false,
             scan_ends_at: None,
             clock_settable: vendor.profile().clock_settable,
-            minds_twins: vendor.profile().duplicate != DuplicatePolicy::Accept,
+            twins: (vendor.profile().duplicate != DuplicatePolicy::Accept).then_some(PinEquality::Exact),
             profile: vendor.profile().into(),
         }
     };

@@ -45,6 +45,8 @@ pub trait Observer {
     fn is_done(&self) -> bool;
     /// How long after the last trouble a correct controller may take until all has converged.
     fn convergence_ms(&self) -> i64;
+    /// Whether a healed world needs no more time, although a correct controller might take it.
+    fn may_end(&self) -> bool;
     /// Why the run must end at once, if it must.
     fn stop(&mut self, now: Timestamp, verdict: Verdict, why: String);
 }
@@ -292,7 +294,7 @@ impl<'a> Simulation<'a> {
         }
         self.enter_phase(Phase::Heal, self.setup.horizon_at);
         let mut end = self.now + self.observer.convergence_ms();
-        while self.now < end && !self.is_over() {
+        while self.now < end && !self.is_over() && !self.is_at_rest() {
             self.run_until(end);
             if self.has_unsettled_work() {
                 let longest = self.setup.facts.locks.iter().map(|lock| lock.profile.command_ttl_ms).max().unwrap_or(0);
@@ -301,7 +303,7 @@ impl<'a> Simulation<'a> {
         }
         if !self.is_over() {
             self.compare_all();
-            self.enter_phase(Phase::End, end);
+            self.enter_phase(Phase::End, self.now);
         }
     }
 
@@ -313,14 +315,19 @@ impl<'a> Simulation<'a> {
         self.stopped || self.observer.is_done()
     }
 
+    fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Heal && self.observer.may_end() && !self.has_unsettled_work()
+    }
+
     /// Runs everything due until `end`, included.
     fn run_until(&mut self, end: Timestamp) {
-        while !self.is_over() {
+        while !self.is_over() && !self.is_at_rest() {
             let item_at = self.agenda.next_at().unwrap_or(Timestamp::MAX);
             let wake_at = self.wake_at.filter(|_| self.controller.is_some()).unwrap_or(Timestamp::MAX);
             let look_at = self.observer.next_deadline().unwrap_or(Timestamp::MAX);
             let next = item_at.min(wake_at).min(look_at).max(self.now);
             if next > end {
+                self.now = self.now.max(end);
                 break;
             }
             self.now = next;
@@ -332,7 +339,6 @@ impl<'a> Simulation<'a> {
                 self.observer.deadline(self.now);
             }
         }
-        self.now = self.now.max(end.min(Timestamp::MAX));
     }
 
     /// The next item of this instant; keypad entries come after the wake.

@@ -380,7 +380,7 @@ mod tests {
         };
         let noted = |vendor: &str| {
             let plan = crate::Story::new(&story(vendor)).expect("a story").plan;
-            let log = run(&plan, &Reference::new(), Options { keep_log: true, unjudged: true }).log;
+            let log = run(&plan, &Reference::new(), Options { keep_log: true, unjudged: true, ..Options::default() }).log;
             let used = log.into_iter().find_map(|(_, occurrence)| match occurrence {
                 Occurrence::Noticed { notice, snapshot_at, .. } if matches!(notice.news, News::KeypadUsed { .. }) => {
                     Some((notice.device_time, snapshot_at))
