@@ -107,7 +107,8 @@ impl Platform {
 
     /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`), once the present one is closed (`I-DEV-09`).
     pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
-        if let Some(write) = &mut self.code_mut(at).write {
+        let tells_where = |write: &&mut Write| write.place().is_some() || handle.is_some();
+        if let Some(write) = self.code_mut(at).write.as_mut().filter(tells_where) {
             write.done_before = Some(DoneBefore { handle });
             if write.closed.is_some() {
                 self.on_done_before(at, handle);

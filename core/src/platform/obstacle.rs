@@ -78,11 +78,13 @@ impl Platform {
         is_visible.then_some(Obstacle::VisibleTwin)
     }
 
-    /// Whether a plain listing showed this PIN in an entry that has left, and the listing that tells whether it is back is on its way (`I-DEV-01`).
-    pub(super) fn is_shown_unclaimed(&self, device: u32, pin: Pin) -> bool {
-        let is_it = |item: &&Item| item.pin == ShownPin::Shown(pin) && self.owner_of_place(device, item.place).is_none();
-        let is_told_soon = self.is_fresh_listing_coming(device) && !self.policy.sends_duplicate_pin();
-        is_told_soon && self.caches[device as usize].places.values().any(|item| is_it(&item))
+    /// Whether a plain listing showed this PIN in an entry that had left, or one that was the code's own, and the listing that tells whether it is back is
+    /// on its way (`I-DEV-01`, `I-DEV-05`).
+    pub(super) fn is_shown_unclaimed(&self, at: At, pin: Pin) -> bool {
+        let is_it = |item: &Item| item.pin == ShownPin::Shown(pin) || self.past_of(at, item).is_some();
+        let is_told_soon = self.is_fresh_listing_coming(at.device) && !self.policy.sends_duplicate_pin();
+        let mut shown = self.caches[at.device as usize].places.values();
+        is_told_soon && shown.any(|item| is_it(item) && self.owner_of_place(at.device, item.place).is_none())
     }
 
     /// Entries that the controller put there or knows of (`I-DEV-03`), with those that it is adding or was told of by hearsay.

@@ -56,12 +56,17 @@ impl Platform {
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item, evidence),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
-                if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
-                    // Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
-                    self.place_item(at.device, other, evidence);
-                }
+                self.place_other(at.device, item, evidence);
             }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// What lies where a write was to go is somebody's. Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
+    fn place_other(&mut self, device: u32, item: Option<&Item>, evidence: Evidence) {
+        if let Some(other) = item.filter(|item| self.owner_of_place(device, item.place).is_none()) {
+            self.caches[device as usize].places.insert(other.place, other.clone());
+            self.place_item(device, other, evidence);
         }
     }
 
@@ -96,6 +101,7 @@ impl Platform {
                 let place = write.place();
                 self.settle(at);
                 self.on_erased(at, place);
+                self.place_other(at.device, item, evidence);
             }
             (_, _) => self.stop_looking(at, evidence),
         }
