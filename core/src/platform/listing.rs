@@ -25,6 +25,8 @@ pub(super) struct Memory {
     pub is_clean: bool,
     last: Option<Arc<[Item]>>,
     pub places: BTreeMap<Place, Item>,
+    /// Since when reads show what they show in a place.
+    shown_since: BTreeMap<Place, Timestamp>,
     /// Places that a notice said are taken, until a fresh listing tells.
     pub told: BTreeSet<Place>,
     /// All entries were listed in this incarnation, by this process.
@@ -71,6 +73,7 @@ impl Memory {
             is_clean: false,
             last: None,
             places: BTreeMap::new(),
+            shown_since: BTreeMap::new(),
             told: BTreeSet::new(),
             has_inventory: false,
             listing: None,
@@ -97,6 +100,24 @@ impl Memory {
 }
 
 impl Memory {
+    /// A direct read shows an entry.
+    pub(super) fn show_one(&mut self, item: Item, now: Timestamp) {
+        let known = self.places.remove(&item.place).map(|known| (known.place, known));
+        self.show(item, &known.into_iter().collect(), now);
+    }
+
+    fn show(&mut self, item: Item, known: &BTreeMap<Place, Item>, now: Timestamp) {
+        if known.get(&item.place) != Some(&item) {
+            self.shown_since.insert(item.place, now);
+        }
+        self.places.insert(item.place, item);
+    }
+
+    /// Since when reads show what they show in a place.
+    pub(super) fn shown_since(&self, place: Place) -> Option<Timestamp> {
+        self.shown_since.get(&place).copied()
+    }
+
     /// Nothing known of a new incarnation; only the registered wake stays.
     pub fn renewed(&self, now: Timestamp) -> Self {
         Self { wake: self.wake, ..Self::new(now) }
@@ -245,10 +266,14 @@ impl Platform {
 
     /// Holds a complete listing against all that is known of the lock.
     fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
+        let now = self.now;
         let memory = &mut self.caches[device as usize];
         let is_first = !core::mem::replace(&mut memory.has_inventory, true);
         memory.is_clean = true;
-        memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        let known = core::mem::take(&mut memory.places);
+        for item in items {
+            memory.show(item, &known, now);
+        }
         if evidence.is_fresh {
             memory.told.clear();
         }
@@ -298,7 +323,8 @@ impl Platform {
     /// Whether a fresh listing is wanted or under way.
     pub(super) fn is_fresh_listing_coming(&self, device: u32) -> bool {
         let memory = &self.caches[device as usize];
-        memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
+        let can_be = self.profile(device).read_back != ReadBack::None;
+        can_be && (memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh))
     }
 
     /// Codes that wait for what a listing tells are looked at.

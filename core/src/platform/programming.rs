@@ -230,7 +230,7 @@ impl Platform {
         if !is_due_now {
             return None;
         }
-        if self.is_shown_unclaimed(at.device, wanted.pin) {
+        if self.is_shown_unclaimed(at, wanted.pin) {
             return None;
         }
         if let Some(obstacle) = self.obstacle(at, wanted) {

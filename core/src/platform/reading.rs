@@ -128,11 +128,12 @@ impl Platform {
         passing.read_failures = 0;
         passing.read_not_before = None;
         self.on_contact(at.device, read.sent_at);
-        let places = &mut self.caches[at.device as usize].places;
+        let now = self.now;
+        let memory = &mut self.caches[at.device as usize];
         match shown {
-            Some(item) => places.insert(place, Item { place, ..item.clone() }),
-            None => places.remove(&place),
-        };
+            Some(item) => memory.show_one(Item { place, ..item.clone() }, now),
+            None => drop(memory.places.remove(&place)),
+        }
         self.on_shown(at, place, shown, Evidence { sent_at: read.sent_at, is_fresh: true });
     }
 

@@ -90,7 +90,7 @@ impl Platform {
             }
             Look::Entry(item) => {
                 let item = Item { place: Place::Slot(slot), ..item.clone() };
-                self.caches[at.device as usize].places.insert(item.place, item.clone());
+                self.caches[at.device as usize].show_one(item.clone(), self.now);
                 self.place_item(at.device, &item, Evidence { sent_at: read.sent_at, is_fresh: true });
             }
             Look::Reserved => {

@@ -67,12 +67,17 @@ impl Platform {
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item, evidence),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
-                if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
-                    // Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
-                    self.place_item(at.device, other, evidence);
-                }
+                self.place_other(at.device, item, evidence);
             }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// What lies where a write was to go is somebody's. Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
+    fn place_other(&mut self, device: u32, item: Option<&Item>, evidence: Evidence) {
+        if let Some(other) = item.filter(|item| self.owner_of_place(device, item.place).is_none()) {
+            self.caches[device as usize].places.insert(other.place, other.clone());
+            self.place_item(device, other, evidence);
         }
     }
 
@@ -107,6 +112,7 @@ impl Platform {
                 let place = write.place();
                 self.settle(at);
                 self.on_erased(at, place);
+                self.place_other(at.device, item, evidence);
             }
             (_, _) => self.stop_looking(at, evidence),
         }
@@ -319,7 +325,7 @@ impl Platform {
     /// Whether the twin may be the code's own entry (`own_slot_is_twin`, `F-18`): then the entry has to go before the PIN is accepted again.
     fn is_own_twin(&self, at: At) -> bool {
         let code = self.code(at);
-        code.goal == Goal::Hold && code.held.as_ref().is_some_and(|held| held.pin.is_none() || held.pin == code.record.code)
+        code.goal == Goal::Hold && code.entries().any(|held| held.pin.is_none() || held.pin == code.record.code)
     }
 
     /// An entry that differs in its name alone serves as it is (`R-64` a). Returns whether it is one.
