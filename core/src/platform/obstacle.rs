@@ -257,13 +257,22 @@ impl Platform {
     /// A twin block or a refusal ends: something that it hung on has changed at this instant.
     /// A twin that was refused later was refused in spite of the change, and stays blocked (`R-54`).
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
-        let is_over = |code: &&Code| match code.block {
+        self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
             Some(Block::Refused(_)) => true,
             None => false,
-        };
-        let blocked: alloc::vec::Vec<u64> =
-            self.device(device).codes.iter().filter(|code| code.offline.is_none()).filter(is_over).map(|code| code.n).collect();
+        });
+    }
+
+    /// A PIN of ours left the lock: it may have been the twin, by the lock's own equality (`R-27`, `R-54`).
+    pub(super) fn unblock_twins_of(&mut self, device: u32, pin: Option<Pin>) {
+        let may_be_it = |other: Pin| pin.is_none_or(|pin| pin.prefix(4) == other.prefix(4));
+        self.unblock_where(device, |code| matches!(code.block, Some(Block::Twin { .. })) && code.record.code.is_some_and(may_be_it));
+    }
+
+    fn unblock_where(&mut self, device: u32, is_over: impl Fn(&Code) -> bool) {
+        let codes = self.device(device).codes.iter().filter(|code| code.offline.is_none() && is_over(code));
+        let blocked: alloc::vec::Vec<u64> = codes.map(|code| code.n).collect();
         for n in blocked {
             let at = At { device, n };
             let code = self.code_mut(at);
