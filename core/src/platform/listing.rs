@@ -607,8 +607,9 @@ fn declared_as(found: Held, code: &Code, profile: &Profile) -> Held {
     let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
     let wanted = code.stored_window();
     let is_wanted = rounds_to(found.window, wanted, profile);
+    let window = if is_wanted { wanted } else { past.map_or(found.window, |past| past.window) };
     match past {
-        Some(past) => Held { name: past.name.clone(), window: if is_wanted { wanted } else { past.window }, ..found },
-        None => found,
+        Some(past) => Held { name: past.name.clone(), window, ..found },
+        None => Held { window, ..found },
     }
 }

@@ -17,6 +17,10 @@ use crate::time::Timestamp;
 impl Platform {
     /// T33: an entry that is nobody's here becomes an unmanaged record.
     pub(super) fn on_stranger(&mut self, device: u32, item: &Item) {
+        if !self.is_askable(device) {
+            // Read before the account was lost: nothing is told of it now (EO-17).
+            return;
+        }
         let now = self.now;
         let state = self.device_mut(device);
         state.codes_made += 1;
