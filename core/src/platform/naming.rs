@@ -5,9 +5,10 @@ use alloc::string::String;
 
 use super::Platform;
 use super::likeness::hides_pin;
+use super::state::Write;
 use super::step::At;
 use crate::pin::Constraint;
-use crate::port::Name;
+use crate::port::{Name, Op};
 use crate::vendor::Family;
 
 /// Characters a lock shows, where it tells no limit.
@@ -16,8 +17,9 @@ const NAME_MAX: usize = 60;
 impl Platform {
     /// Derives the displayed name anew, for another content of the code.
     pub(super) fn renew_display(&mut self, at: At) {
-        if self.code(at).user.is_some() {
-            // A user keeps the name it was made with; that alone is no modification.
+        let is_being_made = |write: &Write| matches!(write.op, Op::CreateUser { .. });
+        if self.code(at).user.is_some() || self.code(at).write.as_ref().is_some_and(is_being_made) {
+            // A user keeps the name it was, or is being, made with; that alone is no modification.
             return;
         }
         let version = {
