@@ -352,6 +352,9 @@ impl Platform {
             self.on_stranger(device, item);
             return None;
         }
+        if self.is_under_former_handle(device, item) && self.on_former_entry(device, item, evidence) {
+            return None;
+        }
         if let Some(n) = self.take_assigned(device, item) {
             return Some(n);
         }
@@ -368,27 +371,7 @@ impl Platform {
             self.take_awaited(At { device, n }, item);
             return Some(n);
         }
-        if let Some((n, past)) = self.former_owner_of(device, item) {
-            if item.on_lock == OnLock::No {
-                // A copy of a write that has yet to run, if it ever will: nothing of it is in the lock.
-                self.caches[device as usize].is_clean = false;
-                return None;
-            }
-            let lag = self.lag_of(device, evidence);
-            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
-            let is_what_left = item.place == past.place;
-            if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
-                self.take_back(At { device, n }, item);
-            } else {
-                let memory = &mut self.caches[device as usize];
-                if is_what_left && !is_late_enough {
-                    // An old listing shows what has left since: it takes no place.
-                    memory.places.remove(&item.place);
-                }
-                // Only a look past every cache shows a return.
-                memory.is_clean = false;
-                self.want_listing(device, self.now);
-            }
+        if self.on_former_entry(device, item, evidence) {
             return None;
         }
         if let (Some(n), Place::Handle(handle)) = (self.edited_creation(device, item, evidence), item.place) {
@@ -422,6 +405,38 @@ impl Platform {
         let is_bare = |code: &&Code| code.held.is_none() && code.write.is_none() && self.wanted(code).is_some();
         let had_it = |code: &Code| code.past.iter().any(|past| past.place == item.place && past.name == item.name);
         self.device(device).codes.iter().filter(is_bare).find(|code| had_it(code)).map(|code| code.n)
+    }
+
+    /// Whether an item has an id that an entry of ours once had: no other write can have made it, whatever else it equals.
+    fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
+        let is_it = |past: &Held| matches!(item.place, Place::Handle(_)) && past.place == item.place;
+        self.former_owner_of(device, item).is_some_and(|(_, past)| is_it(past))
+    }
+
+    /// An entry like one that was ours. Returns whether it is.
+    fn on_former_entry(&mut self, device: u32, item: &Item, evidence: Evidence) -> bool {
+        let Some((n, past)) = self.former_owner_of(device, item) else { return false };
+        if item.on_lock == OnLock::No {
+            // A copy of a write that has yet to run, if it ever will: nothing of it is in the lock.
+            self.caches[device as usize].is_clean = false;
+            return true;
+        }
+        let lag = self.lag_of(device, evidence);
+        let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
+        let is_what_left = item.place == past.place;
+        if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
+            self.take_back(At { device, n }, item);
+        } else {
+            let memory = &mut self.caches[device as usize];
+            if is_what_left && !is_late_enough {
+                // An old listing shows what has left since: it takes no place.
+                memory.places.remove(&item.place);
+            }
+            // Only a look past every cache shows a return.
+            memory.is_clean = false;
+            self.want_listing(device, self.now);
+        }
+        true
     }
 
     /// Whether an item that tells nothing of itself may be what a code of ours had in the same place until lately.
