@@ -63,10 +63,10 @@ impl Platform {
         is_full && !self.policy.writes_beyond_capacity()
     }
 
-    /// Whether a PIN of another length is known to be in the lock.
+    /// Whether PINs are known to be in the lock, and each of another length.
     pub(super) fn is_of_other_length(&self, at: At, pin: Pin) -> bool {
-        let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
-        others.flat_map(Code::known_pins).any(|other| other.length() != pin.length())
+        let others = || self.device(at.device).codes.iter().filter(|code| code.n != at.n).flat_map(Code::known_pins);
+        others().next().is_some() && others().all(|other| other.length() != pin.length())
     }
 
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
