@@ -179,7 +179,6 @@ impl Platform {
 
     fn resume_code(&mut self, at: At) {
         let deadline = self.now + self.profile(at.device).command_timeout_ms;
-        let trusts = self.policy.trusts_confirmations_after_restart();
         let now = self.now;
         let hides_pin = likeness::hides_pin(self.profile(at.device));
         let code = self.code_quiet(at);
@@ -188,13 +187,6 @@ impl Platform {
         let blank = code.held.as_ref().filter(|held| held.pin.is_none() && !hides_pin);
         code.passing.verify_at = blank.map(|held| held.confirmed_at + MINUTE_MS);
         let is_gone = code.is_gone;
-        if !trusts && !is_gone && code.record.is_managed {
-            // The place is still known; what lies there is not.
-            if let Some(held) = &mut code.held {
-                held.pin = None;
-            }
-            code.record.status = crate::access_code::Status::Setting;
-        }
         let open = code.write.as_ref().filter(|write| write.closed.is_none()).map(|write| write.command);
         if open.or(code.unanswered).is_some() {
             code.passing.restart_deadline = Some(deadline);
