@@ -198,7 +198,7 @@ impl Platform {
         if write.op.is_erasing() {
             self.settle(at);
             self.code_mut(at).late = None;
-            self.caches[at.device as usize].refusing.retain(|slot| write.place() != Some(Place::Slot(*slot)));
+            self.caches[at.device as usize].refusing.retain(|slot, _| write.place() != Some(Place::Slot(*slot)));
             self.on_erased(at, write.place());
             return;
         }

@@ -12,7 +12,8 @@ use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
-use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
+use crate::pin::Pin;
+use crate::port::{Answer, Item, Name, OnLock, Op, Place, ShownPin};
 use crate::time::{MINUTE_MS, Timestamp};
 use crate::vendor::{Family, Profile, ReadBack};
 
@@ -52,8 +53,8 @@ pub(super) struct Memory {
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
     pub clock: ClockWatch,
-    /// Slots that refused a write as occupied: what is in them may be hidden from every read.
-    pub refusing: BTreeSet<Slot>,
+    /// Slots that refused a write as occupied, and when: what is in them may be hidden from every read.
+    pub refusing: BTreeMap<Slot, Timestamp>,
     /// Codes that wait for another write to this lock.
     pub waiting: BTreeSet<u64>,
 }
@@ -92,7 +93,7 @@ impl Memory {
             was_told_down: false,
             scouting: None,
             clock: ClockWatch::new(now),
-            refusing: BTreeSet::new(),
+            refusing: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
@@ -284,6 +285,9 @@ impl Platform {
                 created.insert(n);
             }
         }
+        // Why they refused is to be seen now.
+        let Memory { places, refusing, .. } = &mut self.caches[device as usize];
+        refusing.retain(|slot, _| !places.contains_key(&Place::Slot(*slot)));
         let seen = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
         if self.device(device).capacity_met.is_some_and(|met| met < seen) {
             // More than was known fitted in when the lock called itself full.
@@ -388,6 +392,13 @@ impl Platform {
             }
             return None;
         }
+        if let (Some(n), Place::Handle(handle)) = (self.edited_creation(device, item, evidence), item.place) {
+            let at = At { device, n };
+            self.keep_unanswered(at);
+            self.on_applied(at, Some(handle));
+            self.on_shown(at, item.place, Some(item), evidence);
+            return Some(n);
+        }
         if let Some(n) = self.author_of_blank(device, item) {
             let at = At { device, n };
             self.hold_useless(at, item, None);
@@ -437,6 +448,16 @@ impl Platform {
             creation
                 .and_then(Write::content)
                 .is_some_and(|(pin, window, name)| like(item, &Content { pin, window, name }, profile) == Likeness::Same)
+        };
+        self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
+    }
+
+    /// The code whose unsettled creation stored this entry, by its PIN and its own name, before somebody gave it another window.
+    fn edited_creation(&self, device: u32, item: &Item, evidence: Evidence) -> Option<u64> {
+        let is_its_own = |code: &&Code| {
+            let creation = code.write.as_ref().filter(|write| write.place().is_none() && write.sent_at <= evidence.sent_at);
+            let is_it = |(pin, _, name): (Pin, _, Name)| item.pin == ShownPin::Shown(pin) && item.name.as_ref() == Some(&name);
+            creation.and_then(Write::content).is_some_and(is_it)
         };
         self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
     }

@@ -284,9 +284,6 @@ impl Platform {
 
     /// Room was made: those who wait for it, or for the PIN that left, are looked at.
     pub(super) fn on_entry_left(&mut self, device: u32) {
-        if self.device(device).is_refill_blocked {
-            self.device_mut(device).is_refill_blocked = false;
-        }
         self.stir(device);
         self.again_device(device);
     }

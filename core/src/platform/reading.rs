@@ -196,7 +196,11 @@ impl Platform {
         }
         // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
-        if is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
+        // An entry under an id of its own had no other content before the write that made it, however old the read.
+        let code = self.code(at);
+        let is_as_made = matches!(place, Place::Handle(_)) && !code.past.iter().any(|past| past.place == place);
+        let is_later = is_as_made && item.is_some() && !is_unloaded;
+        if is_later || (is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag)) {
             self.code_quiet(at).passing.verify_at = None;
             self.overturn(at, item, evidence);
         } else {

@@ -24,6 +24,7 @@ impl Platform {
             return;
         };
         let is_conclusive = is_conclusive(&write, evidence);
+        let is_before_removal = code.passing.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at);
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
@@ -39,6 +40,9 @@ impl Platform {
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
         }
+        let is_named = item.is_some_and(|item| item.name.as_ref() == Some(&content.name) && matches!(item.pin, ShownPin::Shown(_)));
+        let is_lost = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::Lost | Doubt::Removed));
+        let is_edited = is_named && is_lost && !is_old_state;
         let was_done = write.closed.is_some_and(|closing| closing.doubt == Doubt::Removed);
         match (likeness, item) {
             // What is switched off was so before the write, or is so since: either way it is the code's own, and of no use.
@@ -48,11 +52,18 @@ impl Platform {
             }
             (Likeness::Same, _) if is_off => self.stop_looking(at, evidence),
             (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
+            (Likeness::Same, Some(_)) if is_before_removal => self.want_verify(at, self.now),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
             // It was stored for certain, and what the read shows is no sign that it left.
             (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
+            // Its own name with a PIN or a window that the code never had: it was stored, and others have edited it since.
+            (Likeness::Different, Some(item)) if is_conclusive && is_edited => {
+                self.adopt(at, item.place);
+                self.code_mut(at).held.iter_mut().for_each(|held| held.confirmed_at = write.sent_at);
+                self.on_shown(at, item.place, Some(item), evidence);
+            }
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item, evidence),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
@@ -328,7 +339,8 @@ impl Platform {
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.
     fn on_told_twin(&mut self, at: At) {
-        if self.code(at).goal != Goal::Hold {
+        // It tells nothing of what is not to be stored now.
+        if self.code(at).goal != Goal::Hold || !self.is_due(self.code(at), self.now) {
             return;
         }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {
