@@ -265,7 +265,6 @@ impl Platform {
             first_missing_slot: None,
             has_one_length: false,
             closed_slots: alloc::collections::BTreeSet::new(),
-            is_refill_blocked: false,
             last_reversal: None,
             saw_other_writer: false,
             levels: None,

@@ -1,5 +1,7 @@
 //! Answers to mutating commands: what each proves, and what it leaves open (port.md 4).
 
+use alloc::vec::Vec;
+
 use super::Platform;
 use super::listing::remember;
 use super::state::{Block, Closing, DoneBefore, Doubt, Goal, Held, Retry, Write};
@@ -23,7 +25,8 @@ impl Platform {
         }
         let now = self.now;
         let closed_at = write.closed.map_or(now, |closing| closing.at);
-        if !write.asked_before.is_empty() && was_not_taken(answer) {
+        if (!write.asked_before.is_empty() || write.accepted_at.is_some()) && was_not_taken(answer) {
+            // That a copy was not taken says nothing of the one that was (P-01).
             self.close_write(at, Doubt::Lost);
             return;
         }
@@ -104,13 +107,21 @@ impl Platform {
 
     /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`), once the present one is closed (`I-DEV-09`).
     pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
-        if let Some(write) = &mut self.code_mut(at).write {
+        let tells_where = |write: &&mut Write| write.place().is_some() || handle.is_some();
+        if let Some(write) = self.code_mut(at).write.as_mut().filter(tells_where) {
             write.done_before = Some(DoneBefore { handle });
             if write.closed.is_some() {
-                self.on_applied(at, handle);
+                self.on_done_before(at, handle);
             }
         }
         self.again(at);
+    }
+
+    fn on_done_before(&mut self, at: At, handle: Option<Handle>) {
+        match self.code(at).write.clone() {
+            Some(write) if write.op.is_of_user() => self.on_user_done(at, &write),
+            Some(_) | None => self.on_applied(at, handle),
+        }
     }
 
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
@@ -187,7 +198,7 @@ impl Platform {
         if write.op.is_erasing() {
             self.settle(at);
             self.code_mut(at).late = None;
-            self.caches[at.device as usize].refusing.retain(|slot| write.place() != Some(Place::Slot(*slot)));
+            self.caches[at.device as usize].refusing.retain(|slot, _| write.place() != Some(Place::Slot(*slot)));
             self.on_erased(at, write.place());
             return;
         }
@@ -202,6 +213,7 @@ impl Platform {
         code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
+        let overwritten = before.as_ref().map(|held| held.pin).filter(|pin| write.content().is_some_and(|(now, ..)| *pin != Some(now)));
         code.held = Some(match (&write.op, before) {
             (Op::SetSchedule { window, .. }, Some(held)) => {
                 remember(&mut code.past, held.clone(), now);
@@ -217,6 +229,9 @@ impl Platform {
             }
         });
         code.passing.verify_at = None;
+        if let Some(pin) = overwritten {
+            self.unblock_twins_of(at.device, pin);
+        }
         self.learn_room(at.device);
         self.want_clock(at.device);
         if self.policy.looks_after_write() {
@@ -244,12 +259,15 @@ impl Platform {
     pub(super) fn forget_entry(&mut self, at: At, place: Place) -> bool {
         let now = self.now;
         let code = self.code_mut(at);
-        let was_there = code.entries().any(|held| held.place == place);
-        if let Some(held) = code.held.take_if(|held| held.place == place) {
-            remember(&mut code.past, held, now);
+        let held = code.held.take_if(|held| held.place == place);
+        if let Some(held) = &held {
+            remember(&mut code.past, held.clone(), now);
         }
-        code.surplus.retain(|held| held.place != place);
-        was_there
+        let left: Vec<Held> = code.surplus.extract_if(.., |held| held.place == place).chain(held).collect();
+        for held in &left {
+            self.unblock_twins_of(at.device, held.pin);
+        }
+        !left.is_empty()
     }
 
     fn on_nothing_there(&mut self, at: At, write: &Write) {
@@ -362,8 +380,8 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         let Some(write) = &mut code.write else { return };
-        if let Some(DoneBefore { handle }) = write.done_before {
-            return self.on_applied(at, handle);
+        if let Some(DoneBefore { handle }) = write.done_before.take() {
+            return self.on_done_before(at, handle);
         }
         match &mut write.closed {
             Some(closing) if closing.doubt == Doubt::Lost => closing.doubt = doubt,

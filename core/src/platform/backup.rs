@@ -25,7 +25,7 @@ impl Platform {
     /// `R-05`, `R-34`: makes the backups that the pool lacks, as far as there is room that no owner waits for (`R-39`).
     pub(super) fn refill(&mut self, device: u32) {
         let state = self.device(device);
-        let is_ready = state.is_pool_active && !state.is_refill_blocked && self.is_writable(device);
+        let is_ready = state.is_pool_active && self.is_writable(device);
         if !is_ready || !self.caches[device as usize].has_inventory {
             return;
         }
@@ -124,7 +124,6 @@ impl Platform {
             return true;
         }
         if is_full {
-            self.device_mut(at.device).is_refill_blocked = true;
             self.begin_removal(at, Goal::End);
             return true;
         }
@@ -160,7 +159,6 @@ impl Platform {
                 continue;
             }
             // T15, T16.
-            self.device_mut(device).is_refill_blocked = true;
             self.begin_removal(At { device, n }, Goal::End);
         }
         is_enough

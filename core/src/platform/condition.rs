@@ -89,7 +89,6 @@ impl Platform {
             state.capacity_met = None;
             state.first_missing_slot = None;
             state.has_one_length = false;
-            state.is_refill_blocked = false;
             self.unblock(device);
         }
         self.reconsider_refusal(device);

@@ -40,7 +40,7 @@ impl Platform {
     /// T30 for all that is on the device. Its pool ends (`R-32`), and with it the backups that nobody has pulled; what is being removed goes on to its end.
     fn give_up(&mut self, device: u32) {
         let state = self.device_mut(device);
-        (state.is_managed, state.is_pool_active, state.is_refill_blocked) = (false, false, false);
+        (state.is_managed, state.is_pool_active) = (false, false);
         let codes: Vec<At> = self.device(device).live().map(|code| At { device, n: code.n }).collect();
         for at in codes {
             let code = self.code(at);

@@ -12,7 +12,8 @@ use super::reading::{Evidence, Read, ReadKind};
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
-use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
+use crate::pin::Pin;
+use crate::port::{Answer, Item, Name, OnLock, Op, Place, ShownPin};
 use crate::time::{MINUTE_MS, Timestamp};
 use crate::vendor::{Family, Profile, ReadBack};
 
@@ -24,6 +25,8 @@ pub(super) struct Memory {
     pub is_clean: bool,
     last: Option<Arc<[Item]>>,
     pub places: BTreeMap<Place, Item>,
+    /// Since when reads show what they show in a place.
+    shown_since: BTreeMap<Place, Timestamp>,
     /// Places that a notice said are taken, until a fresh listing tells.
     pub told: BTreeSet<Place>,
     /// All entries were listed in this incarnation, by this process.
@@ -50,8 +53,8 @@ pub(super) struct Memory {
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
     pub clock: ClockWatch,
-    /// Slots that refused a write as occupied: what is in them may be hidden from every read.
-    pub refusing: BTreeSet<Slot>,
+    /// Slots that refused a write as occupied, and when: what is in them may be hidden from every read.
+    pub refusing: BTreeMap<Slot, Timestamp>,
     /// Codes that wait for another write to this lock.
     pub waiting: BTreeSet<u64>,
 }
@@ -70,6 +73,7 @@ impl Memory {
             is_clean: false,
             last: None,
             places: BTreeMap::new(),
+            shown_since: BTreeMap::new(),
             told: BTreeSet::new(),
             has_inventory: false,
             listing: None,
@@ -89,13 +93,31 @@ impl Memory {
             was_told_down: false,
             scouting: None,
             clock: ClockWatch::new(now),
-            refusing: BTreeSet::new(),
+            refusing: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
 }
 
 impl Memory {
+    /// A direct read shows an entry.
+    pub(super) fn show_one(&mut self, item: Item, now: Timestamp) {
+        let known = self.places.remove(&item.place).map(|known| (known.place, known));
+        self.show(item, &known.into_iter().collect(), now);
+    }
+
+    fn show(&mut self, item: Item, known: &BTreeMap<Place, Item>, now: Timestamp) {
+        if known.get(&item.place) != Some(&item) {
+            self.shown_since.insert(item.place, now);
+        }
+        self.places.insert(item.place, item);
+    }
+
+    /// Since when reads show what they show in a place.
+    pub(super) fn shown_since(&self, place: Place) -> Option<Timestamp> {
+        self.shown_since.get(&place).copied()
+    }
+
     /// Nothing known of a new incarnation; only the registered wake stays.
     pub fn renewed(&self, now: Timestamp) -> Self {
         Self { wake: self.wake, ..Self::new(now) }
@@ -244,10 +266,14 @@ impl Platform {
 
     /// Holds a complete listing against all that is known of the lock.
     fn compare_listing(&mut self, device: u32, items: Vec<Item>, evidence: Evidence) {
+        let now = self.now;
         let memory = &mut self.caches[device as usize];
         let is_first = !core::mem::replace(&mut memory.has_inventory, true);
         memory.is_clean = true;
-        memory.places = items.into_iter().map(|item| (item.place, item)).collect();
+        let known = core::mem::take(&mut memory.places);
+        for item in items {
+            memory.show(item, &known, now);
+        }
         if evidence.is_fresh {
             memory.told.clear();
         }
@@ -259,6 +285,9 @@ impl Platform {
                 created.insert(n);
             }
         }
+        // Why they refused is to be seen now.
+        let Memory { places, refusing, .. } = &mut self.caches[device as usize];
+        refusing.retain(|slot, _| !places.contains_key(&Place::Slot(*slot)));
         let seen = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
         if self.device(device).capacity_met.is_some_and(|met| met < seen) {
             // More than was known fitted in when the lock called itself full.
@@ -294,7 +323,8 @@ impl Platform {
     /// Whether a fresh listing is wanted or under way.
     pub(super) fn is_fresh_listing_coming(&self, device: u32) -> bool {
         let memory = &self.caches[device as usize];
-        memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh)
+        let can_be = self.profile(device).read_back != ReadBack::None;
+        can_be && (memory.fresh_at.is_some() || memory.listing.as_ref().is_some_and(|listing| listing.is_fresh))
     }
 
     /// Codes that wait for what a listing tells are looked at.
@@ -345,13 +375,14 @@ impl Platform {
                 return None;
             }
             let lag = self.lag_of(device, evidence);
-            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
-            let is_what_left = item.place == past.place;
+            let may_show = |past: &Held| self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
+            let has_just_left = self.code(At { device, n }).past.iter().any(|past| past.place == item.place && !may_show(past));
+            let is_late_enough = may_show(past);
             if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
                 let memory = &mut self.caches[device as usize];
-                if is_what_left && !is_late_enough {
+                if has_just_left {
                     // An old listing shows what has left since: it takes no place.
                     memory.places.remove(&item.place);
                 }
@@ -360,6 +391,13 @@ impl Platform {
                 self.want_listing(device, self.now);
             }
             return None;
+        }
+        if let (Some(n), Place::Handle(handle)) = (self.edited_creation(device, item, evidence), item.place) {
+            let at = At { device, n };
+            self.keep_unanswered(at);
+            self.on_applied(at, Some(handle));
+            self.on_shown(at, item.place, Some(item), evidence);
+            return Some(n);
         }
         if let Some(n) = self.author_of_blank(device, item) {
             let at = At { device, n };
@@ -410,6 +448,16 @@ impl Platform {
             creation
                 .and_then(Write::content)
                 .is_some_and(|(pin, window, name)| like(item, &Content { pin, window, name }, profile) == Likeness::Same)
+        };
+        self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
+    }
+
+    /// The code whose unsettled creation stored this entry, by its PIN and its own name, before somebody gave it another window.
+    fn edited_creation(&self, device: u32, item: &Item, evidence: Evidence) -> Option<u64> {
+        let is_its_own = |code: &&Code| {
+            let creation = code.write.as_ref().filter(|write| write.place().is_none() && write.sent_at <= evidence.sent_at);
+            let is_it = |(pin, _, name): (Pin, _, Name)| item.pin == ShownPin::Shown(pin) && item.name.as_ref() == Some(&name);
+            creation.and_then(Write::content).is_some_and(is_it)
         };
         self.device(device).codes.iter().find(is_its_own).map(|code| code.n)
     }
@@ -560,8 +608,9 @@ fn declared_as(found: Held, code: &Code, profile: &Profile) -> Held {
     let past = code.past.iter().filter(is_it).rfind(|past| past.name == found.name).or_else(|| code.past.iter().rfind(is_it));
     let wanted = code.stored_window();
     let is_wanted = rounds_to(found.window, wanted, profile);
+    let window = if is_wanted { wanted } else { past.map_or(found.window, |past| past.window) };
     match past {
-        Some(past) => Held { name: past.name.clone(), window: if is_wanted { wanted } else { past.window }, ..found },
-        None => found,
+        Some(past) => Held { name: past.name.clone(), window, ..found },
+        None => Held { window, ..found },
     }
 }

@@ -135,6 +135,10 @@ impl Platform {
         }
         if self.code(at).write.is_some() {
             self.note_seen(at);
+            if is_removal {
+                // What it meant a read tells that was sent after it.
+                self.code_quiet(at).passing.told_removed_at = Some(now);
+            }
             if self.profile(device).ack == Ack::Nothing {
                 if is_removal {
                     self.code_quiet(at).passing.told_removed_at = Some(now);

@@ -78,11 +78,13 @@ impl Platform {
         is_visible.then_some(Obstacle::VisibleTwin)
     }
 
-    /// Whether a plain listing showed this PIN in an entry that has left, and the listing that tells whether it is back is on its way (`I-DEV-01`).
-    pub(super) fn is_shown_unclaimed(&self, device: u32, pin: Pin) -> bool {
-        let is_it = |item: &&Item| item.pin == ShownPin::Shown(pin) && self.owner_of_place(device, item.place).is_none();
-        let is_told_soon = self.is_fresh_listing_coming(device) && !self.policy.sends_duplicate_pin();
-        is_told_soon && self.caches[device as usize].places.values().any(|item| is_it(&item))
+    /// Whether a plain listing showed this PIN in an entry that had left, or one that was the code's own, and the listing that tells whether it is back is
+    /// on its way (`I-DEV-01`, `I-DEV-05`).
+    pub(super) fn is_shown_unclaimed(&self, at: At, pin: Pin) -> bool {
+        let is_it = |item: &Item| item.pin == ShownPin::Shown(pin) || self.past_of(at, item).is_some();
+        let is_told_soon = self.is_fresh_listing_coming(at.device) && !self.policy.sends_duplicate_pin();
+        let mut shown = self.caches[at.device as usize].places.values();
+        is_told_soon && shown.any(|item| is_it(item) && self.owner_of_place(at.device, item.place).is_none())
     }
 
     /// Entries that the controller put there or knows of (`I-DEV-03`), with those that it is adding or was told of by hearsay.
@@ -127,7 +129,7 @@ impl Platform {
         let (known, now) = (self.entries_settled(device), self.now);
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
-        self.again_device(device);
+        self.want_listing(device, now);
     }
 
     /// More fitted in than was known when the lock called itself full.
@@ -169,6 +171,8 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
+            // What others have put there is counted before a backup has to give way.
+            Obstacle::Full if self.is_fresh_listing_coming(at.device) => {}
             Obstacle::Full if self.make_room(at.device) => {}
             Obstacle::Full if self.is_still_filling(at.device) => {
                 // Whether the last place is taken shows when that write is settled.
@@ -253,13 +257,22 @@ impl Platform {
     /// A twin block or a refusal ends: something that it hung on has changed at this instant.
     /// A twin that was refused later was refused in spite of the change, and stays blocked (`R-54`).
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
-        let is_over = |code: &&Code| match code.block {
+        self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
             Some(Block::Refused(_)) => true,
             None => false,
-        };
-        let blocked: alloc::vec::Vec<u64> =
-            self.device(device).codes.iter().filter(|code| code.offline.is_none()).filter(is_over).map(|code| code.n).collect();
+        });
+    }
+
+    /// A PIN of ours left the lock: it may have been the twin, by the lock's own equality (`R-27`, `R-54`).
+    pub(super) fn unblock_twins_of(&mut self, device: u32, pin: Option<Pin>) {
+        let may_be_it = |other: Pin| pin.is_none_or(|pin| pin.prefix(4) == other.prefix(4));
+        self.unblock_where(device, |code| matches!(code.block, Some(Block::Twin { .. })) && code.record.code.is_some_and(may_be_it));
+    }
+
+    fn unblock_where(&mut self, device: u32, is_over: impl Fn(&Code) -> bool) {
+        let codes = self.device(device).codes.iter().filter(|code| code.offline.is_none() && is_over(code));
+        let blocked: alloc::vec::Vec<u64> = codes.map(|code| code.n).collect();
         for n in blocked {
             let at = At { device, n };
             let code = self.code_mut(at);
@@ -271,9 +284,6 @@ impl Platform {
 
     /// Room was made: those who wait for it, or for the PIN that left, are looked at.
     pub(super) fn on_entry_left(&mut self, device: u32) {
-        if self.device(device).is_refill_blocked {
-            self.device_mut(device).is_refill_blocked = false;
-        }
         self.stir(device);
         self.again_device(device);
     }

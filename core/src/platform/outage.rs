@@ -198,7 +198,6 @@ impl Platform {
         state.capacity_met = None;
         state.first_missing_slot = None;
         state.has_one_length = false;
-        state.is_refill_blocked = false;
         (state.clock_settings, state.clock_set_not_before) = (0, None);
         state.closed_slots.clear();
         self.caches[device as usize] = self.caches[device as usize].renewed(self.now);

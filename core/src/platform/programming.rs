@@ -10,7 +10,7 @@ use super::vendor::Symptom;
 use crate::access_code::Status;
 use crate::pin::Pin;
 use crate::port::{Name, Op, Place};
-use crate::time::{SECOND_MS, Timestamp, Window};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, Family, ReadBack};
 
 /// As many questions as `R-03` lets be asked before the answer to the first is over.
@@ -230,7 +230,7 @@ impl Platform {
         if !is_due_now {
             return None;
         }
-        if self.is_shown_unclaimed(at.device, wanted.pin) {
+        if self.is_shown_unclaimed(at, wanted.pin) {
             return None;
         }
         if let Some(obstacle) = self.obstacle(at, wanted) {
@@ -268,7 +268,7 @@ impl Platform {
     /// Whether an own entry has to go before its slot takes another write: the slot called itself occupied (`slot_occupied_refuses`), or a write over an
     /// entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
     fn is_in_its_own_way(&self, at: At, held: &Held, wanted: &Content) -> bool {
-        if matches!(held.place, Place::Slot(slot) if self.caches[at.device as usize].refusing.contains(&slot)) {
+        if matches!(held.place, Place::Slot(slot) if self.caches[at.device as usize].refusing.contains_key(&slot)) {
             return true;
         }
         let may_be_twin = held.pin.is_none_or(|pin| pin == wanted.pin);
@@ -286,7 +286,8 @@ impl Platform {
         let margin = self.profile(at.device).start_margin_ms;
         let declared = self.code(at).window().filter(|_| window.is_some())?;
         let foreseen = self.window_across_change(at, declared);
-        let arrives_at = self.now + self.code(at).passing.way_ms;
+        // A way longer than the margin was a slow job's: a start that far ahead would be no longer what was asked.
+        let arrives_at = self.now + self.code(at).passing.way_ms.min((margin - MINUTE_MS / 2).max(0));
         let moved = self.policy.window_to_store(foreseen, arrives_at, margin);
         self.code_mut(at).moved_window = Some(moved).filter(|moved| *moved != declared);
         Some(moved)

@@ -128,11 +128,12 @@ impl Platform {
         passing.read_failures = 0;
         passing.read_not_before = None;
         self.on_contact(at.device, read.sent_at);
-        let places = &mut self.caches[at.device as usize].places;
+        let now = self.now;
+        let memory = &mut self.caches[at.device as usize];
         match shown {
-            Some(item) => places.insert(place, Item { place, ..item.clone() }),
-            None => places.remove(&place),
-        };
+            Some(item) => memory.show_one(Item { place, ..item.clone() }, now),
+            None => drop(memory.places.remove(&place)),
+        }
         self.on_shown(at, place, shown, Evidence { sent_at: read.sent_at, is_fresh: true });
     }
 
@@ -195,7 +196,11 @@ impl Platform {
         }
         // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
-        if is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
+        // An entry under an id of its own had no other content before the write that made it, however old the read.
+        let code = self.code(at);
+        let is_as_made = matches!(place, Place::Handle(_)) && !code.past.iter().any(|past| past.place == place);
+        let is_later = is_as_made && item.is_some() && !is_unloaded;
+        if is_later || (is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag)) {
             self.code_quiet(at).passing.verify_at = None;
             self.overturn(at, item, evidence);
         } else {

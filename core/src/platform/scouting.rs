@@ -6,6 +6,7 @@ use super::reading::{Evidence, Look, Read, ReadKind, look};
 use super::step::{At, Who};
 use crate::id::Slot;
 use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
+use crate::time::Timestamp;
 
 impl Platform {
     /// The lowest slot that nothing is known to be in, once a fresh read has shown it free (`V-02`, `I-DEV-07`).
@@ -46,19 +47,20 @@ impl Platform {
             !places.contains_key(&place) && !state.closed_slots.contains(slot) && self.owner_of_place(at.device, place).is_none()
         };
         let slots = (1..=last).map(Slot);
-        let willing = |slot: &Slot| is_free(slot) && !refusing.contains(slot);
+        let willing = |slot: &Slot| is_free(slot) && !refusing.contains_key(slot);
         let first = if self.code(at).is_in_fight { slots.clone().rev().find(willing) } else { slots.clone().find(willing) };
         first.or_else(|| slots.clone().find(is_free))
     }
 
-    /// Slots that called themselves occupied, and that the last reads show free all the same.
+    /// Slots that called themselves occupied, and that the last reads show free all the same. What was in them may leave unseen, as a twin may (`R-54`).
     pub(super) fn unwilling_slots(&self, device: u32) -> u32 {
         let memory = &self.caches[device as usize];
-        let is_shown_free = |slot: &&Slot| {
+        let is_unwilling = |(slot, refused_at): &(&Slot, &Timestamp)| {
             let place = Place::Slot(**slot);
-            !memory.places.contains_key(&place) && self.owner_of_place(device, place).is_none()
+            let is_lately = self.now < **refused_at + self.config.policy.refused_retry_ms;
+            is_lately && !memory.places.contains_key(&place) && self.owner_of_place(device, place).is_none()
         };
-        memory.refusing.iter().filter(is_shown_free).count() as u32
+        memory.refusing.iter().filter(is_unwilling).count() as u32
     }
 
     pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
@@ -88,7 +90,7 @@ impl Platform {
             }
             Look::Entry(item) => {
                 let item = Item { place: Place::Slot(slot), ..item.clone() };
-                self.caches[at.device as usize].places.insert(item.place, item.clone());
+                self.caches[at.device as usize].show_one(item.clone(), self.now);
                 self.place_item(at.device, &item, Evidence { sent_at: read.sent_at, is_fresh: true });
             }
             Look::Reserved => {
@@ -107,9 +109,10 @@ impl Platform {
     /// A slot that a refusal showed to be taken: by the code's own entry, if a look says so, else by something that the next listing tells of.
     pub(super) fn note_occupied(&mut self, at: At, place: Place) {
         let is_own = self.code(at).held.as_ref().is_some_and(|held| held.place == place);
+        let now = self.now;
         let memory = &mut self.caches[at.device as usize];
         if let Place::Slot(slot) = place {
-            memory.refusing.insert(slot);
+            memory.refusing.insert(slot, now);
         }
         if is_own {
             self.want_verify(at, self.now);

@@ -24,6 +24,7 @@ impl Platform {
             return;
         };
         let is_conclusive = is_conclusive(&write, evidence);
+        let is_before_removal = code.passing.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at);
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
@@ -39,6 +40,9 @@ impl Platform {
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
         }
+        let is_named = item.is_some_and(|item| item.name.as_ref() == Some(&content.name) && matches!(item.pin, ShownPin::Shown(_)));
+        let is_lost = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::Lost | Doubt::Removed));
+        let is_edited = is_named && is_lost && !is_old_state;
         let was_done = write.closed.is_some_and(|closing| closing.doubt == Doubt::Removed);
         match (likeness, item) {
             // What is switched off was so before the write, or is so since: either way it is the code's own, and of no use.
@@ -48,20 +52,32 @@ impl Platform {
             }
             (Likeness::Same, _) if is_off => self.stop_looking(at, evidence),
             (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
+            (Likeness::Same, Some(_)) if is_before_removal => self.want_verify(at, self.now),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}
             (Likeness::Different | Likeness::Undecided, Some(item)) if is_taken_for_proof => self.adopt(at, item.place),
             // It was stored for certain, and what the read shows is no sign that it left.
             (Likeness::Undecided, Some(item)) if is_conclusive && was_done && !is_off => self.adopt(at, item.place),
+            // Its own name with a PIN or a window that the code never had: it was stored, and others have edited it since.
+            (Likeness::Different, Some(item)) if is_conclusive && is_edited => {
+                self.adopt(at, item.place);
+                self.code_mut(at).held.iter_mut().for_each(|held| held.confirmed_at = write.sent_at);
+                self.on_shown(at, item.place, Some(item), evidence);
+            }
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item, evidence),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
-                if let Some(other) = item.filter(|item| self.owner_of_place(at.device, item.place).is_none()) {
-                    // Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
-                    self.place_item(at.device, other, evidence);
-                }
+                self.place_other(at.device, item, evidence);
             }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// What lies where a write was to go is somebody's. Whose it is, is known at once: the next try must not meet it as a twin (`R-46`).
+    fn place_other(&mut self, device: u32, item: Option<&Item>, evidence: Evidence) {
+        if let Some(other) = item.filter(|item| self.owner_of_place(device, item.place).is_none()) {
+            self.caches[device as usize].places.insert(other.place, other.clone());
+            self.place_item(device, other, evidence);
         }
     }
 
@@ -96,6 +112,7 @@ impl Platform {
                 let place = write.place();
                 self.settle(at);
                 self.on_erased(at, place);
+                self.place_other(at.device, item, evidence);
             }
             (_, _) => self.stop_looking(at, evidence),
         }
@@ -308,7 +325,7 @@ impl Platform {
     /// Whether the twin may be the code's own entry (`own_slot_is_twin`, `F-18`): then the entry has to go before the PIN is accepted again.
     fn is_own_twin(&self, at: At) -> bool {
         let code = self.code(at);
-        code.goal == Goal::Hold && code.held.as_ref().is_some_and(|held| held.pin.is_none() || held.pin == code.record.code)
+        code.goal == Goal::Hold && code.entries().any(|held| held.pin.is_none() || held.pin == code.record.code)
     }
 
     /// An entry that differs in its name alone serves as it is (`R-64` a). Returns whether it is one.
@@ -322,7 +339,8 @@ impl Platform {
 
     /// `R-54`: an equal PIN is in the lock under an entry that nobody here can see or manage.
     fn on_told_twin(&mut self, at: At) {
-        if self.code(at).goal != Goal::Hold {
+        // It tells nothing of what is not to be stored now.
+        if self.code(at).goal != Goal::Hold || !self.is_due(self.code(at), self.now) {
             return;
         }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {

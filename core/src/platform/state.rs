@@ -84,8 +84,6 @@ pub(super) struct Device {
     pub has_one_length: bool,
     /// Slots that the lock keeps for itself.
     pub closed_slots: BTreeSet<Slot>,
-    /// A refill ended for want of room; it waits for an entry to leave.
-    pub is_refill_blocked: bool,
     /// The latest reversal by others (`R-62`).
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).

@@ -17,6 +17,10 @@ use crate::time::Timestamp;
 impl Platform {
     /// T33: an entry that is nobody's here becomes an unmanaged record.
     pub(super) fn on_stranger(&mut self, device: u32, item: &Item) {
+        if !self.is_askable(device) {
+            // Read before the account was lost: nothing is told of it now (EO-17).
+            return;
+        }
         let now = self.now;
         let state = self.device_mut(device);
         state.codes_made += 1;
@@ -29,9 +33,10 @@ impl Platform {
         let at = self.insert_code(device, code);
         self.emit(at, EventType::UnmanagedCreated);
         // That something is in a slot which called itself occupied is no news (`R-54`).
-        let is_news = !matches!(item.place, Place::Slot(slot) if self.caches[device as usize].refusing.contains(&slot));
+        let is_news = !matches!(item.place, Place::Slot(slot) if self.caches[device as usize].refusing.contains_key(&slot));
         if is_news || shown_pin(item).is_some() {
-            self.unblock(device);
+            // It may have been shown for a while, and only now be known for somebody's.
+            self.unblock_since(device, self.caches[device as usize].shown_since(item.place).unwrap_or(now));
         }
     }
 

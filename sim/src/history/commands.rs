@@ -33,6 +33,8 @@ pub struct Sent {
     pub is_given_up: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
+    /// Whether it erased something, by the truth.
+    pub has_erased: bool,
 }
 
 impl Sent {
@@ -302,6 +304,7 @@ impl History {
             is_settled: false,
             is_given_up: false,
             stored: None,
+            has_erased: false,
         };
         self.commands.insert(command.command_id, sent);
         if let (Op::SetClock { .. }, Some(lock)) = (&command.op, lock) {

@@ -144,7 +144,10 @@ impl History {
         state.intents.push(Intent { goal, why, asked_at: now, due_at, is_retired: false });
         state.version += 1;
         let (id, version) = (state.id, state.version);
-        state.work.begin_anew(now);
+        // To end what is being erased already changes nothing of how that goes on (`R-61`).
+        if is_other || goal != Goal::Absent {
+            state.work.begin_anew(now);
+        }
         // What the step has sent already serves the new wish.
         for (command, _) in self.step.commands.iter().filter(|(command, _)| self.is_in_step && command.for_code == Some(id)) {
             if let Some(sent) = self.commands.get_mut(&command.command_id) {

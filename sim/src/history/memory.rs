@@ -133,6 +133,8 @@ pub struct Picture {
     pub limit: Option<u32>,
     /// When the last one did.
     limited_at: Timestamp,
+    /// Places that called themselves occupied, and when, of which nothing was shown since.
+    refused: std::collections::BTreeMap<Place, Timestamp>,
     /// When the last complete listing was delivered, and its snapshot.
     pub listed: Option<(Timestamp, Timestamp)>,
     pages: Vec<Arc<[Item]>>,
@@ -164,6 +166,14 @@ impl History {
         let is_doubted = is_blind && self.now() >= state.picture.limited_at + self.policy().refused_retry_ms;
         let limit = state.picture.limit.filter(|_| !is_doubted);
         (state.picture.occupied(), limit.map_or(told, |limit| limit.min(told)))
+    }
+
+    /// Free places that called themselves occupied so lately that nobody tries them again (`R-20`): what was in them unseen left unseen (`R-54`).
+    #[must_use]
+    pub fn unwilling_places(&self, lock: Lock) -> u32 {
+        let (state, since) = (self.lock(lock), self.now() - self.policy().refused_retry_ms);
+        let is_unwilling = |(place, at): &(&Place, &Timestamp)| **at > since && !state.memory.contains_key(place);
+        state.picture.refused.iter().filter(is_unwilling).count() as u32
     }
 
     /// Whether a lock is full as far as anybody can know: what left it was never to be seen.
@@ -355,8 +365,11 @@ impl History {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
+        let has_stored = |sent: &Sent| sent.stored.is_some();
+        let is_change = cause == Cause::World || before.as_ref().is_none_or(|before| before.entry != *entry);
+        let is_unasked = is_change && self.is_unasked(cause, has_stored);
         let touched = match cause {
-            Cause::World => {
+            _ if is_unasked => {
                 let same = before.as_ref().filter(|before| before.code == code);
                 // What comes back before anybody was shown that it was gone has changed by no more than that (P-12).
                 let returned = code.and_then(|code| self.code(code).lost.iter().find(|lost| lost.place == place && lost.is_unseen()));
@@ -364,9 +377,9 @@ impl History {
                 Some(touch(now, earlier.or_else(|| returned.map(|lost| (lost.entry(entry), lost.touched))), entry))
             }
             Cause::Command(id) => before.as_ref().filter(|before| before.code == code).and_then(|before| self.left_of_touch(id, before)),
-            Cause::Beginning => None,
+            Cause::World | Cause::Beginning => None,
         };
-        if let (Cause::World, Some(before)) = (cause, &before)
+        if let Some(before) = before.as_ref().filter(|_| is_unasked)
             && let Some(owner) = before.code.filter(|owner| Some(*owner) != code)
         {
             self.lose(now, owner, place, before);
@@ -396,14 +409,28 @@ impl History {
         self.touch_code(code);
     }
 
+    /// Whether the world did something by itself: by a fault, by somebody's hand, or by running a copy of a command that has run already, which brings back an old
+    /// state that nobody can know of (`P-04`).
+    fn is_unasked(&self, cause: Cause, has_run: impl Fn(&Sent) -> bool) -> bool {
+        match cause {
+            Cause::World => true,
+            Cause::Beginning => false,
+            Cause::Command(id) => self.commands.get(&id).is_some_and(has_run),
+        }
+    }
+
     fn take(&mut self, now: Timestamp, lock: Lock, place: Place, cause: Cause) {
         let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
         self.unlink(lock, place, Some(&before));
         self.locks[lock.0 as usize].picture.is_stale = true;
-        if let Some(owner) = before.code
-            && cause == Cause::World
-        {
+        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased);
+        if let Some(owner) = before.code.filter(|_| is_unasked) {
             self.lose(now, owner, place, &before);
+        }
+        if let Cause::Command(id) = cause
+            && let Some(sent) = self.commands.get_mut(&id)
+        {
+            sent.has_erased = true;
         }
     }
 
@@ -761,6 +788,9 @@ impl History {
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
         let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
+        if let (Reason::SlotOccupied, Some(place)) = (reason, target(&sent.command.op)) {
+            picture.refused.insert(place, now);
+        }
         let taught = match (reason, target(&sent.command.op)) {
             (Reason::Full, _) => Some(picture.occupied()),
             (Reason::SlotOutOfRange, Some(Place::Slot(slot))) => Some(u32::from(slot.0.saturating_sub(1))),
@@ -954,6 +984,8 @@ impl History {
         if matches!(item.place, Place::Handle(handle) if state.picture.erased.get(&handle).is_some_and(is_older)) {
             return; // Perhaps a state from before the erasure (`P-06`).
         }
+        self.locks[lock.0 as usize].picture.refused.remove(&item.place);
+        let state = self.lock(lock);
         let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),

@@ -349,8 +349,11 @@ impl Isolation {
             bounds.into_iter().any(is_delayed) || is_delayed(intent.due_at) || is_delayed(intent.asked_at)
         };
         let state = history.code(code);
-        let is_made = state.record.as_deref().is_some_and(|record| is_delayed(record.created_at));
-        is_made || state.intents.iter().any(is_due) || (state.status_since < now && is_delayed(state.status_since))
+        // A record that rests as others left it has its end all the same (T26, T14).
+        let is_bound = |record: &Record| [Some(record.created_at), record.starts_at, record.ends_at].into_iter().flatten().any(is_delayed);
+        state.record.as_deref().or(history.previous(code)).is_some_and(is_bound)
+            || state.intents.iter().any(is_due)
+            || (state.status_since < now && is_delayed(state.status_since))
     }
 
     fn end_step(&self, history: &History, now: Timestamp, found: &mut Found) {

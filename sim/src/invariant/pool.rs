@@ -116,7 +116,8 @@ impl Refill {
         let waiting = state.codes.iter().filter(|code| missing_since(history, **code, now).is_some()).count() as u32;
         let (occupied, capacity) = history.known_room(lock);
         let on_the_way = pooled.iter().filter(|code| !history.is_resident(**code)).count() as u32;
-        let room = state.facts.usable_slots.saturating_sub(state.used()).min(capacity.saturating_sub(occupied));
+        let free = state.facts.usable_slots.saturating_sub(state.used()).min(capacity.saturating_sub(occupied));
+        let room = free.saturating_sub(history.unwilling_places(lock));
         let is_hindered = pooled.iter().any(|code| history.is_refused(*code) || history.is_touched(*code));
         if lacking == 0 || room < waiting + lacking.max(on_the_way) || is_hindered {
             return None;

@@ -738,13 +738,15 @@ impl Story {
             is_scheduled: change.after.is_some_and(|after| after.is_scheduled_on_device && after.status == Status::Unset),
         };
         let rests = event.event_type == EventType::DeletedExternalToSeam && change.rests();
+        // What a step had saved that a crash cut short was told then.
+        let told_at = if is_reread { self.crashed_at.unwrap_or(now) } else { now };
         let seen = self.codes.entry(id).or_default();
         let life_before = seen.life;
         let order = seen.life.next(event.event_type, circumstances);
         if rests {
             seen.life.rest();
         }
-        let is_by_others = seen.hear(now, event.event_type, circumstances.keeps_episode);
+        let is_by_others = seen.hear(told_at, event.event_type, circumstances.keeps_episode);
         Logged { event, order, is_by_others, life_before }
     }
 }
