@@ -1,5 +1,7 @@
 //! The room of a pool of backups: it gives way to owners (`I-BAK-09`), and is full again when nothing is in its way (`I-BAK-10`).
 
+use std::collections::BTreeMap;
+
 use keyway_core::access_code::{Record, Status};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::ReadBack;
@@ -100,12 +102,14 @@ fn given_way(history: &History, code: CodeIx, now: Timestamp, found: &mut Found)
 /// `I-BAK-10`. The room that owners' codes wait for is not free, and a backup that the lock refuses is not missing.
 #[derive(Default)]
 struct Refill {
+    /// Since when each lock's pool lacks backups that it has room for.
+    lacking_since: BTreeMap<Lock, Timestamp>,
     alarms: Alarms,
 }
 
 impl Refill {
-    /// Until when the pool of a lock must be full, if it lacks backups and nothing is in its way.
-    fn until(history: &History, lock: Lock, now: Timestamp) -> Option<(Timestamp, u32)> {
+    /// How long a lock may take to fill its pool, from when on at the earliest, and how many it lacks; none if it lacks none, or something is in its way.
+    fn lacks(history: &History, lock: Lock, now: Timestamp) -> Option<(Timestamp, i64, u32)> {
         let state = history.lock(lock);
         let is_active = state.device.as_deref().is_some_and(|device| device.is_backup_pool_active);
         let quiet = history.quiet_since(lock).filter(|_| is_active)?;
@@ -129,14 +133,18 @@ impl Refill {
         let policy = history.policy();
         let fresh = policy.sync_period_ms + history.with_jitter(policy.retry_cap_ms) + history.b_first(lock, since);
         let each = pooled.iter().map(|code| history.b_set(*code, since)).fold(fresh, i64::max);
-        Some((since + i64::from(target) * each, lacking))
+        Some((since, i64::from(target) * each, lacking))
     }
 
     fn judge(&mut self, history: &History, lock: Lock, now: Timestamp, found: &mut Found) {
         self.alarms.silence(lock);
-        let Some((until, lacking)) = Self::until(history, lock, now) else { return };
+        let Some((changed_at, period_ms, lacking)) = Self::lacks(history, lock, now) else {
+            self.lacking_since.remove(&lock);
+            return;
+        };
         found.armed("I-BAK-10");
-        if self.alarms.is_over(lock, until, now) {
+        let since = changed_at.max(*self.lacking_since.entry(lock).or_insert(now));
+        if self.alarms.is_over(lock, since + period_ms, now) {
             let what = format!("{}: its pool lacks {lacking} backups, with room for them on a quiet path", history.lock_name(lock));
             found.broken("I-BAK-10", what, history.lock_role(lock));
         }
