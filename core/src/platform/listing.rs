@@ -375,13 +375,14 @@ impl Platform {
                 return None;
             }
             let lag = self.lag_of(device, evidence);
-            let is_late_enough = self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
-            let is_what_left = item.place == past.place;
+            let may_show = |past: &Held| self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
+            let has_just_left = self.code(At { device, n }).past.iter().any(|past| past.place == item.place && !may_show(past));
+            let is_late_enough = may_show(past);
             if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
                 self.take_back(At { device, n }, item);
             } else {
                 let memory = &mut self.caches[device as usize];
-                if is_what_left && !is_late_enough {
+                if has_just_left {
                     // An old listing shows what has left since: it takes no place.
                     memory.places.remove(&item.place);
                 }

@@ -101,8 +101,8 @@ pub struct Platform {
     device_index: BTreeMap<DeviceId, u32>,
     /// The live records by id.
     index: BTreeMap<CodeId, At>,
-    /// Mutating commands that are not settled.
-    writes: BTreeMap<CommandId, At>,
+    /// Mutating commands that may still be answered, and the places they aimed at.
+    writes: BTreeMap<CommandId, (At, Option<Place>)>,
     /// Registrations of offline codes that may still be answered.
     registrations: BTreeMap<CommandId, Registration>,
     /// Reads under way.
@@ -179,7 +179,6 @@ impl Platform {
 
     fn resume_code(&mut self, at: At) {
         let deadline = self.now + self.profile(at.device).command_timeout_ms;
-        let trusts = self.policy.trusts_confirmations_after_restart();
         let now = self.now;
         let hides_pin = likeness::hides_pin(self.profile(at.device));
         let code = self.code_quiet(at);
@@ -188,21 +187,17 @@ impl Platform {
         let blank = code.held.as_ref().filter(|held| held.pin.is_none() && !hides_pin);
         code.passing.verify_at = blank.map(|held| held.confirmed_at + MINUTE_MS);
         let is_gone = code.is_gone;
-        if !trusts && !is_gone && code.record.is_managed {
-            // The place is still known; what lies there is not.
-            if let Some(held) = &mut code.held {
-                held.pin = None;
-            }
-            code.record.status = crate::access_code::Status::Setting;
-        }
         let open = code.write.as_ref().filter(|write| write.closed.is_none()).map(|write| write.command);
         if open.or(code.unanswered).is_some() {
             code.passing.restart_deadline = Some(deadline);
         }
-        let asked_before = code.write.iter().flat_map(|write| write.asked_before.iter().copied());
-        let written = code.write.iter().chain(&code.late).map(|write| write.command).chain(asked_before);
-        let commands: Vec<CommandId> = written.chain(code.unanswered).collect();
-        self.writes.extend(commands.into_iter().map(|command| (command, at)));
+        let ids = |write: &state::Write| {
+            let (place, asked) = (write.place(), write.asked_before.clone());
+            asked.into_iter().chain([write.command]).map(move |command| (command, place))
+        };
+        let written = code.write.iter().chain(&code.late).flat_map(ids);
+        let commands: Vec<(CommandId, Option<Place>)> = code.unanswered.map(|command| (command, None)).into_iter().chain(written).collect();
+        self.writes.extend(commands.into_iter().map(|(command, place)| (command, (at, place))));
         if !is_gone {
             self.index.insert(id, at);
         }
@@ -237,9 +232,9 @@ impl Platform {
             self.on_registration_answer(command_id, registration, &answer);
             return;
         }
-        let Some(at) = self.writes.get(&command_id).copied() else {
-            // Forgotten, or never sent: of all that it may say only what a late copy has left in the lock matters (P-01).
-            return self.look_for_stray(step::device_written(command_id), &answer);
+        let Some((at, place)) = self.writes.get(&command_id).copied() else {
+            // Forgotten, or never sent: only what it tells of the lock matters (P-01).
+            return self.hear_of_old(step::device_written(command_id), None, &answer);
         };
         let Some(code) = self.find(at) else { return };
         if code.write.as_ref().is_some_and(|write| write.command == command_id) {
@@ -258,20 +253,23 @@ impl Platform {
         }
         if is_late {
             self.on_late_answer(at, &answer);
-        } else if answer == Answer::Refused(Reason::Full) {
-            self.learn_full(at.device);
         } else {
-            self.look_for_stray(at.device, &answer);
+            self.hear_of_old(at.device, place, &answer);
         }
     }
 
-    /// Another copy of a write ran after all (`P-02`): a look shows what it left behind.
-    fn look_for_stray(&mut self, device: u32, answer: &Answer) {
-        if let Answer::Done { handle: Some(handle) } = answer
-            && self.state.devices.get(device as usize).is_some()
-            && self.owner_of_place(device, Place::Handle(*handle)).is_none()
-        {
-            self.want_listing(device, self.now);
+    /// An answer to a write that others have followed tells of the lock alone: what another copy of it left there (`P-02`), or that there was no room.
+    fn hear_of_old(&mut self, device: u32, place: Option<Place>, answer: &Answer) {
+        if self.state.devices.get(device as usize).is_none() {
+            return;
+        }
+        match (answer, place) {
+            (Answer::Done { handle: Some(handle) }, _) if self.owner_of_place(device, Place::Handle(*handle)).is_none() => {
+                self.want_listing(device, self.now);
+            }
+            (Answer::Refused(Reason::Full), _) => self.learn_full(device),
+            (Answer::Refused(Reason::SlotOutOfRange), Some(Place::Slot(slot))) => self.learn_size(device, slot),
+            _ => {}
         }
     }
 

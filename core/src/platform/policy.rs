@@ -167,11 +167,6 @@ pub trait Policy: Sync {
         true
     }
 
-    /// Whether what was confirmed is believed after a restart, so that nothing is written again (`F-18`).
-    fn trusts_confirmations_after_restart(&self) -> bool {
-        true
-    }
-
     /// Whether a pull hands out only a backup that is `set` (`I-BAK-02`).
     fn backup_pull_picks_set_only(&self) -> bool {
         true

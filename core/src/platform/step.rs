@@ -198,8 +198,8 @@ impl Platform {
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
-        let late = code.late.take().map(|write| write.command).filter(|late| code.unanswered != Some(*late));
-        code.write = Some(Write {
+        code.late = None;
+        let write = Write {
             command,
             key,
             op: op.clone(),
@@ -211,15 +211,14 @@ impl Platform {
             asked_before: Vec::new(),
             done_before: None,
             was_seen: false,
-        });
+        };
+        let place = write.place();
+        code.write = Some(write);
         code.passing.told_removed_at = None;
         code.passing.restart_deadline = None;
         code.passing.absent_since = None;
         code.passing.verify_at = None;
-        self.writes.insert(command, at);
-        if let Some(late) = late {
-            self.writes.remove(&late);
-        }
+        self.writes.insert(command, (at, place));
         let device = self.device(at.device);
         let account = self.config.accounts[device.account as usize].account;
         let command = Command { command_id: command, key, account, device: Some(device.info.device), epoch: device.epoch(), for_code, op };

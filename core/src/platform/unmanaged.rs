@@ -243,7 +243,7 @@ impl Platform {
         let now = self.now;
         self.keep_unanswered(at);
         let unanswered = self.code(at).unanswered;
-        self.writes.retain(|command, other| *other != at || Some(*command) == unanswered);
+        self.writes.retain(|command, (other, _)| *other != at || Some(*command) == unanswered);
         let code = self.code_mut(at);
         code.record.is_managed = false;
         code.record.is_scheduled_on_device = false;
