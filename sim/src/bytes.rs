@@ -162,7 +162,7 @@ pub fn plan_of_bytes(bytes: &[u8]) -> Plan {
 #[must_use]
 pub fn plan_of(header: [u8; WIDTH], operations: impl IntoIterator<Item = Operation>) -> Plan {
     let mut plan = Plan { faults: Vec::new(), devices: Vec::new(), horizon: Span(HOUR_MS / 2), ..EMPTY.clone() };
-    for n in 0..=usize::from(header[0] % 3) {
+    for n in 0..=usize::from((header[0] & !READS_SELDOM) % 3) {
         let vendor = Vendor::ALL[usize::from(header[1 + n]) % VENDORS];
         plan.devices.push(Device { name: format!("L{}", n + 1), vendor: Some(vendor), ..EMPTY.devices[0].clone() });
     }

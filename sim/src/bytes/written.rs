@@ -7,9 +7,9 @@ use keyway_core::time::{MINUTE_MS, Timestamp};
 use keyway_core::vendor::{Family, Vendor};
 use keyway_core::world::quirk::Quirk;
 
-use super::{Kind, MINUTES, Operation, TENS_MAX, VENDORS, WIDTH, WINDOW_TENS};
+use super::{Kind, MINUTES, Operation, READS_SELDOM, SELDOM_MS, TENS_MAX, VENDORS, WIDTH, WINDOW_TENS};
 use crate::plan::{Action, CrashPoint, Fault, Plan, RequestedPin};
-use crate::plan_text::{Offset, PinText};
+use crate::plan_text::{Offset, PinText, Span};
 
 /// The bytes that stand for a plan: first its calls and people, then its faults, then its crashes. What no record can tell is left
 /// out, other vendors become the plain one of their family, and a long story is told in three hours.
@@ -67,6 +67,9 @@ impl<'a> Writing<'a> {
         let [noise, higher, ..] = plan.noise_seed.to_le_bytes();
         let mut header = [0, 0, 0, 0, noise, higher, plan.tie_order as u8, plan.entropy as u8];
         header[0] = (plan.devices.len().clamp(1, 3) - 1) as u8;
+        if plan.policy.sync_period == Some(Span(SELDOM_MS)) {
+            header[0] |= READS_SELDOM;
+        }
         for (slot, device) in header[1..].iter_mut().zip(plan.devices.iter().take(3)) {
             let account = plan.accounts.iter().find(|account| Some(&account.name) == device.account.as_ref());
             let vendor = device.vendor.or(account.map(|account| account.vendor)).unwrap_or(Vendor::GenericCloud);

@@ -190,6 +190,13 @@ impl History {
         state.places.iter().filter_map(move |place| Some((*place, memory?.get(place)?)))
     }
 
+    /// Whether a code lost its entry in this place at this moment, by nobody's wish.
+    #[must_use]
+    pub fn has_lost(&self, lock: Lock, place: Place, at: Timestamp) -> bool {
+        let is_it = |lost: &Lost| lost.place == place && lost.at == at;
+        self.lock(lock).codes.iter().any(|code| self.code(*code).lost.iter().any(is_it))
+    }
+
     /// `resident(c)`.
     #[must_use]
     pub fn is_resident(&self, code: CodeIx) -> bool {

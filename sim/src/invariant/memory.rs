@@ -116,7 +116,9 @@ fn surplus(history: &History, code: CodeIx, now: Timestamp, is_same: bool) -> Op
     if history.code(code).places.len() < 2 {
         return None;
     }
-    let is_counted = |stored: &Stored| stored.touched.is_none() && !history.is_granted(code, stored, now);
+    // A second entry that a copy of a command made has its time, like any.
+    let is_of_others = |stored: &Stored| stored.touched.is_some_and(|touch| !(touch.came && matches!(stored.cause, Cause::Command(_))));
+    let is_counted = |stored: &Stored| !is_of_others(stored) && !history.is_granted(code, stored, now);
     let counted: Vec<(Place, &Stored)> = history.entries(code).filter(|(_, stored)| is_counted(stored)).collect();
     let pairs = counted.iter().enumerate().flat_map(|(n, one)| counted[n + 1..].iter().map(move |other| (one, other)));
     for ((at, one), (also, other)) in pairs {

@@ -621,7 +621,10 @@ impl Story {
                 // A lost seat switches an entry off, and is no change of it.
                 let is_known = self.lock(lock).and_then(|seen| seen.places.get(place)) == Some(&(entry.origin, entry.pin));
                 let is_seat_lost = is_known && !entry.enabled && history.lock(lock).seats.is_some();
-                let by_others = by_others && !is_seat_lost;
+                let stored = history.lock(lock).memory.get(place);
+                // What a copy of a command brought back is nobody's wish (`P-04`).
+                let is_unasked = stored.is_some_and(|stored| stored.touched.is_some_and(|touch| touch.at == now));
+                let by_others = (by_others || is_unasked) && !is_seat_lost;
                 self.displaced(history, now, lock, *place, by_others);
                 self.stored(now, lock, *place, entry, by_others);
                 let state = history.lock(lock);
@@ -629,7 +632,8 @@ impl Story {
                 self.locks.entry(lock).or_default().was_full |= is_full;
             }
             Change::Erased { place } => {
-                self.displaced(history, now, lock, *place, by_others);
+                let is_unasked = history.has_lost(lock, *place, now);
+                self.displaced(history, now, lock, *place, by_others || is_unasked);
                 self.locks.entry(lock).or_default().places.remove(place);
             }
             Change::Joined { .. } if cause == Cause::World => {
