@@ -176,7 +176,8 @@ impl<'a> Simulation<'a> {
         let device_time = noted_by.map(|lock| snapshot_at + lock.clock_off_ms);
         let entity = of.map_or(usize::MAX, |lock| lock.0 as usize);
         let nth = self.count(entity, 255);
-        let serial = mix(mix(entity as u64) ^ nth) >> 16;
+        // Not of `entity`, whose greatest value is another one where words are short.
+        let serial = mix(mix(of.map_or(u64::MAX, |lock| lock.0.into())) ^ nth) >> 16;
         let notice = Notice { account, device, epoch, device_time, serial, news };
         // A notice about a hub or account stands or falls with the first lock behind it.
         let struck = of.or_else(|| self.setup.locks_of(&Target::Account(site)).first().copied());
