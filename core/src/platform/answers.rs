@@ -328,9 +328,8 @@ impl Platform {
                 self.want_condition(at.device, now);
             }
             Reason::StartInPast => {
-                // The start that was sent had gone by when the lock looked at it: the next one leaves as much time for the way, though no more than the vendor
-                // demands anyway. A code that begins late is worse than another attempt.
-                let way_ms = write.map_or(0, |write| self.now - write.sent_at).min(self.profile(at.device).start_margin_ms);
+                // The start that was sent had gone by when the lock looked at it: the next one leaves as much time for the way.
+                let way_ms = write.map_or(0, |write| self.now - write.sent_at);
                 self.code_quiet(at).passing.way_ms = way_ms;
                 self.on_not_applied(at, closed_at, 0);
             }
