@@ -529,6 +529,10 @@ impl History {
         if cause != Cause::World || !Self::proves_by_pin(&self.lock(lock).facts.profile) {
             return None;
         }
+        // Under the vendor's own id a stranger's entry stays one, whatever somebody makes of it.
+        if matches!(place, Place::Handle(_)) && before.is_some_and(|before| before.code.is_none()) {
+            return None;
+        }
         // Entries that outlived a join: changed under their own name, renumbered, or back in an old state.
         let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
