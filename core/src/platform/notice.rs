@@ -140,9 +140,6 @@ impl Platform {
                 self.code_quiet(at).passing.told_removed_at = Some(now);
             }
             if self.profile(device).ack == Ack::Nothing {
-                if is_removal {
-                    self.code_quiet(at).passing.told_removed_at = Some(now);
-                }
                 self.want_verify(at, now);
             }
             return;

@@ -48,6 +48,9 @@ pub(super) struct Step {
     reads: Vec<Command>,
 }
 
+/// How many of a lock's latest mutating commands are known by their ids.
+const WRITES_KEPT: usize = 256;
+
 /// The id of the n-th mutating command. It tells the device too, whatever a crash made forgotten.
 fn write_id(device: u32, n: u64) -> CommandId {
     CommandId(u64::from(device) << 32 | n)
@@ -219,6 +222,11 @@ impl Platform {
         code.passing.absent_since = None;
         code.passing.verify_at = None;
         self.writes.insert(command, (at, place));
+        // Long before so many more were sent, the oldest can't be answered any more (P-01).
+        let sent = || self.writes.range(write_id(at.device, 0)..write_id(at.device + 1, 0)).map(|(command, _)| *command);
+        if let Some(oldest) = sent().next().filter(|_| sent().count() > WRITES_KEPT) {
+            self.writes.remove(&oldest);
+        }
         let device = self.device(at.device);
         let account = self.config.accounts[device.account as usize].account;
         let command = Command { command_id: command, key, account, device: Some(device.info.device), epoch: device.epoch(), for_code, op };
