@@ -13,6 +13,7 @@ use crate::draw::{Purpose, draw, draw_uuid};
 use crate::event::EventType;
 use crate::id::CodeId;
 use crate::pin::Pin;
+use crate::problem::ErrorCode;
 use crate::request::Refusal;
 use crate::time::Window;
 
@@ -51,7 +52,9 @@ impl Platform {
         }
         let is_waiting = |code: &&Code| {
             let is_owners = code.record.is_managed && !code.is_gone && !is_pooled(code);
-            is_owners && code.held.is_none() && code.write.is_none() && self.is_due(code, self.now)
+            // What waits for its twin to leave gets that one's place.
+            let awaits_twin = code.has_error(ErrorCode::DuplicateCodeOnDevice);
+            is_owners && code.held.is_none() && code.write.is_none() && !awaits_twin && self.is_due(code, self.now)
         };
         self.device(at.device).codes.iter().filter(is_waiting).count() as u32
     }

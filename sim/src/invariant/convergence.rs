@@ -41,7 +41,7 @@ impl Convergence {
             return None;
         }
         if record.is_offline_access_code {
-            return Self::fault_of_offline(record, now);
+            return Self::fault_of_offline(history, code, record, now);
         }
         let intent = history.goal(code)?;
         let is_excused = Self::is_hidden(history, code) || is_honoured(record);
@@ -59,7 +59,13 @@ impl Convergence {
     }
 
     /// An offline code is registered and stands where its window puts it, or says what is in the way.
-    fn fault_of_offline(record: &Record, now: Timestamp) -> Option<String> {
+    fn fault_of_offline(history: &History, code: CodeIx, record: &Record, now: Timestamp) -> Option<String> {
+        // One that the lock takes no more is over for whoever was told so.
+        let local = history.code(code).lock.map_or(now, |lock| history.local_time(lock, now));
+        let is_spent = history.computed_as_shown(code).is_some_and(|computed| computed.is_spent(local));
+        if is_spent && record.status == Status::Unset {
+            return None;
+        }
         let wanted = match record.window() {
             Some(window) if window.contains(now) => Status::Set,
             Some(_) | None => Status::Unset,
