@@ -126,7 +126,15 @@ impl Platform {
 
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
-        let code = self.code(at);
+        let (now, code) = (self.now, self.code(at));
+        if let (Answer::Assigned { pin, handle }, Some(_)) = (answer, &code.write) {
+            // Another step is under way; that it is the code's own will be known when a read shows it.
+            let (window, name) = (code.stored_window(), Some(code.display.clone()));
+            let place = Place::Handle(*handle);
+            let assigned = Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, confirmed_at: now };
+            remember(&mut self.code_mut(at).past, assigned, now);
+            return;
+        }
         let is_assigned = |late: &Write| matches!((&late.op, answer), (Op::AssignPin { .. }, Answer::Assigned { .. }));
         let tells = |late: &Write| code.write.is_none() && (!late.op.is_of_user() || is_assigned(late));
         let Some(write) = code.late.clone().filter(tells) else { return };

@@ -218,7 +218,10 @@ impl Platform {
     }
 
     fn on_user_gone(&mut self, at: At) {
-        self.code_mut(at).user = None;
+        // With a user goes whatever it had.
+        let code = self.code_mut(at);
+        code.user = None;
+        code.surplus.clear();
         let place = self.code(at).held.as_ref().map(|held| held.place);
         self.on_erased(at, place);
     }
