@@ -34,8 +34,6 @@ impl Platform {
         let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
         let is_new_to_lock = !is_old_state && !code.entries().chain(&code.past).any(is_known);
         let may_adopt = self.policy.adopts_own_entry_after_ambiguity() && (is_after_sending || is_new_to_lock);
-        // What was told to be removed since the read began is looked at once more.
-        let may_adopt = may_adopt && code.passing.told_removed_at.is_none_or(|told_at| told_at <= evidence.sent_at);
         let is_taken_for_proof = item.is_some() && self.policy.occupied_slot_is_proof();
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
@@ -52,6 +50,7 @@ impl Platform {
             }
             (Likeness::Same, _) if is_off => self.stop_looking(at, evidence),
             (Likeness::Same, Some(item)) if item.on_lock != OnLock::Yes => self.on_not_loaded(at, &write, item, evidence),
+            // What was told to be removed since the read began is looked at once more.
             (Likeness::Same, Some(_)) if is_before_removal => self.want_verify(at, self.now),
             (Likeness::Same, Some(item)) if may_adopt => self.adopt(at, item.place),
             (Likeness::Same, _) => {}

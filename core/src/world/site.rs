@@ -1054,7 +1054,7 @@ impl Site {
         let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
         let mut edited = before.clone();
         edit(&mut edited);
-        // What the lock stores is of its own granularity, whoever writes it (`P-09`).
+        // What the lock stores is of its own granularity, whoever writes it.
         edited.window = edited.window.map(|window| window.rounded_outward(site.lock.profile.round_ms));
         if edited == *before {
             return false;
