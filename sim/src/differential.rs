@@ -83,8 +83,7 @@ pub fn pin_chooser(bytes: &[u8]) {
             assert_eq!(used.remove(&space, equality, pin), is_taken);
             free.extend(is_taken.then_some(pin));
         }
-        let draw = |n: u64| (u64::from(word) << 48) | n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        match choose_free_pin(&space, &used, draw) {
+        match choose_free_pin(&space, &used, u64::from(word) << 48) {
             Some(chosen) => assert!(free.contains(&chosen), "{chosen} is not free"),
             None => assert!(free.is_empty(), "{} are free", free.len()),
         }

@@ -167,7 +167,7 @@ fn exhaust(constraints: &[Constraint], length: u8, equality: PinEquality, entrop
     let space = PinSpace::new(length, constraints);
     assert_eq!(space.count(), free.len() as u64, "{constraints:?}");
     let mut used = UsedPins::new();
-    while let Some(pin) = choose_free_pin(&space, &used, |n| mix(entropy ^ n ^ (free.len() as u64) << 32)) {
+    while let Some(pin) = choose_free_pin(&space, &used, mix(entropy ^ (free.len() as u64) << 32)) {
         assert!(free.contains(&pin), "{pin} under {constraints:?}");
         assert!(used.insert(&space, equality, pin));
         if !free.remove(&pin) || equality != PinEquality::Exact {

@@ -3,7 +3,7 @@
 //! Every set of constraints is a small automaton that reads digits from first to last. How many ways lead from
 //! each of its states to a valid PIN is counted once; from these counts come the number of a PIN in the ordered
 //! list of the valid ones (rank), the PIN with a given number (select), and so the k-th *free* PIN in one binary
-//! search over what is used: no retry loop, no bitmap.
+//! search over what is used: no retry, no bitmap, and the same time at any fill.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -22,9 +22,11 @@ pub struct PinSpace {
 }
 
 /// What may follow after some digits. `ways` counts the valid PINs that go on from here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct State {
     ways: u64,
+    /// How many of them go on with a digit less than each.
+    ways_below: [u64; 10],
     /// Where each digit leads; 0, the start, to which nothing leads, stands for a digit that ends in no valid PIN.
     next: [u32; 10],
 }
@@ -38,7 +40,7 @@ impl PinSpace {
     pub fn new(length: u8, constraints: &[Constraint]) -> Self {
         assert!((1..=PIN_LENGTH_MAX).contains(&length), "a PIN has 1 to {PIN_LENGTH_MAX} digits, not {length}");
         let rules = Rules::of(constraints);
-        let mut states = vec![State { ways: 0, next: [0; 10] }];
+        let mut states = vec![State::default()];
         let mut layer = BTreeMap::from([(Seen::default(), 0_u32)]);
         for position in 0..length {
             let mut following = BTreeMap::new();
@@ -46,7 +48,7 @@ impl PinSpace {
                 for digit in 0..10 {
                     let Some(then) = rules.read(seen, position, length, digit) else { continue };
                     let to = *following.entry(then).or_insert_with(|| {
-                        states.push(State { ways: 0, next: [0; 10] });
+                        states.push(State::default());
                         states.len() as u32 - 1
                     });
                     states[at as usize].next[usize::from(digit)] = to;
@@ -59,9 +61,16 @@ impl PinSpace {
         }
         // Every state stands before those it leads to, so that one pass from the end counts all.
         for at in (0..states.len()).rev() {
-            let next = states[at].next.map(|to| if to == 0 || states[to as usize].ways == 0 { 0 } else { to });
-            states[at].ways += next.iter().filter(|to| **to != 0).map(|to| states[*to as usize].ways).sum::<u64>();
-            states[at].next = next;
+            for digit in 0..10 {
+                let to = states[at].next[digit];
+                let ways = if to == 0 { 0 } else { states[to as usize].ways };
+                let state = &mut states[at];
+                state.ways_below[digit] = state.ways;
+                state.ways += ways;
+                if ways == 0 {
+                    state.next[digit] = 0;
+                }
+            }
         }
         Self { length, states }
     }
@@ -96,15 +105,12 @@ impl PinSpace {
         }
         let (mut at, mut rank, mut value) = (0, rank, 0);
         for _ in 0..self.length {
-            for (digit, to) in (0_u64..).zip(self.states[at as usize].next) {
-                let ways = self.ways(to);
-                if rank < ways {
-                    at = to;
-                    value = value * 10 + digit;
-                    break;
-                }
-                rank -= ways;
-            }
+            let state = &self.states[at as usize];
+            // A digit that leads nowhere has as many ways below it as the next one, which is then chosen.
+            let digit = state.ways_below[1..].iter().filter(|ways| **ways <= rank).count();
+            rank -= state.ways_below[digit];
+            at = state.next[digit];
+            value = value * 10 + digit as u64;
         }
         Pin::new(self.length, value)
     }
@@ -120,35 +126,26 @@ impl PinSpace {
     fn prefix_ranks(&self, prefix: Pin) -> Option<Range<u64>> {
         let (mut at, mut rank) = (0, 0);
         for digit in prefix.digits() {
-            let next = &self.states[at as usize].next;
-            rank += next[..usize::from(digit)].iter().map(|to| self.ways(*to)).sum::<u64>();
-            at = next[usize::from(digit)];
+            let state = &self.states[at as usize];
+            rank += state.ways_below[usize::from(digit)];
+            at = state.next[usize::from(digit)];
             if at == 0 {
                 return None;
             }
         }
         Some(rank..rank + self.states[at as usize].ways)
     }
-
-    fn ways(&self, to: u32) -> u64 {
-        if to == 0 { 0 } else { self.states[to as usize].ways }
-    }
 }
 
-/// Used PINs as seen from a [`PinSpace`]: spans of ranks, in order and apart from each other. Memory grows with the used PINs alone.
+/// Used PINs as seen from a [`PinSpace`]: the runs of used ranks. Memory grows with the used PINs, and shrinks again as they meet.
 ///
 /// It is a set: a PIN that is used twice is freed by one [`remove`](Self::remove). Where that can happen, collect it afresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsedPins {
-    spans: Vec<Span>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    from: u64,
-    to: u64,
-    /// Used ranks below `from`.
-    used_before: u64,
+    /// In order, with free ranks between any two.
+    runs: Vec<Range<u64>>,
+    /// For each run, how many ranks before it are free.
+    free_before: Vec<u64>,
 }
 
 impl UsedPins {
@@ -162,9 +159,14 @@ impl UsedPins {
     pub fn collect(space: &PinSpace, equality: PinEquality, pins: impl IntoIterator<Item = Pin>) -> Self {
         let mut ranges: Vec<_> = pins.into_iter().filter_map(|pin| space.equal_ranks(pin, equality)).collect();
         ranges.sort_unstable_by_key(|range| range.start);
-        ranges.dedup();
-        let mut used =
-            Self { spans: ranges.into_iter().map(|Range { start, end }| Span { from: start, to: end, used_before: 0 }).collect() };
+        ranges.dedup_by(|next, run| {
+            let meet = run.end >= next.start;
+            if meet {
+                run.end = next.end;
+            }
+            meet
+        });
+        let mut used = Self { runs: ranges, free_before: Vec::new() };
         used.recount(0);
         used
     }
@@ -173,13 +175,16 @@ impl UsedPins {
     ///
     /// `space` and `equality` must be those of all other calls.
     pub fn insert(&mut self, space: &PinSpace, equality: PinEquality, pin: Pin) -> bool {
-        let Some(Range { start: from, end: to }) = space.equal_ranks(pin, equality) else { return false };
-        let at = self.first_from(from);
-        if self.spans.get(at).is_some_and(|span| span.from == from) {
+        let Some(ranks) = space.equal_ranks(pin, equality) else { return false };
+        let from = self.runs.partition_point(|run| run.end < ranks.start);
+        let to = self.runs.partition_point(|run| run.start <= ranks.end);
+        let beside = &self.runs[from..to];
+        if beside.iter().any(|run| run.contains(&ranks.start)) {
             return false;
         }
-        self.spans.insert(at, Span { from, to, used_before: 0 });
-        self.recount(at);
+        let run = beside.iter().fold(ranks, |run, other| run.start.min(other.start)..run.end.max(other.end));
+        self.runs.splice(from..to, [run]);
+        self.recount(from);
         true
     }
 
@@ -188,11 +193,10 @@ impl UsedPins {
     /// `space` and `equality` must be those of all other calls.
     pub fn remove(&mut self, space: &PinSpace, equality: PinEquality, pin: Pin) -> bool {
         let Some(ranks) = space.equal_ranks(pin, equality) else { return false };
-        let at = self.first_from(ranks.start);
-        if self.spans.get(at).is_none_or(|span| span.from != ranks.start) {
-            return false;
-        }
-        self.spans.remove(at);
+        let at = self.runs.partition_point(|run| run.end <= ranks.start);
+        let Some(run) = self.runs.get(at).filter(|run| run.contains(&ranks.start)).cloned() else { return false };
+        let left = [run.start..ranks.start, ranks.end..run.end];
+        self.runs.splice(at..=at, left.into_iter().filter(|run| !run.is_empty()));
         self.recount(at);
         true
     }
@@ -200,42 +204,33 @@ impl UsedPins {
     /// How many valid PINs are used.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.spans.last().map_or(0, |span| span.used_before + (span.to - span.from))
-    }
-
-    /// Whether the PIN with this rank is used.
-    #[must_use]
-    pub fn contains(&self, rank: u64) -> bool {
-        let after = self.spans.partition_point(|span| span.from <= rank);
-        after > 0 && rank < self.spans[after - 1].to
+        self.used_through(self.runs.len())
     }
 
     /// The rank of the `nth` rank that is not used, counted from 0.
     fn nth_free(&self, nth: u64) -> u64 {
-        let after = self.spans.partition_point(|span| span.from - span.used_before <= nth);
-        let used = if after == 0 { 0 } else { self.spans[after - 1].used_before + (self.spans[after - 1].to - self.spans[after - 1].from) };
-        nth + used
+        nth + self.used_through(self.free_before.partition_point(|free| *free <= nth))
     }
 
-    fn first_from(&self, rank: u64) -> usize {
-        self.spans.partition_point(|span| span.from < rank)
+    /// Used ranks in the first so many runs.
+    fn used_through(&self, runs: usize) -> u64 {
+        if runs == 0 { 0 } else { self.runs[runs - 1].end - self.free_before[runs - 1] }
     }
 
+    /// Counts anew from a run on.
     fn recount(&mut self, at: usize) {
-        let mut used_before = if at == 0 { 0 } else { self.spans[at - 1].used_before + (self.spans[at - 1].to - self.spans[at - 1].from) };
-        for span in &mut self.spans[at..] {
-            span.used_before = used_before;
-            used_before += span.to - span.from;
+        self.free_before.truncate(at);
+        let mut used_before = self.used_through(at);
+        for run in &self.runs[at..] {
+            self.free_before.push(run.start - used_before);
+            used_before += run.end - run.start;
         }
     }
 }
 
-/// Random tries before the exact way; with half of the PINs used, one choice in 256 needs it.
-const TRIES: u64 = 8;
-
 /// A valid PIN that is not used, each with the same chance; none only if no such PIN is left (lifecycle 5).
 ///
-/// `draw(n)` is the n-th of up to nine 64-bit draws, each the same whenever it is asked for (`R-55`).
+/// `used` must be of this `space`; `draw` is any 64 bits (`R-55`).
 ///
 /// ```
 /// use keyway_core::draw::mix;
@@ -244,20 +239,15 @@ const TRIES: u64 = 8;
 /// let space = PinSpace::new(2, &[Constraint::CannotContain0789]);
 /// assert_eq!(space.count(), 36);
 /// let mut used = UsedPins::new();
-/// while let Some(pin) = choose_free_pin(&space, &used, mix) {
+/// while let Some(pin) = choose_free_pin(&space, &used, mix(used.count())) {
 ///     assert!(used.insert(&space, PinEquality::Exact, pin)); // It was free.
 /// }
 /// assert_eq!(used.count(), 36);
 /// ```
-pub fn choose_free_pin(space: &PinSpace, used: &UsedPins, mut draw: impl FnMut(u64) -> u64) -> Option<Pin> {
-    let free = space.count().checked_sub(used.count()).filter(|free| *free > 0)?;
-    for n in 0..TRIES {
-        let rank = below(draw(n), space.count());
-        if !used.contains(rank) {
-            return space.select(rank);
-        }
-    }
-    space.select(used.nth_free(below(draw(TRIES), free)))
+#[must_use]
+pub fn choose_free_pin(space: &PinSpace, used: &UsedPins, draw: u64) -> Option<Pin> {
+    let free = space.count() - used.count();
+    if free == 0 { None } else { space.select(used.nth_free(below(draw, free))) }
 }
 
 /// The constraints in the form in which digits are checked against them.
@@ -428,11 +418,11 @@ mod tests {
             let space = PinSpace::new(4, constraints);
             let (mut used, mut model) = (UsedPins::new(), BTreeSet::new());
             for n in 0..space.count() {
-                let pin = choose_free_pin(&space, &used, |k| mix(mix(seed ^ n) ^ k)).unwrap();
+                let pin = choose_free_pin(&space, &used, mix(seed ^ n)).unwrap();
                 assert!(model.insert(pin) && used.insert(&space, PinEquality::Exact, pin), "{pin}");
                 assert!(constraints.iter().all(|constraint| constraint.admits(pin)));
             }
-            assert_eq!((used.count(), choose_free_pin(&space, &used, mix)), (space.count(), None));
+            assert_eq!((used.count(), choose_free_pin(&space, &used, seed)), (space.count(), None));
             assert!(model.into_iter().eq(valid(4, constraints)));
         }
     }
@@ -445,18 +435,18 @@ mod tests {
         for (left, seed) in [(0, 1), (1, 2), (all.len() / 2, 3), (all.len() - 1, 4)] {
             let last = all[left];
             let mut used = UsedPins::collect(&space, PinEquality::Exact, all.iter().copied().filter(|pin| *pin != last));
-            assert_eq!(choose_free_pin(&space, &used, |n| mix(seed ^ n)), Some(last));
+            assert_eq!(choose_free_pin(&space, &used, mix(seed)), Some(last));
             assert!(used.insert(&space, PinEquality::Exact, last) && !used.insert(&space, PinEquality::Exact, last));
-            assert_eq!(choose_free_pin(&space, &used, |n| mix(seed ^ n)), None);
+            assert_eq!(choose_free_pin(&space, &used, mix(seed)), None);
             assert!(used.remove(&space, PinEquality::Exact, last) && !used.remove(&space, PinEquality::Exact, last));
-            assert_eq!(choose_free_pin(&space, &used, |n| mix(seed ^ n)), Some(last));
+            assert_eq!(choose_free_pin(&space, &used, mix(seed)), Some(last));
         }
     }
 
     #[test]
     fn impossible_constraints_leave_nothing() {
         let space = PinSpace::new(2, &[Constraint::AtLeastThreeUniqueDigits]);
-        assert_eq!((space.count(), choose_free_pin(&space, &UsedPins::new(), mix)), (0, None));
+        assert_eq!((space.count(), choose_free_pin(&space, &UsedPins::new(), 0)), (0, None));
     }
 
     #[test]
@@ -484,9 +474,6 @@ mod tests {
             assert_eq!(space.count() - used.count(), free.len() as u64);
             for (nth, pin) in (0..).zip(&free) {
                 assert_eq!(space.select(used.nth_free(nth)), Some(*pin));
-            }
-            for (rank, pin) in (0..).zip(&all) {
-                assert_eq!(used.contains(rank), is_used(pin));
             }
         }
     }

@@ -5,7 +5,6 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::choose::free_pin;
 use super::state::{Code, Goal, blank_record, new_code};
 use super::step::At;
 use crate::access_code::Status;
@@ -99,7 +98,8 @@ impl Platform {
         let in_use = state.codes.iter().filter(|_| state.has_one_length).flat_map(Code::known_pins).map(Pin::length).next();
         let length = in_use.or(self.lengths(device).shortest())?;
         let draw = draw(self.config.entropy, Purpose::Pin, state.id.0, (state.codes_made + 1) | (again << 32));
-        free_pin(length, &state.info.constraints, &self.pins_known(device), draw)
+        let (constraints, used) = (state.info.constraints.clone(), self.pins_known(device));
+        self.pin_spaces.free_pin(length, constraints, used, draw)
     }
 
     /// Every PIN that is, or is due to be, in the lock's memory, as far as it is shown (lifecycle 5, 5).

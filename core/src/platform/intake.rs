@@ -3,10 +3,10 @@
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::choose::{free_pin, satisfies};
 use super::state::{Code, Episode, Goal, Told};
 use super::step::At;
 use crate::access_code::{Status, Type};
@@ -598,7 +598,8 @@ impl Platform {
         if !self.lengths(device).contains(pin.length()) {
             return Err(Refusal::UnsupportedCodeLength);
         }
-        if satisfies(pin, &info.constraints) { Ok(()) } else { Err(Refusal::CodeConstraintViolated) }
+        let is_admitted = info.constraints.iter().all(|constraint| constraint.admits(pin));
+        if is_admitted { Ok(()) } else { Err(Refusal::CodeConstraintViolated) }
     }
 
     /// `R-46`, `R-64` c: two managed codes with one PIN may not be resident at once.
@@ -632,14 +633,14 @@ impl Platform {
         let infos = || devices.iter().map(|device| &self.device(*device).info);
         let lengths = devices.iter().map(|device| self.lengths(*device)).reduce(Lengths::and)?;
         let length = preferred_length.filter(|length| lengths.contains(*length)).or(lengths.shortest())?;
-        let constraints: Vec<Constraint> = infos().flat_map(|info| info.constraints.iter().copied()).collect();
+        let constraints: Arc<[Constraint]> = infos().flat_map(|info| info.constraints.iter().copied()).collect();
         if constraints.contains(&Constraint::CannotSpecifyPinCode) {
             return None;
         }
         let used = devices.iter().flat_map(|device| self.pins_known(*device)).collect();
         let first = self.device(*devices.first()?);
         let draw = draw(self.config.entropy, Purpose::Pin, first.id.0, first.codes_made + 1);
-        free_pin(length, &constraints, &used, draw)
+        self.pin_spaces.free_pin(length, constraints, used, draw)
     }
 
     fn group<'a>(&'a self, workspace: WorkspaceId, key: &'a str) -> impl Iterator<Item = At> + 'a {

@@ -52,6 +52,7 @@ mod workspaces;
 pub use policy::{Honest, Policy};
 
 use account::Watch;
+use choose::PinSpaces;
 use listing::Memory;
 use offline::Registration;
 use pace::Pace;
@@ -113,6 +114,7 @@ pub struct Platform {
     paces: Vec<Pace>,
     /// As the devices.
     caches: Vec<Memory>,
+    pin_spaces: PinSpaces,
     agenda: Agenda,
     /// Who is to be looked at before the step ends.
     todo: BTreeSet<Who>,
@@ -146,6 +148,7 @@ impl Platform {
             reads: BTreeMap::new(),
             reads_sent: 0,
             paces,
+            pin_spaces: PinSpaces::default(),
             agenda: Agenda::default(),
             todo: BTreeSet::new(),
             todo_queues: BTreeSet::new(),

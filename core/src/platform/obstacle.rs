@@ -36,7 +36,7 @@ impl Platform {
         if !self.lengths(at.device).contains(wanted.pin.length()) {
             return Some(Obstacle::Unfit(Reason::BadLength));
         }
-        if !super::choose::satisfies(wanted.pin, &device.info.constraints) {
+        if !device.info.constraints.iter().all(|constraint| constraint.admits(wanted.pin)) {
             return Some(Obstacle::Unfit(Reason::BadPin));
         }
         if device.has_one_length && self.is_of_other_length(at, wanted.pin) {

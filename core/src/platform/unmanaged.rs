@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::choose::satisfies;
 use super::intake::requested_pin;
 use super::likeness::{Content, Likeness, like};
 use super::pace::Urgency;
@@ -90,7 +89,10 @@ impl Platform {
         let code = self.code(at);
         let constraints = &self.device(at.device).info.constraints;
         let lengths = self.lengths(at.device);
-        let is_fit = code.record.code.is_some_and(|pin| lengths.contains(pin.length()) && satisfies(pin, constraints));
+        let is_fit = code
+            .record
+            .code
+            .is_some_and(|pin| lengths.contains(pin.length()) && constraints.iter().all(|constraint| constraint.admits(pin)));
         let is_usable = code.held.as_ref().is_some_and(|held| held.is_enabled);
         self.profile(at.device).converts_unmanaged
             && is_fit
