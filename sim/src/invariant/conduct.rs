@@ -562,8 +562,7 @@ impl Identity {
 /// Whether a write for a code goes to another lock than that of its record: a lock in another account is another one (`R-57`).
 fn strays(history: &History, command: &Command, lock: Lock) -> Option<String> {
     let own = history.code(command.for_code.and_then(|id| history.find_code(id))?).lock?;
-    let first = |lock: Lock| history.lock(lock).facts.view_of.unwrap_or(lock);
-    let strays = command.op.is_mutating() && first(own) != first(lock);
+    let strays = command.op.is_mutating() && !history.is_same_lock(own, lock);
     strays
         .then(|| format!("{:?} is sent to {}, and its record is on {}", command.op.kind(), history.lock_name(lock), history.lock_name(own)))
 }
