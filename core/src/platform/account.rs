@@ -109,7 +109,7 @@ impl Platform {
         watch.failures = 0;
         watch.works_since = listing.started_at;
         self.on_account_works(account);
-        self.compare_devices(account, &listing.items);
+        self.compare_devices(account, &listing.items, listing.started_at);
         self.want_site(account);
         self.schedule_account(account);
     }
@@ -194,16 +194,18 @@ impl Platform {
     }
 
     /// `F-08`: a device that the list lacks is asked for; only the direct answer counts.
-    fn compare_devices(&mut self, account: u32, items: &[DeviceInfo]) {
+    fn compare_devices(&mut self, account: u32, items: &[DeviceInfo], started_at: Timestamp) {
         for info in items {
             self.meet(account, info);
         }
         for device in self.devices_of(account) {
             let known = self.device(device);
-            if known.is_removed || items.iter().any(|info| info.device == known.info.device) {
+            if known.is_removed {
                 continue;
             }
-            if self.policy.one_listing_proves_removal() {
+            if items.iter().any(|info| info.device == known.info.device) {
+                self.reconsider_lengths(device, started_at);
+            } else if self.policy.one_listing_proves_removal() {
                 self.on_device_removed(device);
             } else {
                 self.want_condition(device, self.now);

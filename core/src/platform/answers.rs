@@ -364,16 +364,16 @@ impl Platform {
             return;
         }
         let is_fit = |pin: &Pin| reason == Reason::BadLength && self.lengths(at.device).contains(pin.length());
-        let is_odd = refused.filter(is_fit).is_some_and(|pin| self.is_of_other_length(at, pin));
-        if is_odd {
-            // The lengths that lie there stand in its way, as long as they do.
+        let fit = refused.filter(is_fit);
+        if fit.is_some_and(|pin| self.is_of_other_length(at, pin)) {
             self.device_mut(at.device).has_one_length = true;
         }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {
             return;
         }
-        if !is_odd {
-            self.code_mut(at).block = Some(Block::Refused(reason));
+        match fit {
+            Some(pin) => self.block_length(at, pin, closed_at),
+            None => self.code_mut(at).block = Some(Block::Refused(reason)),
         }
         // What the lock demands now may be new, and may change again soon.
         self.want_condition(at.device, self.now);

@@ -24,6 +24,7 @@ mod condition;
 mod device;
 mod external;
 mod intake;
+mod length;
 mod lifecycle;
 mod likeness;
 mod listing;

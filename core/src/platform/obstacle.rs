@@ -24,8 +24,8 @@ pub(super) enum Obstacle {
     Full,
     /// The lock would refuse it for ever (`I-DEV-04`, `R-20`).
     Unfit(Reason),
-    /// The lock takes one length at a time, and another lies there.
-    OtherLength,
+    /// The lock refused its length, though the description allows it; until then, if the clock can tell.
+    Length { until: Option<Timestamp> },
     /// Nothing to type on (`R-64` b).
     NoKeypad,
 }
@@ -39,8 +39,8 @@ impl Platform {
         if !device.info.constraints.iter().all(|constraint| constraint.admits(wanted.pin)) {
             return Some(Obstacle::Unfit(Reason::BadPin));
         }
-        if device.has_one_length && self.is_of_other_length(at, wanted.pin) {
-            return Some(Obstacle::OtherLength);
+        if let Some(refused) = self.refused_length(at, wanted.pin) {
+            return Some(refused);
         }
         if !device.info.keypad {
             return Some(Obstacle::NoKeypad);
@@ -61,12 +61,6 @@ impl Platform {
         let owners = self.owners_before(at);
         let is_full = is_new_entry && self.entries_known(at.device) + unwilling + owners >= self.capacity(at.device);
         is_full && !self.policy.writes_beyond_capacity()
-    }
-
-    /// Whether PINs are known to be in the lock, and each of another length.
-    pub(super) fn is_of_other_length(&self, at: At, pin: Pin) -> bool {
-        let others = || self.device(at.device).codes.iter().filter(|code| code.n != at.n).flat_map(Code::known_pins);
-        others().next().is_some() && others().all(|other| other.length() != pin.length())
     }
 
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
@@ -188,7 +182,7 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
-            Obstacle::NoKeypad | Obstacle::OtherLength => {}
+            Obstacle::NoKeypad | Obstacle::Length { .. } => {}
         }
     }
 
@@ -259,7 +253,7 @@ impl Platform {
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
         self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
-            Some(Block::Refused(_)) => true,
+            Some(Block::Refused(_) | Block::Length { .. }) => true,
             None => false,
         });
     }

@@ -175,6 +175,23 @@ impl Platform {
         self.is_by_seat(device) && item.is_some_and(|item| !item.enabled && item.on_lock != OnLock::No)
     }
 
+    /// Whether a read that ran after a seat was asked for shows that the user has one: nobody said what became of the question, and its entry opens
+    /// (`P-05` c).
+    pub(super) fn shows_taken_seat(&self, at: At, place: Place, item: Option<&Item>, evidence: Evidence) -> bool {
+        let code = self.code(at);
+        let is_asked = |write: &Write| matches!(write.op, Op::TakeSeat { .. }) && write.closed.is_some();
+        let asked_at = code.write.as_ref().filter(|write| is_asked(write)).map(|write| write.sent_at);
+        let is_later = asked_at.is_some_and(|asked_at| asked_at + self.lag_of(at.device, evidence) <= evidence.sent_at);
+        let is_its_entry = code.held.as_ref().is_some_and(|held| held.place == place);
+        is_later && is_its_entry && item.is_some_and(|item| item.enabled && item.on_lock == OnLock::Yes)
+    }
+
+    pub(super) fn on_seat_shown(&mut self, at: At) {
+        if let Some(write) = self.code(at).write.clone() {
+            self.on_user_done(at, &write);
+        }
+    }
+
     /// A user was made.
     pub(super) fn on_user_made(&mut self, at: At, user: UserId) {
         self.settle(at);
