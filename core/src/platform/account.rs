@@ -131,6 +131,12 @@ impl Platform {
         self.todo.insert(Who::Account(account));
     }
 
+    /// A notice tells that the login is back: whatever fails from now on fails for another cause (`R-03`).
+    pub(super) fn on_account_said_to_work(&mut self, account: u32) {
+        self.watches[account as usize].failures = 0;
+        self.want_devices(account);
+    }
+
     /// `V-17`: the first refusal raises one error, several in a row the other too. Refusals of calls older than a list that worked are stale.
     pub(super) fn on_unauthorized(&mut self, account: u32, sent_at: Timestamp) {
         if sent_at < self.watches[account as usize].works_since {

@@ -280,11 +280,19 @@ impl Platform {
     pub(super) fn take_assigned(&mut self, device: u32, item: &Item) -> Option<u64> {
         let assigns = |write: &Option<Write>| write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
         let is_unsettled = |code: &Code| assigns(&code.write) || (code.write.is_none() && assigns(&code.late));
+        // Its answer may have died with the controller that left the user to be ended.
+        let is_leaving = |code: &Code| code.user.is_some() && code.record.is_managed && !self.wants_access(code);
         // An old listing may show the one before, under the same name.
         let is_new = |code: &Code| !code.past.iter().any(|past| past.place == item.place);
-        let is_its_own = |code: &&Code| is_unsettled(code) && is_new(code) && item.name.as_ref() == Some(&code.display);
+        let is_its_own =
+            |code: &&Code| (is_unsettled(code) || is_leaving(code)) && is_new(code) && item.name.as_ref() == Some(&code.display);
         let at = At { device, n: self.device(device).codes.iter().find(is_its_own)?.n };
-        if let (ShownPin::Shown(pin), Place::Handle(handle), OnLock::Yes, true) = (item.pin, item.place, item.on_lock, item.enabled) {
+        let (ShownPin::Shown(pin), Place::Handle(handle)) = (item.pin, item.place) else { return Some(at.n) };
+        if !is_unsettled(self.code(at)) {
+            let (place, window, name, now) = (item.place, item.window, item.name.clone(), self.now);
+            let found = Held { place, pin: Some(pin), window, name, is_enabled: item.enabled, is_edited: false, confirmed_at: now };
+            remember(&mut self.code_mut(at).past, found, now);
+        } else if item.on_lock == OnLock::Yes && item.enabled {
             self.keep_unanswered(at);
             let code = self.code_mut(at);
             code.write = code.write.take().or_else(|| code.late.take());

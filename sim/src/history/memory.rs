@@ -11,7 +11,7 @@ use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
-use super::{CodeIx, Goal, History};
+use super::{Code, CodeIx, Goal, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -1003,6 +1003,7 @@ impl History {
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
             // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
             Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
+            Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
@@ -1027,6 +1028,16 @@ impl History {
                 self.codes[code.0 as usize].work.change_cause(self.now);
             }
         }
+    }
+
+    /// Whether an entry may be the controller's work for all that reads show: a code's own of this incarnation that others edited under its name before
+    /// anybody was told of it (`P-09`), or just what a code once had, which others can make of another entry too (`F-06`).
+    fn may_be_own(&self, lock: Lock, entry: &TrueEntry) -> bool {
+        let state = self.lock(lock);
+        let is_named = |code: &Code| code.names.iter().any(|(epoch, name)| *epoch == state.epoch && *name == entry.name);
+        let had_it = |code: &Code| code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name);
+        let may_be_of = |code: &Code| (entry.origin == Origin::Code(code.id) && is_named(code)) || had_it(code);
+        state.facts.profile.shows_names && state.codes.iter().any(|code| may_be_of(self.code(*code)))
     }
 
     /// Whether an item looks like what the controller put at a place itself.
@@ -1081,9 +1092,11 @@ impl History {
         if left == touch {
             return;
         }
-        // What the vendor never shows stays unseen.
+        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a removed code's that came back.
         let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
-        stored.touched = Some(left).filter(|left| !touch.came && left.pin && hides_pin);
+        let is_anybodys = item.name.is_none() && stored.code.is_some_and(|code| self.codes[code.0 as usize].record.is_none());
+        let is_unseen = if touch.came { is_anybodys } else { left.pin };
+        stored.touched = Some(left).filter(|_| is_unseen && hides_pin);
         let code = stored.code;
         if let Some(granted_at) = stored.granted_at.as_mut() {
             *granted_at = self.now;
