@@ -206,7 +206,6 @@ impl Platform {
         if write.op.is_erasing() {
             self.settle(at);
             self.code_mut(at).late = None;
-            self.caches[at.device as usize].refusing.retain(|slot, _| write.place() != Some(Place::Slot(*slot)));
             self.on_erased(at, write.place());
             return;
         }
@@ -252,6 +251,8 @@ impl Platform {
     pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
+                // What made the slot call itself occupied has left it.
+                self.caches[at.device as usize].refusing.retain(|slot, _| place != Place::Slot(*slot));
                 let code = self.code_mut(at);
                 // What makes way for another write is one attempt with it.
                 let goes_on = code.goal == Goal::Hold;
