@@ -3,9 +3,11 @@
 use keyway_core::config::PolicyConstants;
 use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::ReadBack;
+use keyway_core::zone::shift_between;
 
 use crate::history::{CodeIx, Goal, History};
 use crate::occurrence::Lock;
+use crate::setup::WHEN_NO_ZONE_IS_KNOWN;
 
 /// A figure over time, which answers what it was at most since an instant.
 #[derive(Clone, Debug, Default)]
@@ -180,6 +182,29 @@ impl History {
         if mended { tolerance } else { off }
     }
 
+    /// The part of `SKEW` that clock changes make of a code's stored schedules, if `R-58` does not foresee them: those of a lock that stands in another zone
+    /// than is configured, as its vendor tells none.
+    #[must_use]
+    pub fn unforeseen_shift(&self, code: CodeIx) -> i64 {
+        let Some(lock) = self.code(code).lock else { return 0 };
+        let facts = &self.lock(lock).facts;
+        let configured = self.facts().config.accounts.iter().find(|account| account.account == facts.account);
+        let known = facts.told_zone.as_deref().or(configured.and_then(|account| account.zone.as_deref()));
+        let zones = || known.into_iter().chain(WHEN_NO_ZONE_IS_KNOWN.into_iter().filter(|_| known.is_none()));
+        let changes = || zones().filter_map(|zone| self.facts().config.zones.get(zone));
+        let is_foreseen = |from, to, shift_ms| changes().any(|changes| shift_between(changes, from, to) == shift_ms);
+        let shifts = self.entries(code).flat_map(|(_, stored)| {
+            let both = stored.entry.window.zip(stored.entry.kept);
+            let bounds = both.map(|(window, kept)| [(window.starts_at, kept.starts_at), (window.ends_at, kept.ends_at)]);
+            bounds.into_iter().flatten().map(move |(bound, kept)| (stored.since, bound, kept - bound))
+        });
+        shifts
+            .filter(|(since, bound, shift_ms)| !is_foreseen(*since, *bound, *shift_ms))
+            .map(|(.., shift_ms)| shift_ms.abs())
+            .max()
+            .unwrap_or(0)
+    }
+
     /// `EARLY`: how long before its start a code may lawfully open.
     #[must_use]
     pub fn early(&self, code: CodeIx, now: Timestamp) -> i64 {
@@ -204,7 +229,13 @@ impl History {
     /// Whether the clocks of any zone that the controller was told of change in a time.
     #[must_use]
     pub fn clocks_change(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.facts().config.zones.values().flatten().any(|change| from < change.at && change.at <= to)
+        self.clock_shifts(from, to).next().is_some()
+    }
+
+    /// By how much they change, whichever way.
+    pub fn clock_shifts(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = i64> {
+        let changes = self.facts().config.zones.values().flatten().filter(move |change| from < change.at && change.at <= to);
+        changes.map(|change| change.shift_ms.abs())
     }
 
     /// `LATE` of a code whose lock keeps its schedule; without one the end is kept by a removal.

@@ -53,6 +53,7 @@ impl Hand {
                 one_length: false,
                 scan_ends_at: None,
                 clock_settable,
+                told_zone: None,
             }
         });
         let config = Config {

@@ -58,6 +58,8 @@ pub struct LockFacts {
     pub scan_ends_at: Option<u16>,
     /// Whether its clock can be set, in truth.
     pub clock_settable: bool,
+    /// The zone that its vendor tells.
+    pub told_zone: Option<String>,
 }
 
 /// The number of the first API call of the prologue.

@@ -67,7 +67,7 @@ pub enum Target {
 /// How long before `+0` the prologue begins, if there is one.
 const PROLOGUE_MS: i64 = 6 * HOUR_MS;
 /// Zones that a controller reckons with where it knows none (`R-58`).
-const WHEN_NO_ZONE_IS_KNOWN: [&str; 2] = ["America/New_York", "Europe/Berlin"];
+pub(crate) const WHEN_NO_ZONE_IS_KNOWN: [&str; 2] = ["America/New_York", "Europe/Berlin"];
 /// How far beyond the horizon clock changes are told.
 const ZONE_TABLE_MS: i64 = 400 * DAY_MS;
 /// Time between two creations of the prologue, so that they reach the locks in order.
@@ -356,6 +356,7 @@ impl<'a> Builder<'a> {
         let scan_ends_at = quirks.has(Quirk::ScanStopsEarly).then_some(SCAN_ENDS_AT);
         let one_length = quirks.has(Quirk::OneLengthPerLock);
         let clock_settable = profile.clock_settable && !quirks.has(Quirk::ClockWriteRefused);
+        let told_zone = device.zone.clone().filter(|_| profile.tells_zone && !quirks.has(Quirk::ZoneUntold));
         let serial = Name::from(device.serial.as_deref().unwrap_or(&device.name));
         let number = self.sites[site].add_lock(self.facts.begins_at, lock, serial, model, hub, device.zone.as_deref().map(Name::from));
         self.sites[site].locks[number].present = !device.joins_later;
@@ -383,6 +384,7 @@ impl<'a> Builder<'a> {
             one_length,
             scan_ends_at,
             clock_settable,
+            told_zone,
         });
     }
 

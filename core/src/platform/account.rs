@@ -109,7 +109,7 @@ impl Platform {
         watch.failures = 0;
         watch.works_since = listing.started_at;
         self.on_account_works(account);
-        self.compare_devices(account, &listing.items);
+        self.compare_devices(account, &listing.items, listing.started_at);
         self.want_site(account);
         self.schedule_account(account);
     }
@@ -129,6 +129,12 @@ impl Platform {
         let watch = &mut self.watches[account as usize];
         watch.list_at = watch.list_at.min(now);
         self.todo.insert(Who::Account(account));
+    }
+
+    /// A notice tells that the login is back: whatever fails from now on fails for another cause (`R-03`).
+    pub(super) fn on_account_said_to_work(&mut self, account: u32) {
+        self.watches[account as usize].failures = 0;
+        self.want_devices(account);
     }
 
     /// `V-17`: the first refusal raises one error, several in a row the other too. Refusals of calls older than a list that worked are stale.
@@ -188,16 +194,18 @@ impl Platform {
     }
 
     /// `F-08`: a device that the list lacks is asked for; only the direct answer counts.
-    fn compare_devices(&mut self, account: u32, items: &[DeviceInfo]) {
+    fn compare_devices(&mut self, account: u32, items: &[DeviceInfo], started_at: Timestamp) {
         for info in items {
             self.meet(account, info);
         }
         for device in self.devices_of(account) {
             let known = self.device(device);
-            if known.is_removed || items.iter().any(|info| info.device == known.info.device) {
+            if known.is_removed {
                 continue;
             }
-            if self.policy.one_listing_proves_removal() {
+            if items.iter().any(|info| info.device == known.info.device) {
+                self.reconsider_lengths(device, started_at);
+            } else if self.policy.one_listing_proves_removal() {
                 self.on_device_removed(device);
             } else {
                 self.want_condition(device, self.now);

@@ -129,6 +129,7 @@ impl Platform {
         if let Answer::Device(info) = answer {
             self.meet(account, info);
             self.reconsider_refusal(device);
+            self.reconsider_lengths(device, read.sent_at);
             self.caches[device as usize].condition_failures = 0;
             if self.profile(device).read_back == ReadBack::None {
                 self.on_contact(device, read.sent_at);

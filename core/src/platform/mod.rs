@@ -25,6 +25,7 @@ mod condition;
 mod device;
 mod external;
 mod intake;
+mod length;
 mod lifecycle;
 mod likeness;
 mod listing;

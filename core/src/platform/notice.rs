@@ -30,7 +30,8 @@ impl Platform {
                 self.watches[account as usize].was_told_revoked = true;
                 self.want_devices(account);
             }
-            News::AccountRestored | News::DeviceAdded { .. } => self.want_devices(account),
+            News::AccountRestored => self.on_account_said_to_work(account),
+            News::DeviceAdded { .. } => self.want_devices(account),
             News::HubUp(..) | News::HubDown(..) => {
                 // A plain answer may be as old as the read lag.
                 let lags = self.devices_of(account).into_iter().map(|device| self.profile(device).read_lag_ms);

@@ -24,8 +24,8 @@ pub(super) enum Obstacle {
     Full,
     /// The lock would refuse it for ever (`I-DEV-04`, `R-20`).
     Unfit(Reason),
-    /// The lock takes one length at a time, and another lies there.
-    OtherLength,
+    /// The lock refused its length, though the description allows it; until then, if the clock can tell.
+    Length { until: Option<Timestamp> },
     /// Nothing to type on (`R-64` b).
     NoKeypad,
 }
@@ -39,8 +39,8 @@ impl Platform {
         if !device.info.constraints.iter().all(|constraint| constraint.admits(wanted.pin)) {
             return Some(Obstacle::Unfit(Reason::BadPin));
         }
-        if device.has_one_length && self.is_of_other_length(at, wanted.pin) {
-            return Some(Obstacle::OtherLength);
+        if let Some(refused) = self.refused_length(at, wanted.pin) {
+            return Some(refused);
         }
         if !device.info.keypad {
             return Some(Obstacle::NoKeypad);
@@ -61,12 +61,6 @@ impl Platform {
         let owners = self.owners_before(at);
         let is_full = is_new_entry && self.entries_known(at.device) + unwilling + owners >= self.capacity(at.device);
         is_full && !self.policy.writes_beyond_capacity()
-    }
-
-    /// Whether PINs are known to be in the lock, and each of another length.
-    pub(super) fn is_of_other_length(&self, at: At, pin: Pin) -> bool {
-        let others = || self.device(at.device).codes.iter().filter(|code| code.n != at.n).flat_map(Code::known_pins);
-        others().next().is_some() && others().all(|other| other.length() != pin.length())
     }
 
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
@@ -90,9 +84,13 @@ impl Platform {
     /// Entries that the controller put there or knows of (`I-DEV-03`), with those that it is adding or was told of by hearsay.
     pub(super) fn entries_known(&self, device: u32) -> u32 {
         let adding = self.device(device).codes.iter().filter(|code| self.is_adding(device, code)).count() as u32;
+        self.entries_settled(device) + adding + self.entries_told(device)
+    }
+
+    /// Entries that only notices tell of.
+    fn entries_told(&self, device: u32) -> u32 {
         let Memory { places, told, .. } = &self.caches[device as usize];
-        let told = told.iter().filter(|place| !places.contains_key(place) && self.owner_of_place(device, **place).is_none()).count() as u32;
-        self.entries_settled(device) + adding + told
+        told.iter().filter(|place| !places.contains_key(place) && self.owner_of_place(device, **place).is_none()).count() as u32
     }
 
     /// Entries that are there for certain, as far as is known: writes under way may come to nothing, and hearsay may be old.
@@ -126,7 +124,8 @@ impl Platform {
 
     /// The lock calls itself full: then what is known to be in it is all that fits in.
     pub(super) fn learn_full(&mut self, device: u32) {
-        let (known, now) = (self.entries_settled(device), self.now);
+        // Old hearsay makes too much of the lock, and one more refusal tells; without a true one it would stay too small for ever.
+        let (known, now) = (self.entries_settled(device) + self.entries_told(device), self.now);
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
         self.want_listing(device, now);
@@ -188,7 +187,7 @@ impl Platform {
                 }
                 self.fail_to_set(at);
             }
-            Obstacle::NoKeypad | Obstacle::OtherLength => {}
+            Obstacle::NoKeypad | Obstacle::Length { .. } => {}
         }
     }
 
@@ -259,7 +258,7 @@ impl Platform {
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
         self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
-            Some(Block::Refused(_)) => true,
+            Some(Block::Refused(_) | Block::Length { .. }) => true,
             None => false,
         });
     }

@@ -1,6 +1,7 @@
 //! Bringing a lock's memory to what is wanted: the next command for each code, one mutating command at a time (`I-DEV-09`).
 
 use super::Platform;
+use super::condition::earliest;
 use super::likeness::Content;
 use super::obstacle::Obstacle;
 use super::pace::Urgency;
@@ -235,10 +236,15 @@ impl Platform {
         }
         if let Some(obstacle) = self.obstacle(at, wanted) {
             self.meet_obstacle(at, obstacle);
-            let is_lasting = matches!(obstacle, Obstacle::VisibleTwin | Obstacle::Prevented | Obstacle::OtherLength);
+            let (is_lasting, until) = match obstacle {
+                Obstacle::VisibleTwin | Obstacle::Prevented => (true, None),
+                Obstacle::Length { until } => (true, until),
+                Obstacle::Full | Obstacle::Unfit(_) | Obstacle::NoKeypad => (false, None),
+            };
             let stale = self.find(at)?.held.as_ref().filter(|held| is_lasting && held.pin.is_some_and(|pin| pin != wanted.pin));
             // The PIN that is asked cannot be stored; the one that is not asked any more must not go on opening (`I-WIN-01`).
-            return stale.map(|held| held.place).and_then(|place| self.erase(at, place));
+            let erase_at = stale.map(|held| held.place).and_then(|place| self.erase(at, place));
+            return earliest(erase_at, until);
         }
         self.clear_obstacle(at);
         if let Err(wait) = self.may_write(at) {
@@ -339,7 +345,8 @@ impl Platform {
         match code.block {
             Some(Block::Refused(_)) if code.goal == Goal::Hold => return Err(None),
             Some(Block::Twin { until, .. }) if code.goal == Goal::Hold && until > self.now => return Err(Some(until)),
-            Some(Block::Refused(_) | Block::Twin { .. }) | None => {}
+            // What was refused for its length is an obstacle to that PIN alone.
+            Some(Block::Refused(_) | Block::Twin { .. } | Block::Length { .. }) | None => {}
         }
         if code.unanswered.is_some() {
             let deadline = code.passing.restart_deadline;

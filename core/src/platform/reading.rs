@@ -154,6 +154,10 @@ impl Platform {
             self.judge_write(at, item, evidence);
             return;
         }
+        if self.shows_taken_seat(at, place, item, evidence) {
+            self.on_seat_shown(at);
+        }
+        let code = self.code(at);
         if code.write.is_some() {
             return;
         }

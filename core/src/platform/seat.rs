@@ -175,6 +175,23 @@ impl Platform {
         self.is_by_seat(device) && item.is_some_and(|item| !item.enabled && item.on_lock != OnLock::No)
     }
 
+    /// Whether a read that ran after a seat was asked for shows that the user has one: nobody said what became of the question, and its entry opens
+    /// (`P-05` c).
+    pub(super) fn shows_taken_seat(&self, at: At, place: Place, item: Option<&Item>, evidence: Evidence) -> bool {
+        let code = self.code(at);
+        let is_asked = |write: &Write| matches!(write.op, Op::TakeSeat { .. }) && write.closed.is_some();
+        let asked_at = code.write.as_ref().filter(|write| is_asked(write)).map(|write| write.sent_at);
+        let is_later = asked_at.is_some_and(|asked_at| asked_at + self.lag_of(at.device, evidence) <= evidence.sent_at);
+        let is_its_entry = code.held.as_ref().is_some_and(|held| held.place == place);
+        is_later && is_its_entry && item.is_some_and(|item| item.enabled && item.on_lock == OnLock::Yes)
+    }
+
+    pub(super) fn on_seat_shown(&mut self, at: At) {
+        if let Some(write) = self.code(at).write.clone() {
+            self.on_user_done(at, &write);
+        }
+    }
+
     /// A user was made.
     pub(super) fn on_user_made(&mut self, at: At, user: UserId) {
         self.settle(at);
@@ -263,11 +280,19 @@ impl Platform {
     pub(super) fn take_assigned(&mut self, device: u32, item: &Item) -> Option<u64> {
         let assigns = |write: &Option<Write>| write.as_ref().is_some_and(|write| matches!(write.op, Op::AssignPin { .. }));
         let is_unsettled = |code: &Code| assigns(&code.write) || (code.write.is_none() && assigns(&code.late));
+        // Its answer may have died with the controller that left the user to be ended.
+        let is_leaving = |code: &Code| code.user.is_some() && code.record.is_managed && !self.wants_access(code);
         // An old listing may show the one before, under the same name.
         let is_new = |code: &Code| !code.past.iter().any(|past| past.place == item.place);
-        let is_its_own = |code: &&Code| is_unsettled(code) && is_new(code) && item.name.as_ref() == Some(&code.display);
+        let is_its_own =
+            |code: &&Code| (is_unsettled(code) || is_leaving(code)) && is_new(code) && item.name.as_ref() == Some(&code.display);
         let at = At { device, n: self.device(device).codes.iter().find(is_its_own)?.n };
-        if let (ShownPin::Shown(pin), Place::Handle(handle), OnLock::Yes, true) = (item.pin, item.place, item.on_lock, item.enabled) {
+        let (ShownPin::Shown(pin), Place::Handle(handle)) = (item.pin, item.place) else { return Some(at.n) };
+        if !is_unsettled(self.code(at)) {
+            let (place, window, name, now) = (item.place, item.window, item.name.clone(), self.now);
+            let found = Held { place, pin: Some(pin), window, name, is_enabled: item.enabled, is_edited: false, confirmed_at: now };
+            remember(&mut self.code_mut(at).past, found, now);
+        } else if item.on_lock == OnLock::Yes && item.enabled {
             self.keep_unanswered(at);
             let code = self.code_mut(at);
             code.write = code.write.take().or_else(|| code.late.take());

@@ -79,7 +79,7 @@ pub(super) struct Device {
     pub capacity_met_at: Timestamp,
     /// The first slot that the lock said it has not.
     pub first_missing_slot: Option<Slot>,
-    /// It refused a PIN for a length that it takes otherwise, beside entries of another length (`R-20`).
+    /// It refused a PIN for a length that it takes otherwise, beside entries of another length: backups take the length that lies there.
     #[serde(default)]
     pub has_one_length: bool,
     /// Slots that the lock keeps for itself.
@@ -288,6 +288,9 @@ impl Episode {
 pub(super) enum Block {
     /// Until record, device or capacity change (`R-20`).
     Refused(Reason),
+    /// A length was refused at `since` that the device's description allows. `is_odd`: all that lay in the lock had another one, and stands in the way as
+    /// long as that is so. `until`: whatever comes; none: until a description read later still allows the length.
+    Length { since: Timestamp, is_odd: bool, until: Option<Timestamp> },
     /// What was sent at `sent_at` was told to be a twin; until something changes, or that instant (`R-54`).
     Twin { sent_at: Timestamp, until: Timestamp },
 }

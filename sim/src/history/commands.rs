@@ -1,5 +1,7 @@
 //! The commands that were sent: how each was closed and settled (`P-01`, `P-05`), and the attempts for each code (`R-03`).
 
+use std::collections::BTreeSet;
+
 use keyway_core::config::PolicyConstants;
 use keyway_core::id::{CommandId, Key};
 use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, Place, Reason, SlotContent};
@@ -31,6 +33,8 @@ pub struct Sent {
     pub is_settled: bool,
     /// Whether a controller that was restarted since has saved that it counts as timed out (`P-01`).
     pub is_given_up: bool,
+    /// Whether a controller that was restarted since need not know it any more: it was over, and others had followed it (`P-01`).
+    pub is_past: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
     /// Whether it erased something, by the truth.
@@ -274,6 +278,16 @@ impl History {
         sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(is_over)
     }
 
+    /// It died, and what it had saved holds no more than the commands that are not over, and the last one for each code.
+    pub(super) fn forget_past(&mut self) {
+        let open = self.locks.iter().flat_map(|lock| lock.open.iter().copied());
+        let last = self.codes.iter().filter_map(|code| code.work.last.as_ref()).map(|last| last.id);
+        let kept: BTreeSet<CommandId> = open.chain(last).collect();
+        for (id, sent) in &mut self.commands {
+            sent.is_past |= !kept.contains(id);
+        }
+    }
+
     /// A save keeps what the controller takes for closed since its restart.
     pub(super) fn keep_given_up(&mut self) {
         if self.restarts() == 0 {
@@ -305,6 +319,7 @@ impl History {
             closed_at: None,
             is_settled: false,
             is_given_up: false,
+            is_past: false,
             stored: None,
             has_erased: false,
         };
@@ -362,7 +377,7 @@ impl History {
             }
             return;
         }
-        if !answer.is_closing() {
+        if !answer.is_closing() || sent.is_past {
             return;
         }
         let before = Sent { answered_at: was_answered_at, ..sent.clone() };
@@ -473,10 +488,12 @@ impl History {
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.
         if closing == Closing::Done && !matches!(sent.command.op, Op::CreateUser { .. }) {
-            // What was erased to make way ends no failure: the write that it makes way for belongs to the same attempt (`R-03`).
-            let makes_way = sent.command.op.is_erasing() && matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+            // What was erased to make way ends no failure: the write that it makes way for belongs to the same attempt (`R-03`). Nor does a seat: a back-off
+            // that was right when the quiet time began stays so until the code itself is there (`WAIT`).
+            let is_wanted = matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+            let goes_on = is_wanted && (sent.command.op.is_erasing() || matches!(sent.command.op, Op::TakeSeat { .. }));
             let work = &mut self.codes[code.0 as usize].work;
-            let failing_since = work.failing_since.filter(|_| makes_way);
+            let failing_since = work.failing_since.filter(|_| goes_on);
             work.succeed(now);
             work.failing_since = failing_since;
         } else if closing == Closing::Done {

@@ -227,7 +227,7 @@ impl History {
     }
 
     /// Whether the vendor chooses the code's PIN, and may choose another: any that it gave the code is as good (`V-05`).
-    fn is_chosen_by_vendor(&self, code: CodeIx) -> bool {
+    pub(super) fn is_chosen_by_vendor(&self, code: CodeIx) -> bool {
         self.profile(code).is_some_and(|profile| profile.constraints.contains(&Constraint::CannotSpecifyPinCode))
     }
 
@@ -290,13 +290,18 @@ impl History {
             return;
         }
         self.ask(ix, Goal::Present { pin, window }, Why::Asked, now);
-        let backup = self.code(ix).record.as_ref().and_then(|record| record.pulled_backup_access_code_id);
+        self.move_end_of_backup(ix, known.1, window, Why::Asked, now);
+    }
+
+    /// A pulled backup ends with its original, whoever moved that end (`R-37`, `I-BAK-03`).
+    fn move_end_of_backup(&mut self, original: CodeIx, before: Option<Window>, window: Option<Window>, why: Why, now: Timestamp) {
+        let backup = self.code(original).record.as_ref().and_then(|record| record.pulled_backup_access_code_id);
         if let (Some(backup), Some(window)) = (backup.and_then(|backup| self.find_code(backup)), window)
-            && Some(window.ends_at) != known.1.map(|known| known.ends_at)
+            && Some(window.ends_at) != before.map(|before| before.ends_at)
             && let Some(Goal::Present { pin, window: Some(own) }) = self.goal(backup).map(|intent| intent.goal)
         {
             let own = Window { ends_at: window.ends_at, ..own };
-            self.ask(backup, Goal::Present { pin, window: Some(own) }, Why::Asked, now);
+            self.ask(backup, Goal::Present { pin, window: Some(own) }, why, now);
         }
     }
 
@@ -379,6 +384,7 @@ impl History {
                 if (pin, window) != (record.code, record.window()) && emitted(EventType::ModifiedExternalToSeam) =>
             {
                 self.ask(code, present, Why::Adopted, now);
+                self.move_end_of_backup(code, window, record.window(), Why::Adopted, now);
             }
             Goal::Present { .. } if record.status == Status::Unset && emitted(EventType::DeletedExternalToSeam) => {
                 self.ask(code, Goal::Absent, Why::Left, now);

@@ -7,11 +7,11 @@ use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
-use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
+use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
-use super::{CodeIx, Goal, History};
+use super::{Code, CodeIx, Goal, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -289,16 +289,16 @@ impl History {
                 };
                 // Nobody can tell from an entry that has another handle since when it was written.
                 let written_from = sent_at.min(declared.starts_at - self.policy().native_preload_ms);
-                let moves = |bound| profile.keeps_offset && self.clocks_change(written_from, bound);
-                let starts_at = stored_window.starts_at + if moves(declared.starts_at) { HOUR_MS } else { 0 };
-                let ends_at = stored_window.ends_at - if moves(declared.ends_at) { HOUR_MS } else { 0 };
-                let forms = [
-                    stored_window,
-                    Window { starts_at, ..stored_window },
-                    Window { ends_at, ..stored_window },
-                    Window { starts_at, ends_at },
-                ];
-                let is_fit = forms.into_iter().any(|form| fits_window(profile, form, declared, sent_at));
+                // One shift, or none; most are of an hour.
+                let shifts = |bound| {
+                    let shifts = self.clock_shifts(written_from, bound).filter(|_| profile.keeps_offset);
+                    std::iter::once(0).chain(shifts)
+                };
+                let is_fit_moved = |earlier: i64, later: i64| {
+                    let form = Window { starts_at: stored_window.starts_at + earlier, ends_at: stored_window.ends_at - later };
+                    fits_window(profile, form, declared, sent_at)
+                };
+                let is_fit = shifts(declared.starts_at).any(|earlier| shifts(declared.ends_at).any(|later| is_fit_moved(earlier, later)));
                 (is_native || state.was_switched) && is_fit
             }
         }
@@ -635,7 +635,7 @@ impl History {
     }
 
     pub(super) fn weigh_hindrance(&mut self, now: Timestamp, code: CodeIx) {
-        let is_hindered = self.is_refused(code) || !self.has_room(code) || self.is_past_proof(code);
+        let is_hindered = self.is_refused(code) || !self.has_room(code) || self.is_past_proof(code) || self.is_taken_as_told(code);
         let state = &mut self.codes[code.0 as usize];
         if state.is_hindered && !is_hindered {
             state.free_since = now;
@@ -682,6 +682,18 @@ impl History {
         let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
         is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
+    }
+
+    /// Whether another code had the PIN of this one in an entry to which others have given another one since, where no read shows PINs: as far as anybody was told
+    /// it is taken, and must not be sent (`I-DEV-01`, `R-46`).
+    fn is_taken_as_told(&self, code: CodeIx) -> bool {
+        let (Some(lock), Some(intent)) = (self.code(code).lock, self.goal(code)) else { return false };
+        let Goal::Present { pin: Some(pin), .. } = intent.goal else { return false };
+        let state = self.lock(lock);
+        let hides_pin = !matches!(state.facts.profile.read_back, ReadBack::Exact | ReadBack::ExactLoaded);
+        let had_it = |other: CodeIx| other != code && self.code(other).pins.contains(&pin);
+        let is_changed = |stored: &&Stored| stored.touched.is_some_and(|touch| touch.pin);
+        hides_pin && state.memory.values().filter(is_changed).any(|stored| stored.code.is_some_and(had_it))
     }
 
     /// Whether an entry that is not the code's own has its PIN, on a lock that minds or where reads show it: then the controller must not send it (`I-DEV-01`).
@@ -1003,6 +1015,7 @@ impl History {
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
             // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
             Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
+            Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
@@ -1027,6 +1040,16 @@ impl History {
                 self.codes[code.0 as usize].work.change_cause(self.now);
             }
         }
+    }
+
+    /// Whether an entry may be the controller's work for all that reads show: a code's own of this incarnation that others edited under its name before
+    /// anybody was told of it (`P-09`), or just what a code once had, which others can make of another entry too (`F-06`).
+    fn may_be_own(&self, lock: Lock, entry: &TrueEntry) -> bool {
+        let state = self.lock(lock);
+        let is_named = |code: &Code| code.names.iter().any(|(epoch, name)| *epoch == state.epoch && *name == entry.name);
+        let had_it = |code: &Code| code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name);
+        let may_be_of = |code: &Code| (entry.origin == Origin::Code(code.id) && is_named(code)) || had_it(code);
+        state.facts.profile.shows_names && state.codes.iter().any(|code| may_be_of(self.code(*code)))
     }
 
     /// Whether an item looks like what the controller put at a place itself.
@@ -1081,9 +1104,11 @@ impl History {
         if left == touch {
             return;
         }
-        // What the vendor never shows stays unseen.
+        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a removed code's that came back.
         let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
-        stored.touched = Some(left).filter(|left| !touch.came && left.pin && hides_pin);
+        let is_anybodys = item.name.is_none() && stored.code.is_some_and(|code| self.codes[code.0 as usize].record.is_none());
+        let is_unseen = if touch.came { is_anybodys } else { left.pin };
+        stored.touched = Some(left).filter(|_| is_unseen && hides_pin);
         let code = stored.code;
         if let Some(granted_at) = stored.granted_at.as_mut() {
             *granted_at = self.now;

@@ -59,7 +59,7 @@ pub struct Code {
     pub status_since: Timestamp,
     /// What was asked for it, oldest first, without what is no longer lawful.
     pub intents: Vec<Intent>,
-    /// Every PIN that its record showed or that was sent for it.
+    /// Every PIN that was sent for it, or that its record showed as being in the lock.
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,
@@ -796,6 +796,7 @@ impl History {
         self.grant_unanswered_erasure();
         // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
         self.commands.retain(|_, sent| sent.command.op.is_mutating());
+        self.forget_past();
         (self.is_up, self.is_in_step, self.is_real_step, self.is_echo) = (false, false, false, true);
         for n in 0..self.locks.len() {
             self.retire_all(Lock(n as u32), now);
@@ -848,7 +849,7 @@ impl History {
 
     fn emit(&mut self, now: Timestamp, event: &Event) {
         let is_external = matches!(event.event_type, EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam);
-        if is_external && let Some(code) = self.find_code(event.access_code_id) {
+        if is_external && let Some(code) = self.find_code(event.access_code_id).filter(|code| self.is_undone(*code)) {
             let calm = self.policy().reversal_calm_ms;
             for other in self.code(code).lock.map(|lock| self.lock(lock).codes.clone()).unwrap_or_default() {
                 self.codes[other.0 as usize].work.stay_restless(now, calm);
@@ -856,6 +857,13 @@ impl History {
             self.codes[code.0 as usize].work.reverse(now);
         }
         self.step.events.push(event.clone());
+    }
+
+    /// Whether the platform is to undo what others do to a code: only that is a reversal (`R-62`). What they may do stays as it is (T25, T26), unless the code
+    /// shares its PIN with others (IN-01).
+    fn is_undone(&self, code: CodeIx) -> bool {
+        let record = self.code(code).record.as_deref();
+        record.is_none_or(|record| !record.is_external_modification_allowed || record.common_code_key.is_some())
     }
 
     fn record(&mut self, now: Timestamp, id: CodeId, after: Option<Box<Record>>) {
@@ -868,6 +876,7 @@ impl History {
             |event: &Event| matches!(event.event_type, EventType::Deleted | EventType::UnmanagedRemoved) && event.access_code_id == id;
         let is_saved = self.step.events[..self.step.saved_events].iter().any(ends);
         let had_ended = !is_transition && self.code(ix).was_recorded && self.had_ended(ix);
+        let is_chosen = self.is_chosen_by_vendor(ix);
         let code = &mut self.codes[ix.0 as usize];
         let before = std::mem::replace(&mut code.record, after);
         code.gone_at = if code.record.is_none() { code.gone_at.or(Some(now)) } else { None };
@@ -886,7 +895,9 @@ impl History {
                 code.last_transition = transition(from, to);
             }
         }
-        if let Some(pin) = code.record.as_ref().and_then(|record| record.code).filter(|pin| !code.pins.contains(pin)) {
+        // A PIN that was only declared never lay in the lock, unless the vendor chose it.
+        let is_held = |record: &&Box<Record>| is_chosen || record.status == Status::Set || record.is_scheduled_on_device;
+        if let Some(pin) = code.record.as_ref().filter(is_held).and_then(|record| record.code).filter(|pin| !code.pins.contains(pin)) {
             code.pins.push(pin);
         }
         if to.is_none() && is_transition {

@@ -126,7 +126,7 @@ fn works(history: &History, code: CodeIx, now: Timestamp, found: &mut Found) {
         return;
     }
     if let Some(window) = record.window() {
-        let slack = history.native_slack(code, now);
+        let slack = history.native_slack(code, now) + history.unforeseen_shift(code);
         let moved = history.entries(code).filter_map(|(_, stored)| stored.entry.window).map(|window| window.starts_at).max();
         let margin = lock_state.facts.profile.start_margin_ms;
         let starts_at = moved.filter(|_| margin > 0).map_or(window.starts_at, |moved| moved.max(window.starts_at));

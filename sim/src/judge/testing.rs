@@ -548,6 +548,7 @@ pub fn facts() -> Facts {
             one_length: false,
             scan_ends_at: None,
             clock_settable: vendor.profile().clock_settable,
+            told_zone: None,
             twins: (vendor.profile().duplicate != DuplicatePolicy::Accept).then_some(PinEquality::Exact),
             profile: vendor.profile().into(),
         }
