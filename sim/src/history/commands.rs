@@ -215,7 +215,13 @@ impl Work {
         self.is_refused_for_good = matches!(closing, Closing::Refused(reason) if reason.is_permanent());
         // Which of two writes the first word of a twin means nobody can tell: from then on the controller may count (`P-06`, `R-54`).
         let since = if self.is_twin { *self.twin_told_since.get_or_insert(now) } else { now };
-        if !matches!(closing, Closing::Refused(reason) if reason == Reason::PinTaken || reason.is_permanent()) {
+        let is_for_good = match closing {
+            // In another slot it may succeed.
+            Closing::Refused(Reason::SlotOutOfRange) => false,
+            Closing::Refused(reason) => reason == Reason::PinTaken || reason.is_permanent(),
+            _ => false,
+        };
+        if !is_for_good {
             // Nobody was told anything definite this time: `R-03` says when to try again.
             (self.refused_at, self.attempts_refused) = (None, 0);
             return;
@@ -232,6 +238,13 @@ impl Work {
         (self.failing_since, self.is_twin, self.is_refused_for_good, self.told_twin_at) = (None, false, false, None);
         self.absences = 0;
         self.change_cause(now);
+    }
+
+    /// The controller was told anew what the lock demands: that may end a refusal other than that of a twin.
+    pub(super) fn reconsider(&mut self) {
+        if !self.is_twin {
+            (self.refused_at, self.attempts_refused) = (None, 0);
+        }
     }
 
     /// The platform reported that somebody changed or removed the code.

@@ -1180,6 +1180,10 @@ impl History {
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
             self.locks[lock.0 as usize].positions = info.positions;
+            // What the lock demands may be another thing now (`R-20`).
+            for code in self.lock(lock).codes.clone() {
+                self.codes[code.0 as usize].work.reconsider();
+            }
         }
     }
 

@@ -403,4 +403,11 @@ deciders! {
             false
         }
     }
+
+    /// Takes the pause that a vendor asks for as advice.
+    OverlooksPauses {
+        fn retry_after_floor_ms(&self, _: i64) -> i64 {
+            0
+        }
+    }
 }

@@ -379,6 +379,12 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Goes on sending by the clock what was refused for good.",
         ),
         decides(
+            "overlooks-pauses",
+            &decisions::OverlooksPauses,
+            &["I-QUI-01"],
+            "Tries again before the time that a vendor asks it to wait.",
+        ),
+        decides(
             "makes-users-again",
             &decisions::MakesUsersAgain,
             &["I-QUI-01"],
