@@ -229,7 +229,13 @@ impl History {
     /// Whether the clocks of any zone that the controller was told of change in a time.
     #[must_use]
     pub fn clocks_change(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.facts().config.zones.values().flatten().any(|change| from < change.at && change.at <= to)
+        self.clock_shifts(from, to).next().is_some()
+    }
+
+    /// By how much they change, whichever way.
+    pub fn clock_shifts(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = i64> {
+        let changes = self.facts().config.zones.values().flatten().filter(move |change| from < change.at && change.at <= to);
+        changes.map(|change| change.shift_ms.abs())
     }
 
     /// `LATE` of a code whose lock keeps its schedule; without one the end is kept by a removal.

@@ -206,7 +206,6 @@ impl Platform {
         if write.op.is_erasing() {
             self.settle(at);
             self.code_mut(at).late = None;
-            self.caches[at.device as usize].refusing.retain(|slot, _| write.place() != Some(Place::Slot(*slot)));
             self.on_erased(at, write.place());
             return;
         }
@@ -252,6 +251,8 @@ impl Platform {
     pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
+                // What made the slot call itself occupied has left it.
+                self.caches[at.device as usize].refusing.retain(|slot, _| place != Place::Slot(*slot));
                 let code = self.code_mut(at);
                 // What makes way for another write is one attempt with it.
                 let goes_on = code.goal == Goal::Hold;
@@ -305,7 +306,7 @@ impl Platform {
             Reason::Full => {
                 self.settle(at);
                 self.learn_full(at.device);
-                self.back_off_unless_new(at, closed_at);
+                self.back_off_unless_full(at, closed_at);
             }
             Reason::SlotOutOfRange if self.policy.missing_place_is_offline() => {
                 let sent_at = write.map_or(self.now, |write| write.sent_at);
@@ -317,7 +318,7 @@ impl Platform {
                 if let Some(Place::Slot(slot)) = write.and_then(|write| write.place()) {
                     self.learn_size(at.device, slot);
                 }
-                self.back_off_unless_new(at, closed_at);
+                self.back_off_unless_full(at, closed_at);
             }
             Reason::SlotOccupied => {
                 self.settle(at);
@@ -347,10 +348,9 @@ impl Platform {
         }
     }
 
-    /// A new entry meets the obstacle that the refusal taught; anything else must not be repeated without a pause.
-    fn back_off_unless_new(&mut self, at: At, closed_at: Timestamp) {
-        let code = self.code(at);
-        if code.held.is_some() || code.goal != Goal::Hold {
+    /// A new entry meets the obstacle that the refusal taught; anything else, be it in another place, must not be tried without a pause.
+    fn back_off_unless_full(&mut self, at: At, closed_at: Timestamp) {
+        if !self.is_without_room(at) || self.code(at).goal != Goal::Hold {
             self.attempt_failed(at, closed_at, 0);
         }
     }

@@ -575,10 +575,15 @@ impl Platform {
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
         let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
-        if told_at.is_some() && code.write.is_none() && (code.record.is_managed || code.is_gone) {
-            // A notice and a fresh listing since are proof, however young the entry was (P-12).
+        if told_at.is_some() && code.write.is_none() {
+            // A notice and a fresh listing since are proof, however young the entry was and whosesoever (P-12).
+            let is_strangers = !code.record.is_managed && !code.is_gone;
             self.code_quiet(at).passing.verify_at = None;
-            self.overturn(at, None, evidence);
+            if is_strangers {
+                self.on_stranger_shown(at, None, evidence);
+            } else {
+                self.overturn(at, None, evidence);
+            }
         } else if self.policy.one_listing_proves_absence() && evidence.sent_at > confirmed_at {
             self.on_shown(at, place, None, Evidence { is_fresh: true, ..evidence });
         } else if code.write.is_none() {

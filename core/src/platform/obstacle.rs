@@ -84,9 +84,13 @@ impl Platform {
     /// Entries that the controller put there or knows of (`I-DEV-03`), with those that it is adding or was told of by hearsay.
     pub(super) fn entries_known(&self, device: u32) -> u32 {
         let adding = self.device(device).codes.iter().filter(|code| self.is_adding(device, code)).count() as u32;
+        self.entries_settled(device) + adding + self.entries_told(device)
+    }
+
+    /// Entries that only notices tell of.
+    fn entries_told(&self, device: u32) -> u32 {
         let Memory { places, told, .. } = &self.caches[device as usize];
-        let told = told.iter().filter(|place| !places.contains_key(place) && self.owner_of_place(device, **place).is_none()).count() as u32;
-        self.entries_settled(device) + adding + told
+        told.iter().filter(|place| !places.contains_key(place) && self.owner_of_place(device, **place).is_none()).count() as u32
     }
 
     /// Entries that are there for certain, as far as is known: writes under way may come to nothing, and hearsay may be old.
@@ -120,7 +124,8 @@ impl Platform {
 
     /// The lock calls itself full: then what is known to be in it is all that fits in.
     pub(super) fn learn_full(&mut self, device: u32) {
-        let (known, now) = (self.entries_settled(device), self.now);
+        // Old hearsay makes too much of the lock, and one more refusal tells; without a true one it would stay too small for ever.
+        let (known, now) = (self.entries_settled(device) + self.entries_told(device), self.now);
         let state = self.device_mut(device);
         (state.capacity_met, state.capacity_met_at) = (Some(known), now);
         self.want_listing(device, now);

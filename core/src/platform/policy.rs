@@ -13,7 +13,7 @@ use crate::vendor::Ack;
 /// What the reference decides. Every method may be overridden by itself; durations are milliseconds.
 pub trait Policy: Sync {
     /// Delay before attempt `failures + 1`, counted from the closing input of the attempt before (`R-03`). `is_long`: the same failure
-    /// has lasted too long, a fight goes on (`R-62`), or a twin is suspected (`R-54`). `jitter` is a raw draw (`R-55`).
+    /// has lasted too long, or a twin is suspected (`R-54`). `jitter` is a raw draw (`R-55`).
     fn retry_delay_ms(&self, failures: u32, is_long: bool, jitter: u64, constants: &PolicyConstants) -> i64 {
         let doubled = constants.retry_base_ms.saturating_mul(1_i64 << failures.saturating_sub(1).min(20));
         let capped = if is_long { constants.retry_cap_long_ms } else { doubled.min(constants.retry_cap_ms) };

@@ -373,11 +373,7 @@ impl Platform {
         let since = code.retry.since.unwrap_or(now);
         let is_twin_suspected = can_suspect && code.retry.absences >= suspects;
         let failures = code.retry.failures.saturating_add(1);
-        // To erase what is switched off before it is stored again belongs to the same re-set, and that was put off already.
-        let is_same_reset = failures == 1 && code.held.as_ref().is_some_and(|held| !held.is_enabled);
-        // A removal gives the other writer nothing to undo.
-        let is_fought_over = code.is_in_fight && code.goal == Goal::Hold && !is_same_reset;
-        let is_long = now - since >= constants.retry_long_after_ms || is_fought_over || is_twin_suspected;
+        let is_long = now - since >= constants.retry_long_after_ms || is_twin_suspected;
         let delay = self.policy.retry_delay_ms(failures, is_long, jitter, constants).max(floor_ms);
         let retry = &mut self.code_mut(at).retry;
         retry.failures = failures;

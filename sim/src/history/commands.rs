@@ -484,10 +484,12 @@ impl History {
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.
         if closing == Closing::Done && !matches!(sent.command.op, Op::CreateUser { .. }) {
-            // What was erased to make way ends no failure: the write that it makes way for belongs to the same attempt (`R-03`).
-            let makes_way = sent.command.op.is_erasing() && matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+            // What was erased to make way ends no failure: the write that it makes way for belongs to the same attempt (`R-03`). Nor does a seat: a back-off
+            // that was right when the quiet time began stays so until the code itself is there (`WAIT`).
+            let is_wanted = matches!(self.goal(code), Some(Intent { goal: Goal::Present { .. }, .. }));
+            let goes_on = is_wanted && (sent.command.op.is_erasing() || matches!(sent.command.op, Op::TakeSeat { .. }));
             let work = &mut self.codes[code.0 as usize].work;
-            let failing_since = work.failing_since.filter(|_| makes_way);
+            let failing_since = work.failing_since.filter(|_| goes_on);
             work.succeed(now);
             work.failing_since = failing_since;
         } else if closing == Closing::Done {

@@ -7,7 +7,7 @@ use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
-use keyway_core::time::{HOUR_MS, SECOND_MS, Timestamp, Window};
+use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
@@ -289,16 +289,16 @@ impl History {
                 };
                 // Nobody can tell from an entry that has another handle since when it was written.
                 let written_from = sent_at.min(declared.starts_at - self.policy().native_preload_ms);
-                let moves = |bound| profile.keeps_offset && self.clocks_change(written_from, bound);
-                let starts_at = stored_window.starts_at + if moves(declared.starts_at) { HOUR_MS } else { 0 };
-                let ends_at = stored_window.ends_at - if moves(declared.ends_at) { HOUR_MS } else { 0 };
-                let forms = [
-                    stored_window,
-                    Window { starts_at, ..stored_window },
-                    Window { ends_at, ..stored_window },
-                    Window { starts_at, ends_at },
-                ];
-                let is_fit = forms.into_iter().any(|form| fits_window(profile, form, declared, sent_at));
+                // One shift, or none; most are of an hour.
+                let shifts = |bound| {
+                    let shifts = self.clock_shifts(written_from, bound).filter(|_| profile.keeps_offset);
+                    std::iter::once(0).chain(shifts)
+                };
+                let is_fit_moved = |earlier: i64, later: i64| {
+                    let form = Window { starts_at: stored_window.starts_at + earlier, ends_at: stored_window.ends_at - later };
+                    fits_window(profile, form, declared, sent_at)
+                };
+                let is_fit = shifts(declared.starts_at).any(|earlier| shifts(declared.ends_at).any(|later| is_fit_moved(earlier, later)));
                 (is_native || state.was_switched) && is_fit
             }
         }
@@ -635,7 +635,7 @@ impl History {
     }
 
     pub(super) fn weigh_hindrance(&mut self, now: Timestamp, code: CodeIx) {
-        let is_hindered = self.is_refused(code) || !self.has_room(code) || self.is_past_proof(code);
+        let is_hindered = self.is_refused(code) || !self.has_room(code) || self.is_past_proof(code) || self.is_taken_as_told(code);
         let state = &mut self.codes[code.0 as usize];
         if state.is_hindered && !is_hindered {
             state.free_since = now;
@@ -682,6 +682,18 @@ impl History {
         let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
         is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
+    }
+
+    /// Whether another code had the PIN of this one in an entry to which others have given another one since, where no read shows PINs: as far as anybody was told
+    /// it is taken, and must not be sent (`I-DEV-01`, `R-46`).
+    fn is_taken_as_told(&self, code: CodeIx) -> bool {
+        let (Some(lock), Some(intent)) = (self.code(code).lock, self.goal(code)) else { return false };
+        let Goal::Present { pin: Some(pin), .. } = intent.goal else { return false };
+        let state = self.lock(lock);
+        let hides_pin = !matches!(state.facts.profile.read_back, ReadBack::Exact | ReadBack::ExactLoaded);
+        let had_it = |other: CodeIx| other != code && self.code(other).pins.contains(&pin);
+        let is_changed = |stored: &&Stored| stored.touched.is_some_and(|touch| touch.pin);
+        hides_pin && state.memory.values().filter(is_changed).any(|stored| stored.code.is_some_and(had_it))
     }
 
     /// Whether an entry that is not the code's own has its PIN, on a lock that minds or where reads show it: then the controller must not send it (`I-DEV-01`).

@@ -825,7 +825,7 @@ impl History {
 
     fn emit(&mut self, now: Timestamp, event: &Event) {
         let is_external = matches!(event.event_type, EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam);
-        if is_external && let Some(code) = self.find_code(event.access_code_id) {
+        if is_external && let Some(code) = self.find_code(event.access_code_id).filter(|code| self.is_undone(*code)) {
             let calm = self.policy().reversal_calm_ms;
             for other in self.code(code).lock.map(|lock| self.lock(lock).codes.clone()).unwrap_or_default() {
                 self.codes[other.0 as usize].work.stay_restless(now, calm);
@@ -833,6 +833,13 @@ impl History {
             self.codes[code.0 as usize].work.reverse(now);
         }
         self.step.events.push(event.clone());
+    }
+
+    /// Whether the platform is to undo what others do to a code: only that is a reversal (`R-62`). What they may do stays as it is (T25, T26), unless the code
+    /// shares its PIN with others (IN-01).
+    fn is_undone(&self, code: CodeIx) -> bool {
+        let record = self.code(code).record.as_deref();
+        record.is_none_or(|record| !record.is_external_modification_allowed || record.common_code_key.is_some())
     }
 
     fn record(&mut self, now: Timestamp, id: CodeId, after: Option<Box<Record>>) {
