@@ -342,6 +342,10 @@ impl Platform {
         if self.code(at).goal != Goal::Hold || !self.is_due(self.code(at), self.now) {
             return;
         }
+        let code = self.code(at);
+        if code.write.as_ref().or(code.late.as_ref()).is_some_and(|write| write.is_twin_gone) {
+            return self.again(at);
+        }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {
             return;
         }
