@@ -29,6 +29,10 @@ pub(super) struct Memory {
     shown_since: BTreeMap<Place, Timestamp>,
     /// Places that a notice said are taken, until a fresh listing tells.
     pub told: BTreeSet<Place>,
+    /// Entries that a notice said have left, and that may be what an open creation made; no id is given twice.
+    pub told_gone: BTreeSet<Place>,
+    /// When something visible last changed in the lock (`R-54`).
+    pub changed_at: Timestamp,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
@@ -75,6 +79,8 @@ impl Memory {
             places: BTreeMap::new(),
             shown_since: BTreeMap::new(),
             told: BTreeSet::new(),
+            told_gone: BTreeSet::new(),
+            changed_at: Timestamp::MIN,
             has_inventory: false,
             listing: None,
             next_sync: now,

@@ -13,7 +13,7 @@ use crate::access_code::{AccessCodeView, DeviceView};
 use crate::config::{AccountConfig, Config};
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{AccountId, CodeId, CommandId, DeviceId};
-use crate::port::{Answer, Place, Reason};
+use crate::port::{Answer, Op, Place, Reason};
 use crate::time::{MINUTE_MS, Timestamp};
 
 mod account;
@@ -220,6 +220,11 @@ impl Platform {
         self.writes.extend(commands.into_iter().map(|(command, place)| (command, (at, place))));
         if !is_gone {
             self.index.insert(id, at);
+        }
+        let takes_seat = self.code(at).write.as_ref().is_some_and(|write| matches!(write.op, Op::TakeSeat { .. }));
+        if takes_seat {
+            // Whether it has the seat a read tells that can't be old; what the last one told is forgotten.
+            self.want_listing(at.device, now);
         }
         self.resume_offline(at);
         self.wake_code(at, Some(now));

@@ -109,12 +109,15 @@ impl Platform {
     fn on_entry_news(&mut self, device: u32, place: Place, news: &News) {
         let now = self.now;
         let Some(n) = self.owner_of_place(device, place) else {
-            let told = &mut self.caches[device as usize].told;
+            let memory = &mut self.caches[device as usize];
             if matches!(news, News::EntryAdded(_)) {
-                told.insert(place)
+                memory.told.insert(place);
             } else {
-                told.remove(&place)
-            };
+                memory.told.remove(&place);
+            }
+            if matches!(news, News::EntryRemoved(_)) {
+                self.on_unknown_removed(device, place);
+            }
             self.want_listing(device, now);
             return;
         };
@@ -147,6 +150,19 @@ impl Platform {
         }
         if is_removal || !is_echo {
             self.want_verify(at, now);
+        }
+    }
+
+    /// An entry left of which nobody here knew: a twin perhaps, or what an open creation made, whose answer will tell.
+    fn on_unknown_removed(&mut self, device: u32, place: Place) {
+        self.unblock(device);
+        let is_creating = |code: &Code| code.write.as_ref().is_some_and(|write| write.content().is_some() && write.place().is_none());
+        let is_creating = self.device(device).codes.iter().any(is_creating);
+        let told_gone = &mut self.caches[device as usize].told_gone;
+        if is_creating {
+            told_gone.insert(place);
+        } else {
+            told_gone.clear();
         }
     }
 

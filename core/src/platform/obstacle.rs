@@ -256,17 +256,31 @@ impl Platform {
     /// A twin block or a refusal ends: something that it hung on has changed at this instant.
     /// A twin that was refused later was refused in spite of the change, and stays blocked (`R-54`).
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
+        let memory = &mut self.caches[device as usize];
+        memory.changed_at = memory.changed_at.max(changed_at);
         self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
             Some(Block::Refused(_) | Block::Length { .. }) => true,
             None => false,
         });
+        self.doubt_twins(device, |_, write| write.sent_at < changed_at);
     }
 
     /// A PIN of ours left the lock: it may have been the twin, by the lock's own equality (`R-27`, `R-54`).
     pub(super) fn unblock_twins_of(&mut self, device: u32, pin: Option<Pin>) {
         let may_be_it = |other: Pin| pin.is_none_or(|pin| pin.prefix(4) == other.prefix(4));
         self.unblock_where(device, |code| matches!(code.block, Some(Block::Twin { .. })) && code.record.code.is_some_and(may_be_it));
+        self.doubt_twins(device, |pin, _| may_be_it(pin));
+    }
+
+    /// A write that is not settled may have met a twin that is no more.
+    fn doubt_twins(&mut self, device: u32, may_be: impl Fn(Pin, &Write) -> bool) {
+        let is_concerned = |write: &Write| !write.is_twin_gone && write.content().is_some_and(|(pin, ..)| may_be(pin, write));
+        let codes = self.device(device).codes.iter().filter(|code| code.write.as_ref().is_some_and(is_concerned));
+        let concerned: alloc::vec::Vec<u64> = codes.map(|code| code.n).collect();
+        for n in concerned {
+            self.code_mut(At { device, n }).write.iter_mut().for_each(|write| write.is_twin_gone = true);
+        }
     }
 
     fn unblock_where(&mut self, device: u32, is_over: impl Fn(&Code) -> bool) {

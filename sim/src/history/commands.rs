@@ -33,7 +33,7 @@ pub struct Sent {
     pub is_settled: bool,
     /// Whether a controller that was restarted since has saved that it counts as timed out (`P-01`).
     pub is_given_up: bool,
-    /// Whether a controller that was restarted since need not know it any more: it was over, and others had followed it (`P-01`).
+    /// Whether a controller that was restarted since need not know it any more, for it was over (`P-01`).
     pub is_past: bool,
     /// Where it stored something, by the truth, and when.
     pub stored: Option<(Place, Timestamp)>,
@@ -291,13 +291,11 @@ impl History {
         sent.is_given_up || self.restarts() > 0 && self.started_at.is_some_and(is_over)
     }
 
-    /// It died, and what it had saved holds no more than the commands that are not over, and the last one for each code.
+    /// It died, and what it had saved need hold no more than the commands that are not over.
     pub(super) fn forget_past(&mut self) {
-        let open = self.locks.iter().flat_map(|lock| lock.open.iter().copied());
-        let last = self.codes.iter().filter_map(|code| code.work.last.as_ref()).map(|last| last.id);
-        let kept: BTreeSet<CommandId> = open.chain(last).collect();
+        let open: BTreeSet<CommandId> = self.locks.iter().flat_map(|lock| lock.open.iter().copied()).collect();
         for (id, sent) in &mut self.commands {
-            sent.is_past |= !kept.contains(id);
+            sent.is_past |= !open.contains(id);
         }
     }
 
@@ -390,7 +388,7 @@ impl History {
             }
             return;
         }
-        if !answer.is_closing() || sent.is_past {
+        if !answer.is_closing() {
             return;
         }
         let before = Sent { answered_at: was_answered_at, ..sent.clone() };

@@ -815,6 +815,8 @@ impl History {
             picture.refused.insert(place, now);
         }
         let taught = match (reason, target(&sent.command.op)) {
+            // What it says of a command that is forgotten harms nobody, and teaches nobody (P-01).
+            _ if sent.is_past => None,
             (Reason::Full, _) => Some(picture.occupied()),
             (Reason::SlotOutOfRange, Some(Place::Slot(slot))) => Some(u32::from(slot.0.saturating_sub(1))),
             _ => None,
