@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Closing, Code, Doubt, Write};
+use super::state::{Closing, Code, Device, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -84,8 +84,8 @@ impl Platform {
     }
 
     fn device_named(&self, account: u32, vendor_device: VendorDevice) -> Option<u32> {
-        let mut devices = self.devices_of(account).into_iter();
-        devices.find(|device| self.device(*device).info.device == vendor_device && !self.device(*device).is_removed)
+        let is_it = |device: &Device| device.info.device == vendor_device && !device.is_removed;
+        self.account_devices[account as usize].iter().copied().find(|device| is_it(self.device(*device)))
     }
 
     /// A lock that joins anew has a new name at its vendor and keeps its serial (`R-57`).
