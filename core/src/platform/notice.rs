@@ -108,6 +108,10 @@ impl Platform {
     /// A notice about an entry: a hint to read (port.md 7).
     fn on_entry_news(&mut self, device: u32, place: Place, news: &News) {
         let now = self.now;
+        if !matches!(news, News::EntryAdded(_)) {
+            // A twin may have been in it, seen or unseen.
+            self.unblock(device);
+        }
         let Some(n) = self.owner_of_place(device, place) else {
             let memory = &mut self.caches[device as usize];
             if matches!(news, News::EntryAdded(_)) {
@@ -153,9 +157,8 @@ impl Platform {
         }
     }
 
-    /// An entry left of which nobody here knew: a twin perhaps, or what an open creation made, whose answer will tell.
+    /// An entry left of which nobody here knew: it may be what an open creation made, whose answer will tell.
     fn on_unknown_removed(&mut self, device: u32, place: Place) {
-        self.unblock(device);
         let is_creating = |code: &Code| code.write.as_ref().is_some_and(|write| write.content().is_some() && write.place().is_none());
         let is_creating = self.device(device).codes.iter().any(is_creating);
         let told_gone = &mut self.caches[device as usize].told_gone;
