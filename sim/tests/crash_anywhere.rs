@@ -368,10 +368,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Stories that do not survive a crash at every place yet: findings of this test that wait for their fix. One that does has to leave the list.
-const OPEN: [&str; 1] = [
-    // What a read told died with the controller, and then a person wrote over the entry: the judge still takes it for the code's, which nobody can know.
-    "an-equal-pin-in-its-own-slot-outlives-a-reset",
-];
+const OPEN: [&str; 0] = [];
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
