@@ -501,6 +501,17 @@ pub enum Place {
     Slot(Slot),
 }
 
+impl Place {
+    /// Its number, if it is a slot.
+    #[must_use]
+    pub fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Slot(slot) => Some(slot),
+            Self::Handle(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     /// As reports tell it: `entry 3` or `slot 3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,6 +46,7 @@ pub struct Setup {
     accounts_by_name: BTreeMap<String, usize>,
     hubs_by_name: BTreeMap<String, (usize, usize)>,
     locks_by_address: BTreeMap<(usize, usize), Vec<Lock>>,
+    workspaces: BTreeMap<DeviceId, WorkspaceId>,
     /// The accounts, with their sites.
     logins: Vec<(AccountId, usize)>,
     /// In the order of the configuration.
@@ -96,11 +97,14 @@ impl Setup {
         for (address, n) in builder.addresses.iter().zip(0..) {
             locks_by_address.entry((address.site, address.lock)).or_default().push(Lock(n));
         }
+        let accounts: BTreeMap<_, _> = builder.facts.config.accounts.iter().map(|known| (known.account, known.workspace)).collect();
+        let workspace = |lock: &LockFacts| Some((lock.device, *accounts.get(&lock.account)?));
         Self {
             prologue,
             starts_at,
             horizon_at: starts_at + plan.horizon.0,
             locks_by_address,
+            workspaces: builder.facts.locks.iter().filter_map(workspace).collect(),
             logins: builder.logins,
             account_names: builder.account_names,
             locks_by_name: builder.locks_by_name,
@@ -164,8 +168,7 @@ impl Setup {
     /// The workspace in which a device's account was connected.
     #[must_use]
     pub fn workspace_of(&self, device: DeviceId) -> Option<WorkspaceId> {
-        let account = self.facts.locks.iter().find(|lock| lock.device == device)?.account;
-        self.facts.config.accounts.iter().find(|known| known.account == account).map(|known| known.workspace)
+        self.workspaces.get(&device).copied()
     }
 
     /// What a name in a fault means; none: every lock.

@@ -106,8 +106,10 @@ impl PinSpace {
         let (mut at, mut rank, mut value) = (0, rank, 0);
         for _ in 0..self.length {
             let state = &self.states[at as usize];
-            // A digit that leads nowhere has as many ways below it as the next one, which is then chosen.
-            let digit = state.ways_below[1..].iter().filter(|ways| **ways <= rank).count();
+            // A digit that leads nowhere has as many ways below it as the next one, which is then chosen. Of the comparisons only the first is
+            // waited for: a third of the time of nine at once, half of that of a binary search.
+            let half = if state.ways_below[5] <= rank { 5 } else { 0 };
+            let digit = half + state.ways_below[half + 1..half + 5].iter().filter(|ways| **ways <= rank).count();
             rank -= state.ways_below[digit];
             at = state.next[digit];
             value = value * 10 + digit as u64;

@@ -190,7 +190,7 @@ impl Platform {
     }
 
     pub(super) fn devices_of(&self, account: u32) -> Vec<u32> {
-        (0..self.state.devices.len() as u32).filter(|device| self.device(*device).account == account).collect()
+        self.account_devices[account as usize].clone()
     }
 
     /// `F-08`: a device that the list lacks is asked for; only the direct answer counts.
@@ -255,6 +255,7 @@ impl Platform {
     fn add_device(&mut self, account: u32, info: &DeviceInfo) {
         let (device, id) = (self.state.devices.len() as u32, self.device_id(account, info));
         self.device_index.insert(id, device);
+        self.account_devices[account as usize].push(device);
         self.state.devices.push(Device {
             id,
             account,

@@ -40,11 +40,15 @@ impl Platform {
                 self.on_contact(device, write.sent_at);
                 let is_stored = write.content().is_some() && write.place().is_some();
                 let absent_since = self.code(at).passing.absent_since;
+                let told_gone = &self.caches[device as usize].told_gone;
+                let is_told_gone = handle.is_some_and(|handle| told_gone.contains(&Place::Handle(handle)));
                 if absent_since.is_some() && write.content().is_some() {
                     // A listing that ran after it lacks it: done it was, and it is gone since, unless the next one shows it (P-12).
                     self.close_write(at, Doubt::Removed);
                     self.code_quiet(at).passing.absent_since = absent_since;
-                } else if is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None {
+                } else if is_told_gone
+                    || is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None
+                {
                     // Done it was, and perhaps it is gone again: a read tells.
                     self.close_write(at, Doubt::Removed);
                 } else {

@@ -49,7 +49,8 @@ impl Platform {
     fn turn(&mut self, at: At) {
         let now = self.now;
         self.turn_at_end(at);
-        if self.code(at).is_gone || !self.policy.episode_timers_run(self.code(at).record.status) {
+        // While nothing can be told of the lock, the timers of the episode rest (EO-17, R-21).
+        if self.code(at).is_gone || self.code(at).record.status == Status::Unknown {
             return;
         }
         self.turn_when_due(at);

@@ -29,6 +29,12 @@ pub(super) struct Memory {
     shown_since: BTreeMap<Place, Timestamp>,
     /// Places that a notice said are taken, until a fresh listing tells.
     pub told: BTreeSet<Place>,
+    /// Entries that a notice said have left, and that may be what an open creation made; no id is given twice.
+    pub told_gone: BTreeSet<Place>,
+    /// Places that a stranger's entry left, and when a read that showed them empty began: an older one may still show it (`P-06`).
+    pub left: BTreeMap<Place, Timestamp>,
+    /// When something visible last changed in the lock (`R-54`).
+    pub changed_at: Timestamp,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
@@ -75,6 +81,9 @@ impl Memory {
             places: BTreeMap::new(),
             shown_since: BTreeMap::new(),
             told: BTreeSet::new(),
+            told_gone: BTreeSet::new(),
+            left: BTreeMap::new(),
+            changed_at: Timestamp::MIN,
             has_inventory: false,
             listing: None,
             next_sync: now,
@@ -388,7 +397,11 @@ impl Platform {
             return None;
         }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
-            self.caches[device as usize].is_clean = false;
+            let memory = &mut self.caches[device as usize];
+            memory.is_clean = false;
+            if memory.left.contains_key(&item.place) {
+                memory.places.remove(&item.place);
+            }
             self.want_listing(device, self.now);
         } else if !self.hides_own_write(device) {
             self.on_stranger(device, item);
@@ -440,10 +453,14 @@ impl Platform {
         true
     }
 
-    /// Whether an item that tells nothing of itself may be what a code of ours had in the same place until lately.
+    /// Whether an item may be what a stranger had in the same place until lately, or one that tells nothing of itself what a code of ours had.
     fn may_be_older(&self, device: u32, item: &Item, evidence: Evidence) -> bool {
         let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
         let lag = self.profile(device).read_lag_ms;
+        let left_at = self.caches[device as usize].left.get(&item.place);
+        if left_at.is_some_and(|left_at| evidence.sent_at < *left_at + lag) {
+            return true;
+        }
         let mut past = self.device(device).codes.iter().flat_map(|code| &code.past).filter(|past| past.place == item.place);
         tells_nothing && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
     }

@@ -6,12 +6,13 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::access_code::{AccessCodeView, DeviceView};
-use crate::config::Config;
+use crate::config::{AccountConfig, Config};
 use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
-use crate::id::{CodeId, CommandId, DeviceId};
+use crate::id::{AccountId, CodeId, CommandId, DeviceId};
 use crate::port::{Answer, Op, Place, Reason};
 use crate::time::{MINUTE_MS, Timestamp};
 
@@ -99,6 +100,10 @@ pub struct Platform {
     state: Durable,
     /// Why it can't go on; from its start on.
     broken: Option<Broken>,
+    /// The devices of each account, in the order in which they were met.
+    account_devices: Vec<Vec<u32>>,
+    /// For each account, those of its vendor in other workspaces.
+    accounts_elsewhere: Vec<Vec<AccountId>>,
     /// The devices by id.
     device_index: BTreeMap<DeviceId, u32>,
     /// The live records by id.
@@ -133,6 +138,15 @@ impl Platform {
         let mut config = config.clone();
         config.profiles.iter_mut().for_each(|profile| profile.keeps_offset &= policy.foresees_clock_changes());
         let paces = config.accounts.iter().map(|account| Pace::new(account.vendor.profile().rate_per_minute)).collect();
+        let accounts_elsewhere = config.accounts.iter().map(|own| {
+            let is_elsewhere = |other: &&AccountConfig| other.workspace != own.workspace && other.vendor == own.vendor;
+            config.accounts.iter().filter(is_elsewhere).map(|other| other.account).collect()
+        });
+        let accounts_elsewhere = accounts_elsewhere.collect();
+        let mut account_devices = vec![Vec::new(); config.accounts.len()];
+        for (device, n) in state.devices.iter().zip(0..) {
+            account_devices[device.account as usize].push(n);
+        }
         let mut platform = Self {
             policy,
             watches: config.accounts.iter().map(|_| Watch::new(now)).collect(),
@@ -140,6 +154,8 @@ impl Platform {
             began: now,
             now,
             caches: state.devices.iter().map(|_| Memory::new(now)).collect(),
+            account_devices,
+            accounts_elsewhere,
             device_index: state.devices.iter().zip(0..).map(|(device, n)| (device.id, n)).collect(),
             state,
             broken,

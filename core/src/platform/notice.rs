@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Closing, Code, Doubt, Write};
+use super::state::{Closing, Code, Device, Doubt, Write};
 use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
@@ -84,8 +84,8 @@ impl Platform {
     }
 
     fn device_named(&self, account: u32, vendor_device: VendorDevice) -> Option<u32> {
-        let mut devices = self.devices_of(account).into_iter();
-        devices.find(|device| self.device(*device).info.device == vendor_device && !self.device(*device).is_removed)
+        let is_it = |device: &Device| device.info.device == vendor_device && !device.is_removed;
+        self.account_devices[account as usize].iter().copied().find(|device| is_it(self.device(*device)))
     }
 
     /// A lock that joins anew has a new name at its vendor and keeps its serial (`R-57`).
@@ -108,13 +108,20 @@ impl Platform {
     /// A notice about an entry: a hint to read (port.md 7).
     fn on_entry_news(&mut self, device: u32, place: Place, news: &News) {
         let now = self.now;
+        if !matches!(news, News::EntryAdded(_)) {
+            // A twin may have been in it, seen or unseen.
+            self.unblock(device);
+        }
         let Some(n) = self.owner_of_place(device, place) else {
-            let told = &mut self.caches[device as usize].told;
+            let memory = &mut self.caches[device as usize];
             if matches!(news, News::EntryAdded(_)) {
-                told.insert(place)
+                memory.told.insert(place);
             } else {
-                told.remove(&place)
-            };
+                memory.told.remove(&place);
+            }
+            if matches!(news, News::EntryRemoved(_)) {
+                self.on_unknown_removed(device, place);
+            }
             self.want_listing(device, now);
             return;
         };
@@ -147,6 +154,18 @@ impl Platform {
         }
         if is_removal || !is_echo {
             self.want_verify(at, now);
+        }
+    }
+
+    /// An entry left of which nobody here knew: it may be what an open creation made, whose answer will tell.
+    fn on_unknown_removed(&mut self, device: u32, place: Place) {
+        let is_creating = |code: &Code| code.write.as_ref().is_some_and(|write| write.content().is_some() && write.place().is_none());
+        let is_creating = self.device(device).codes.iter().any(is_creating);
+        let told_gone = &mut self.caches[device as usize].told_gone;
+        if is_creating {
+            told_gone.insert(place);
+        } else {
+            told_gone.clear();
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! The default methods *are* the reference. A broken controller overrides one of them.
 
-use crate::access_code::Status;
 use crate::config::PolicyConstants;
 use crate::draw::below;
 use crate::offline::Asked;
@@ -210,11 +209,6 @@ pub trait Policy: Sync {
     /// Whether a failure replaces the transient warnings by their errors (T10, `R-11`).
     fn warning_becomes_error_at_failure(&self) -> bool {
         true
-    }
-
-    /// Whether the timers of an episode run; an unreadable account stops them (`EO-17`).
-    fn episode_timers_run(&self, status: Status) -> bool {
-        !matches!(status, Status::Unknown)
     }
 
     /// Whether `removed_from_device` comes before `deleted` (`EO-08`).

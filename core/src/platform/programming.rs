@@ -52,7 +52,9 @@ impl Platform {
         if !code.record.is_managed && !code.is_gone {
             return self.run_errand(at);
         }
-        if let Some(extra) = code.surplus.first() {
+        // With a user goes whatever it has.
+        let goes_with_user = self.is_by_seat(at.device) && !self.wants_access(code);
+        if let Some(extra) = code.surplus.first().filter(|_| !goes_with_user) {
             let place = extra.place;
             if self.wanted(code).is_none() || !self.take_up_surplus(at) {
                 return self.erase(at, place);

@@ -3,9 +3,11 @@
 use super::Platform;
 use super::listing::Memory;
 use super::reading::{Evidence, Look, Read, ReadKind, look};
+use super::state::Code;
 use super::step::{At, Who};
 use crate::id::Slot;
 use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin};
+use crate::slot::{SLOTS_MAX, SlotAllocator};
 use crate::time::Timestamp;
 
 impl Platform {
@@ -37,19 +39,27 @@ impl Platform {
     }
 
     /// The lowest free slot; once in a fight with another writer, the highest (`R-62`). One that called itself occupied comes last.
-    fn free_slot(&mut self, at: At) -> Option<Slot> {
+    fn free_slot(&self, at: At) -> Option<Slot> {
         let (state, profile) = (self.device(at.device), self.profile(at.device));
-        let last = state.info.positions.saturating_sub(profile.reserved_slots).min(u32::from(u16::MAX)) as u16;
-        let last = state.first_missing_slot.map_or(last, |missing| last.min(missing.0.saturating_sub(1)));
+        let last = state.info.positions.saturating_sub(profile.reserved_slots).min(SLOTS_MAX);
+        let last = state.first_missing_slot.map_or(last, |missing| last.min(u32::from(missing.0.saturating_sub(1))));
+        if last == 0 {
+            return None;
+        }
         let Memory { places, refusing, .. } = &self.caches[at.device as usize];
-        let is_free = |slot: &Slot| {
-            let place = Place::Slot(*slot);
-            !places.contains_key(&place) && !state.closed_slots.contains(slot) && self.owner_of_place(at.device, place).is_none()
-        };
-        let slots = (1..=last).map(Slot);
-        let willing = |slot: &Slot| is_free(slot) && !refusing.contains_key(slot);
-        let first = if self.code(at).is_in_fight { slots.clone().rev().find(willing) } else { slots.clone().find(willing) };
-        first.or_else(|| slots.clone().find(is_free))
+        let held = state.codes.iter().flat_map(Code::entries).map(|held| held.place);
+        let aimed_at = state.codes.iter().filter_map(|code| code.write.as_ref()?.place());
+        let taken = places.keys().copied().chain(held).chain(aimed_at).filter_map(Place::slot).chain(state.closed_slots.iter().copied());
+        let mut slots = SlotAllocator::new(last);
+        for slot in taken {
+            slots.take(slot);
+        }
+        let mut willing = slots.clone();
+        for slot in refusing.keys() {
+            willing.take(*slot);
+        }
+        let first = if self.code(at).is_in_fight { willing.free_slots().last() } else { willing.lowest_free() };
+        first.or(slots.lowest_free())
     }
 
     /// Slots that called themselves occupied, and that the last reads show free all the same. What was in them may leave unseen, as a twin may (`R-54`).

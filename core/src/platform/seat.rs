@@ -53,6 +53,9 @@ impl Platform {
                 None
             }
             (false, None, None) => {
+                if !code.surplus.is_empty() {
+                    self.code_mut(at).surplus.clear();
+                }
                 self.finish_if_absent(at);
                 None
             }

@@ -12,7 +12,7 @@ use crate::event::EventType;
 use crate::id::CodeId;
 use crate::pin::Pin;
 use crate::port::{Item, Place, ShownPin};
-use crate::time::Timestamp;
+use crate::time::{HOUR_MS, Timestamp};
 
 impl Platform {
     /// T33: an entry that is nobody's here becomes an unmanaged record.
@@ -52,7 +52,10 @@ impl Platform {
                 let place = self.code(at).held.as_ref().map(|held| held.place);
                 self.end_unmanaged_code(at);
                 if let Some(place) = place {
-                    self.caches[at.device as usize].places.remove(&place);
+                    let memory = &mut self.caches[at.device as usize];
+                    memory.places.remove(&place);
+                    memory.left.retain(|_, left_at| evidence.sent_at < *left_at + HOUR_MS);
+                    memory.left.insert(place, evidence.sent_at);
                 }
                 self.unblock(at.device);
                 self.on_entry_left(at.device);

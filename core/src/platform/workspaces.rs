@@ -6,6 +6,7 @@
 use super::Platform;
 use super::state::{Code, Goal, Held, Write};
 use super::step::At;
+use crate::id::DeviceId;
 use crate::port::{Item, Place};
 use crate::problem::WarningCode;
 
@@ -69,17 +70,14 @@ impl Platform {
         self.views_of(device).flat_map(|device| self.device(device).live().map(move |code| (At { device, n: code.n }, code)))
     }
 
-    /// The devices that this lock is in other workspaces.
+    /// The devices that this lock is in other workspaces: its serial gives it an id in each of their accounts.
     fn views_of(&self, device: u32) -> impl Iterator<Item = u32> {
-        (0..self.state.devices.len() as u32).filter(move |other| self.is_same_lock(device, *other))
-    }
-
-    /// Whether two devices are one lock, connected in two workspaces.
-    fn is_same_lock(&self, device: u32, other: u32) -> bool {
-        let account = |device: u32| &self.config.accounts[self.device(device).account as usize];
-        let (one, two) = (self.device(device), self.device(other));
-        let is_elsewhere = account(device).workspace != account(other).workspace && account(device).vendor == account(other).vendor;
-        is_elsewhere && one.info.serial.is_some() && one.info.serial == two.info.serial && one.epoch() == two.epoch() && !two.is_removed
+        let own = self.device(device);
+        let accounts = own.info.serial.iter().flat_map(move |serial| {
+            let accounts = self.accounts_elsewhere[own.account as usize].iter();
+            accounts.filter_map(move |account| self.device_index.get(&DeviceId::of(*account, serial)).copied())
+        });
+        accounts.filter(move |other| self.device(*other).epoch() == own.epoch() && !self.device(*other).is_removed)
     }
 
     /// T30: the entry has another manager from now on, and the former one is told so by its record alone (`R-45`).

@@ -203,6 +203,22 @@ impl Lock {
         }
     }
 
+    /// What the firmware does with another schedule for an entry that stays. Of its PIN and name nothing is asked: whatever they are, they lie there.
+    pub fn reschedule(&mut self, now: Timestamp, place: Place, window: Option<Window>, source: Source) -> Effect {
+        if window.is_some_and(|window| self.starts_too_soon(now, window)) {
+            return Effect::Refused(Reason::StartInPast);
+        }
+        let window = window.map(|window| window.rounded_outward(self.profile.round_ms));
+        let kept = self.kept(window, now);
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.place == place) else { return Effect::NotFound };
+        (entry.window, entry.kept, entry.source, entry.written_at, entry.enabled) = (window, kept, source, now, true);
+        Effect::Changed
+    }
+
+    fn starts_too_soon(&self, now: Timestamp, window: Window) -> bool {
+        self.profile.start_margin_ms > 0 && window.starts_at < now + self.profile.start_margin_ms
+    }
+
     /// What the firmware does with a write.
     pub fn store(&mut self, now: Timestamp, write: Write) -> Effect {
         if let Some(refusal) = self.refusal(now, &write) {
@@ -264,7 +280,6 @@ impl Lock {
 
     fn refusal(&self, now: Timestamp, write: &Write) -> Option<Effect> {
         let present = self.entry(write.place);
-        let starts_too_soon = |window: Window| self.profile.start_margin_ms > 0 && window.starts_at < now + self.profile.start_margin_ms;
         if write.must_exist && present.is_none() {
             return Some(Effect::NotFound);
         }
@@ -286,7 +301,7 @@ impl Lock {
             Some(Reason::SlotOccupied)
         } else if present.is_none() && self.entries.len() as u32 >= self.capacity() {
             Some(Reason::Full)
-        } else if write.window.is_some_and(starts_too_soon) {
+        } else if write.window.is_some_and(|window| self.starts_too_soon(now, window)) {
             Some(Reason::StartInPast)
         } else {
             None

@@ -1310,9 +1310,7 @@ impl LockSite {
             }
             Op::SetSchedule { handle, window } => {
                 let place = Place::Handle(*handle);
-                let Some(entry) = self.lock.entry(place) else { return (Effect::NotFound, place) };
-                let write = Write { place, must_exist: true, pin: entry.pin, name: entry.name.clone(), window: *window, source };
-                (self.lock.store(now, write), place)
+                (self.lock.reschedule(now, place, *window, source), place)
             }
             Op::SetSlot { slot, pin, name } => {
                 let place = Place::Slot(*slot);

@@ -122,14 +122,14 @@ pub struct Work {
     pub attempts: u32,
     /// When the present attempt made its first command, and the kinds it made.
     kinds: [Option<OpKind>; 2],
-    /// When a twin was first named since the last change of cause, with nothing of the code unsettled.
-    pub twin_at: Option<Timestamp>,
+    /// When it was first refused for good, or as a twin, since the last change of cause, with nothing of the code unsettled (`R-20`, `R-54`).
+    pub refused_at: Option<Timestamp>,
     /// When a twin was first named since the last attempt, whatever was open.
     twin_told_since: Option<Timestamp>,
     /// When it was last told that its PIN is taken, whatever came since: without a sign it need not ask again before the time of `R-54`.
     pub told_twin_at: Option<Timestamp>,
-    /// Attempts since then.
-    pub attempts_at_twin: u32,
+    /// Attempts since it was refused.
+    pub attempts_refused: u32,
     /// When a proof that the goal is in memory was last delivered.
     pub confirmed_at: Option<Timestamp>,
     /// When a proof that nothing is there was last delivered.
@@ -160,10 +160,10 @@ impl Work {
             cause_at: Timestamp::MIN,
             attempts: 0,
             kinds: [None; 2],
-            twin_at: None,
+            refused_at: None,
             twin_told_since: None,
             told_twin_at: None,
-            attempts_at_twin: 0,
+            attempts_refused: 0,
             confirmed_at: None,
             absent_at: None,
             reason_at: Timestamp::MIN,
@@ -188,7 +188,7 @@ impl Work {
     /// Something definite changed: attempts count anew.
     pub(super) fn change_cause(&mut self, now: Timestamp) {
         (self.cause_at, self.attempts, self.kinds) = (now, 0, [None; 2]);
-        (self.twin_at, self.attempts_at_twin) = (None, 0);
+        (self.refused_at, self.attempts_refused) = (None, 0);
         self.active_at = self.active_at.max(now);
     }
 
@@ -201,7 +201,7 @@ impl Work {
         } else {
             self.kinds = [kind, None];
             self.attempts += 1;
-            self.attempts_at_twin += u32::from(self.twin_at.is_some());
+            self.attempts_refused += u32::from(self.refused_at.is_some());
         }
         if self.is_reset_pending && !op.is_erasing() {
             self.is_reset_pending = false;
@@ -215,14 +215,22 @@ impl Work {
         self.is_refused_for_good = matches!(closing, Closing::Refused(reason) if reason.is_permanent());
         // Which of two writes the first word of a twin means nobody can tell: from then on the controller may count (`P-06`, `R-54`).
         let since = if self.is_twin { *self.twin_told_since.get_or_insert(now) } else { now };
-        if closing != Closing::Refused(Reason::PinTaken) {
+        let is_for_good = match closing {
+            // In another slot it may succeed.
+            Closing::Refused(Reason::SlotOutOfRange) => false,
+            Closing::Refused(reason) => reason == Reason::PinTaken || reason.is_permanent(),
+            _ => false,
+        };
+        if !is_for_good {
             // Nobody was told anything definite this time: `R-03` says when to try again.
-            (self.twin_at, self.attempts_at_twin) = (None, 0);
+            (self.refused_at, self.attempts_refused) = (None, 0);
             return;
         }
-        self.told_twin_at = Some(now);
-        if self.unsettled == 0 && self.twin_at.is_none() {
-            (self.twin_at, self.attempts_at_twin) = (Some(since), 0);
+        if self.is_twin {
+            self.told_twin_at = Some(now);
+        }
+        if self.unsettled == 0 && self.refused_at.is_none() {
+            (self.refused_at, self.attempts_refused) = (Some(since), 0);
         }
     }
 
@@ -230,6 +238,13 @@ impl Work {
         (self.failing_since, self.is_twin, self.is_refused_for_good, self.told_twin_at) = (None, false, false, None);
         self.absences = 0;
         self.change_cause(now);
+    }
+
+    /// The controller was told anew what the lock demands: that may end a refusal other than that of a twin.
+    pub(super) fn reconsider(&mut self) {
+        if !self.is_twin {
+            (self.refused_at, self.attempts_refused) = (None, 0);
+        }
     }
 
     /// The platform reported that somebody changed or removed the code.

@@ -626,7 +626,7 @@ impl History {
     fn weigh_hindrances(&mut self, now: Timestamp, lock: Lock, is_of_memory: bool) {
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
-            if is_of_memory && self.code(code).work.failing_since.is_some() && self.code(code).work.twin_at.is_some() {
+            if is_of_memory && self.code(code).work.failing_since.is_some() && self.code(code).work.refused_at.is_some() {
                 // Anything that changed in memory permits a new try (`R-54`).
                 self.codes[code.0 as usize].work.change_cause(now);
             }
@@ -1047,12 +1047,12 @@ impl History {
         }
     }
 
-    /// The controller was shown something new in the lock: it may try again what was refused as a twin (`R-54`).
+    /// The controller was shown something new in the lock: it may try again what was refused for good or as a twin (`R-20`, `R-54`).
     fn show_change(&mut self, lock: Lock) {
         self.locks[lock.0 as usize].change_shown_at = self.now;
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
-            if self.code(code).work.twin_at.is_some() {
+            if self.code(code).work.refused_at.is_some() {
                 self.codes[code.0 as usize].work.change_cause(self.now);
             }
         }
@@ -1196,6 +1196,10 @@ impl History {
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
             self.locks[lock.0 as usize].positions = info.positions;
+            // What the lock demands may be another thing now (`R-20`).
+            for code in self.lock(lock).codes.clone() {
+                self.codes[code.0 as usize].work.reconsider();
+            }
         }
     }
 

@@ -276,6 +276,9 @@ pub struct History {
     code_index: BTreeMap<CodeId, CodeIx>,
     locks: Vec<LockState>,
     lock_index: BTreeMap<DeviceId, Lock>,
+    locks_by_account: BTreeMap<AccountId, Vec<Lock>>,
+    /// Each lock as every workspace sees it, by its first view.
+    views: BTreeMap<Lock, Vec<Lock>>,
     vendor_ids: BTreeMap<(AccountId, VendorDevice), Lock>,
     /// The vendor's names of devices that its answers have told.
     met: BTreeSet<(AccountId, VendorDevice)>,
@@ -313,6 +316,8 @@ impl History {
             now: facts.begins_at,
             locks: facts.locks.iter().map(|lock| LockState::new(lock, facts.begins_at)).collect(),
             lock_index: (0..).map(Lock).zip(&facts.locks).map(|(lock, facts)| (facts.device, lock)).collect(),
+            locks_by_account: BTreeMap::new(),
+            views: BTreeMap::new(),
             facts,
             phase: Phase::Prologue,
             codes: Vec::new(),
@@ -343,37 +348,40 @@ impl History {
             unsaved_known: Vec::new(),
             edges: BTreeSet::new(),
         };
-        for n in 0..history.locks.len() {
-            history.join_path(Lock(n as u32));
+        let (mut paths_of_hubs, mut quotas) = (BTreeMap::new(), BTreeMap::new());
+        for lock in (0..history.locks.len() as u32).map(Lock) {
+            history.locks_by_account.entry(history.lock(lock).facts.account).or_default().push(lock);
+            history.views.entry(history.first_view(lock)).or_default().push(lock);
+            history.join_path(lock, &mut paths_of_hubs, &mut quotas);
         }
         history
     }
 
     /// Puts a lock on its serial path and into its quota.
-    fn join_path(&mut self, lock: Lock) {
+    fn join_path(&mut self, lock: Lock, paths_of_hubs: &mut BTreeMap<u32, u32>, quotas: &mut BTreeMap<AccountId, u32>) {
+        let (first, new_path, new_scope) = (self.first_view(lock), self.paths.len() as u32, self.quotas.len() as u32);
         let facts = &self.locks[lock.0 as usize].facts;
-        let first = facts.view_of.unwrap_or(lock);
         // What several workspaces share is one path and one quota.
         let (account, lat_max_ms) = (self.locks[first.0 as usize].facts.account, facts.profile.lat_max_ms);
         let hub = facts.hub.filter(|_| facts.profile.serial_path == SerialPath::Hub);
-        let shares = |path: &Path| {
-            let other = &self.locks[path.locks[0].0 as usize].facts;
-            let is_same_hub = hub.is_some() && other.hub == hub && other.profile.serial_path == SerialPath::Hub;
-            is_same_hub || path.locks.contains(&first)
+        let path = match hub {
+            Some(hub) => *paths_of_hubs.entry(hub).or_insert(new_path),
+            None if first == lock => new_path,
+            None => self.locks[first.0 as usize].path,
         };
-        let path = self.paths.iter().position(shares).unwrap_or(self.paths.len());
-        if path == self.paths.len() {
+        if path == new_path {
             self.paths.push(Path::default());
         }
-        let scope = self.quotas.iter().position(|quota| quota.account == account).unwrap_or(self.quotas.len());
-        if scope == self.quotas.len() {
+        let scope = *quotas.entry(account).or_insert(new_scope);
+        if scope == new_scope {
             self.quotas.push(Quota { account, ..Quota::default() });
         }
-        self.quotas[scope].devices += 1;
-        self.paths[path].locks.push(lock);
-        self.paths[path].lat_max_ms = self.paths[path].lat_max_ms.max(lat_max_ms);
+        self.quotas[scope as usize].devices += 1;
+        let shared = &mut self.paths[path as usize];
+        shared.locks.push(lock);
+        shared.lat_max_ms = shared.lat_max_ms.max(lat_max_ms);
         let state = &mut self.locks[lock.0 as usize];
-        (state.path, state.scope) = (path as u32, scope as u32);
+        (state.path, state.scope) = (path, scope);
     }
 
     /// What never changes in the run.
@@ -510,8 +518,24 @@ impl History {
     /// Whether both are one lock, seen from two workspaces.
     #[must_use]
     pub fn is_same_lock(&self, one: Lock, other: Lock) -> bool {
-        let first = |lock: Lock| self.lock(lock).facts.view_of.unwrap_or(lock);
-        first(one) == first(other)
+        self.first_view(one) == self.first_view(other)
+    }
+
+    /// A lock as each workspace sees it, in order of declaration.
+    #[must_use]
+    pub fn views(&self, lock: Lock) -> &[Lock] {
+        &self.views[&self.first_view(lock)]
+    }
+
+    /// The locks of an account, in order of declaration.
+    #[must_use]
+    pub fn locks_of(&self, account: AccountId) -> &[Lock] {
+        self.locks_by_account.get(&account).map_or(&[], Vec::as_slice)
+    }
+
+    /// The lock as the workspace sees it that connected its account first.
+    fn first_view(&self, lock: Lock) -> Lock {
+        self.lock(lock).facts.view_of.unwrap_or(lock)
     }
 
     /// The workspace an account was connected in.

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
 use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, VendorDevice};
 use keyway_core::pin::Pin;
-use keyway_core::port::{Answer, Command, Item, News, Op, Place};
+use keyway_core::port::{Answer, Command, Item, News, Notice, Op, Place};
 use keyway_core::request::{BehaviorWhenCodeCannotBeShared, Request, RequestedCode, Response};
-use keyway_core::time::Timestamp;
+use keyway_core::time::{DAY_MS, Timestamp};
 
 use super::{Found, Interests, Invariant, Row};
 use crate::bounds::attempts_allowed;
@@ -21,7 +21,13 @@ pub const ROWS: &[Row] = &[Row::of("I-IDENT-01"), Row::of("I-BYTES-01"), Row::of
 /// Its checkers.
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
-    vec![Box::new(Identity::default()), Box::new(Bytes::default()), Box::new(Isolation::default()), Box::new(Quiet), Box::new(Durability)]
+    vec![
+        Box::new(Identity::default()),
+        Box::new(Bytes::default()),
+        Box::new(Isolation::default()),
+        Box::new(Quiet::default()),
+        Box::new(Durability),
+    ]
 }
 
 /// The mutating commands of the step, each with its lock and code.
@@ -37,9 +43,51 @@ fn mutating(history: &History) -> impl Iterator<Item = (&Command, Lock, CodeIx)>
 const NAME_CUT_CHARS: usize = 14;
 
 /// `I-QUI-01`. Judged at the end of the step, when it is known whether the step itself changed what is wanted.
-struct Quiet;
+#[derive(Default)]
+struct Quiet {
+    /// For a code whose last attempt was turned away for the rate: when that was told, and how long the vendor wants it to wait (`R-03`).
+    pauses: BTreeMap<CodeIx, (Timestamp, Timestamp)>,
+    /// Codes that have a user of a site, as far as the controller was told and may not have forgotten, each with the key under which it was made.
+    users: BTreeMap<CodeIx, Key>,
+}
+
+/// No pause is longer, whatever a vendor asks.
+const PAUSE_MAX_MS: i64 = DAY_MS;
 
 impl Quiet {
+    fn hear(&mut self, history: &History, now: Timestamp, command_id: CommandId, answer: &Answer) {
+        let Some(sent) = history.sent(command_id) else { return };
+        let Some(code) = sent.code else { return };
+        match answer {
+            Answer::RateLimited { retry_after_ms } => {
+                self.pauses.insert(code, (now, now + (*retry_after_ms).clamp(0, PAUSE_MAX_MS)));
+            }
+            Answer::User { .. } => drop(self.users.insert(code, sent.command.key)),
+            Answer::NotFound => drop(self.users.remove(&code)),
+            _ => {}
+        }
+    }
+
+    /// Whether a site user is made for a code that has one (`R-63`).
+    fn crowds(&mut self, command: &Command, code: CodeIx) -> Option<String> {
+        match command.op {
+            Op::DeleteUser { .. } => drop(self.users.remove(&code)),
+            // Under the same key it is the same one (`P-04`).
+            Op::CreateUser { .. } if self.users.get(&code).is_some_and(|key| *key != command.key) => {
+                return Some("another user of the site is made for it".to_owned());
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether a code is tried again before its vendor wants it, and nothing about it changed since.
+    fn disturbs(&self, history: &History, code: CodeIx, now: Timestamp) -> Option<String> {
+        let (told_at, until) = *self.pauses.get(&code)?;
+        let is_early = now < until && history.code(code).work.cause_at <= told_at;
+        is_early.then(|| format!("was turned away for the rate until {until}, and is tried again"))
+    }
+
     /// Why a write for a code was needless; none if there was a reason.
     fn needless(history: &History, command: &Command, lock: Lock, code: CodeIx, now: Timestamp) -> Option<String> {
         let (state, intent) = (history.code(code), history.goal(code)?);
@@ -93,10 +141,10 @@ impl Quiet {
         if work.attempts > allowed {
             return Some(format!("makes attempt {} since {}, and {allowed} are allowed", work.attempts, work.cause_at));
         }
-        if let Some(twin_at) = work.twin_at {
-            let allowed = (now - twin_at) / policy.refused_retry_ms.max(1);
-            if i64::from(work.attempts_at_twin) > allowed {
-                return Some(format!("was refused as a twin at {twin_at} and is tried again, {allowed} tries being allowed"));
+        if let Some(refused_at) = work.refused_at {
+            let allowed = (now - refused_at) / policy.refused_retry_ms.max(1);
+            if i64::from(work.attempts_refused) > allowed {
+                return Some(format!("was refused at {refused_at} and is tried again, {allowed} tries being allowed"));
             }
         }
         Self::quarrelsome(work, policy.reversal_period_ms).filter(|_| work.is_fighting(now, policy))
@@ -134,14 +182,26 @@ impl Invariant for Quiet {
     }
 
     fn interests(&self) -> Interests {
-        Interests::STEP_ENDED
+        Interests::ANSWERED.and(Interests::NOTICED).and(Interests::CRASHED).and(Interests::STEP_ENDED)
     }
 
-    fn observe(&mut self, history: &History, now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
+    fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        match occurrence {
+            Occurrence::Answered { command_id, answer, .. } => return self.hear(history, now, *command_id, answer),
+            // What was not saved is forgotten.
+            Occurrence::Crashed => return *self = Self::default(),
+            // Who took an entry may have taken its user.
+            Occurrence::Noticed { notice: Notice { news: News::EntryRemoved(_) | News::AllRemoved, .. }, .. } => return self.users.clear(),
+            Occurrence::Noticed { .. } => return,
+            _ => {}
+        }
         for (command, lock, code) in mutating(history) {
             found.armed("I-QUI-01");
             let needless = Self::needless(history, command, lock, code, now);
-            if let Some(what) = needless.or_else(|| Self::impatient(history, &history.code(code).work, now)) {
+            let impatient = || Self::impatient(history, &history.code(code).work, now);
+            if let Some(what) =
+                needless.or_else(impatient).or_else(|| self.disturbs(history, code, now)).or_else(|| self.crowds(command, code))
+            {
                 found.broken_by("I-QUI-01", history, code, what);
             }
         }
@@ -562,8 +622,7 @@ impl Identity {
 /// Whether a write for a code goes to another lock than that of its record: a lock in another account is another one (`R-57`).
 fn strays(history: &History, command: &Command, lock: Lock) -> Option<String> {
     let own = history.code(command.for_code.and_then(|id| history.find_code(id))?).lock?;
-    let first = |lock: Lock| history.lock(lock).facts.view_of.unwrap_or(lock);
-    let strays = command.op.is_mutating() && first(own) != first(lock);
+    let strays = command.op.is_mutating() && !history.is_same_lock(own, lock);
     strays
         .then(|| format!("{:?} is sent to {}, and its record is on {}", command.op.kind(), history.lock_name(lock), history.lock_name(own)))
 }

@@ -629,8 +629,10 @@ fn was_strange(view: &View<'_>, event: &Event) -> bool {
     };
     // What another workspace writes may be listed before it is done (`P-06`).
     let is_anothers = || {
-        let views = view.history.locks().filter(|(other, _)| *other != lock && view.history.is_same_lock(*other, lock));
-        views.flat_map(|(_, state)| &state.codes).any(|code| view.history.code(*code).pins.iter().any(|other| is_like(*other)))
+        let views = view.history.views(lock).iter().filter(|other| **other != lock);
+        views
+            .flat_map(|other| &view.history.lock(*other).codes)
+            .any(|code| view.history.code(*code).pins.iter().any(|other| is_like(*other)))
     };
     was_there || view.history.lock(lock).memory.iter().any(is_strange) || is_anothers()
 }

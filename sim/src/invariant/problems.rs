@@ -306,9 +306,8 @@ fn families_on_device(view: &View<'_>, lock: Lock, device: &DeviceRecord) -> Hel
     if let Some(entry) = device.account_errors.iter().find(|entry| entry.error_code.family() != ProblemFamily::ConnectedAccount) {
         return Held::Broken(format!("shows {} as its account's", entry.error_code));
     }
-    let account = view.history.lock(lock).facts.account;
-    let siblings = view.history.locks().filter(|(_, other)| other.facts.account == account);
-    for (_, other) in siblings {
+    for other in view.history.locks_of(view.history.lock(lock).facts.account) {
+        let other = view.history.lock(*other);
         let Some(view) = other.device.as_deref() else { continue };
         let same = view.account_errors.len() == device.account_errors.len()
             && view.account_errors.iter().all(|entry| device.account_errors.contains(entry));

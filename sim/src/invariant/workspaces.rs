@@ -41,8 +41,8 @@ impl OneManager {
     /// The codes that the workspaces of a lock manage at each of its places.
     fn managers(history: &History, lock: Lock) -> BTreeMap<Place, Vec<CodeIx>> {
         let mut managers: BTreeMap<Place, Vec<CodeIx>> = BTreeMap::new();
-        for (_, view) in history.locks().filter(|(view, _)| history.is_same_lock(*view, lock)) {
-            for (place, stored) in &view.memory {
+        for view in history.views(lock) {
+            for (place, stored) in &history.lock(*view).memory {
                 managers.entry(*place).or_default().extend(stored.code.filter(|code| is_managed(history, *code)));
             }
         }
@@ -53,8 +53,8 @@ impl OneManager {
     fn former(history: &History, code: CodeIx) -> Option<CodeIx> {
         let lock = history.code(code).lock?;
         let place = history.code(code).places.first()?;
-        let views = history.locks().filter(|(view, _)| *view != lock && history.is_same_lock(*view, lock));
-        let at_place = views.filter_map(|(_, view)| view.memory.get(place)?.code);
+        let views = history.views(lock).iter().filter(|view| **view != lock);
+        let at_place = views.filter_map(|view| history.lock(*view).memory.get(place)?.code);
         let was_managed = |code: &CodeIx| history.previous(*code).is_some_and(|record| record.is_managed);
         at_place.into_iter().find(was_managed)
     }

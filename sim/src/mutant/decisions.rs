@@ -368,4 +368,46 @@ deciders! {
             constants.retry_cap_ms
         }
     }
+
+    /// Leaves a full lock to the pool while the code of an owner waits.
+    BackupsComeFirst {
+        fn guests_outrank_backups(&self) -> bool {
+            false
+        }
+    }
+
+    /// Raises the error of a failure beside the warning of delay.
+    KeepsBothProblems {
+        fn warning_becomes_error_at_failure(&self) -> bool {
+            false
+        }
+    }
+
+    /// Sends windows that have begun to vendors who take only future ones.
+    StartsInThePast {
+        fn window_to_store(&self, window: Window, _: Timestamp, _: i64) -> Window {
+            window
+        }
+    }
+
+    /// Treats a refusal for good like any other failure.
+    AsksRefusersAgain {
+        fn keeps_trying_after_refusal(&self, _: Reason) -> bool {
+            true
+        }
+    }
+
+    /// Forgets the site user that got no seat.
+    MakesUsersAgain {
+        fn keeps_user_without_seat(&self) -> bool {
+            false
+        }
+    }
+
+    /// Takes the pause that a vendor asks for as advice.
+    OverlooksPauses {
+        fn retry_after_floor_ms(&self, _: i64) -> i64 {
+            0
+        }
+    }
 }

@@ -355,6 +355,43 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Puts back what the owner allows others to change.",
         ),
         decides(
+            "backups-come-first",
+            &decisions::BackupsComeFirst,
+            &["I-BAK-09"],
+            "Lets the code of an owner wait for a place that a backup of the pool has.",
+        ),
+        decides(
+            "keeps-both-problems",
+            &decisions::KeepsBothProblems,
+            &["I-ERR-04"],
+            "Leaves the warning of delay beside the error of the failure that it warned of.",
+        ),
+        decides(
+            "starts-in-the-past",
+            &decisions::StartsInThePast,
+            &["I-LIV-02", "I-LIV-01", "I-LIV-05"],
+            "Sends a window that has begun to a vendor who takes only future ones.",
+        ),
+        decides(
+            "asks-refusers-again",
+            &decisions::AsksRefusersAgain,
+            &["I-QUI-01"],
+            "Goes on sending by the clock what was refused for good.",
+        ),
+        decides(
+            "overlooks-pauses",
+            &decisions::OverlooksPauses,
+            &["I-QUI-01"],
+            "Tries again before the time that a vendor asks it to wait.",
+        ),
+        decides(
+            "makes-users-again",
+            &decisions::MakesUsersAgain,
+            &["I-QUI-01"],
+            "Makes another user of the site for each attempt that finds no seat.",
+        )
+        .undrawn(),
+        decides(
             "adopts-linked-pins",
             &decisions::AdoptsLinkedPins,
             &["I-LNK-01"],
