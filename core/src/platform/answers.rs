@@ -131,7 +131,11 @@ impl Platform {
     /// A write that was settled is answered after all (`P-01`), and nothing was sent for the code since.
     pub(super) fn on_late_answer(&mut self, at: At, answer: &Answer) {
         let (now, code) = (self.now, self.code(at));
-        if let (Answer::Assigned { pin, handle }, Some(_)) = (answer, &code.write) {
+        if let (Answer::Assigned { pin, handle }, Some(write)) = (answer, &code.write) {
+            if matches!(write.op, Op::AssignPin { .. }) {
+                // It was asked twice: a read will show it under the name of the code, or the second question gets the same answer.
+                return;
+            }
             // Another step is under way; that it is the code's own will be known when a read shows it.
             let (window, name) = (code.stored_window(), Some(code.display.clone()));
             let place = Place::Handle(*handle);

@@ -111,6 +111,7 @@ impl Platform {
             Goal::Hold | Goal::Yield => code.record.status = Status::Unset,
             Goal::Rest | Goal::End => return self.resolve_removal(at),
         }
+        let was_told = self.code(at).told.set || self.code(at).told.scheduled;
         if !self.is_due(self.code(at), now) {
             let code = self.code_mut(at);
             code.episode = None;
@@ -119,9 +120,9 @@ impl Platform {
             code.record.is_scheduled_on_device = false;
         } else if self.is_confirmed(self.code(at)) {
             self.confirm(at);
-        } else if self.is_without_seat(at) {
+        } else if was_told && self.is_without_seat(at) {
             self.begin_without_seat(at);
-        } else if self.code(at).told.set || self.code(at).told.scheduled {
+        } else if was_told && !self.is_without_seat(at) {
             // T23 to T27: an old state of it is there, or something of it was changed.
             let is_changed = self.code(at).held.is_some();
             self.on_reversal(at, is_changed, is_changed);

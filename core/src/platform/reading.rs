@@ -178,7 +178,9 @@ impl Platform {
             likeness = Likeness::Different;
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
-        if self.shows_lost_seat(at.device, item) && likeness != Likeness::Different && held.is_enabled && self.policy.minds_lost_seats() {
+        let is_newer = self.policy.read_may_overturn(evidence.sent_at, held.confirmed_at, self.lag_of(at.device, evidence));
+        let is_lost = self.shows_lost_seat(at.device, item) && likeness != Likeness::Different && held.is_enabled && is_newer;
+        if is_lost && self.policy.minds_lost_seats() {
             return self.on_seat_lost(at, evidence);
         }
         let is_unloaded = item.is_some_and(|item| item.on_lock == OnLock::No);
@@ -200,9 +202,10 @@ impl Platform {
         }
         // What a read shows is as true as it is new; only what it does not show needs a fresh one (P-06, P-12).
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
-        // An entry under an id of its own had no other content before the write that made it, however old the read.
+        // An entry under an id of its own had no other content before the write that made it, however old the read; but it may have had no seat.
         let code = self.code(at);
-        let is_as_made = matches!(place, Place::Handle(_)) && !code.past.iter().any(|past| past.place == place);
+        let was_as_made = matches!(place, Place::Handle(_)) && !code.past.iter().any(|past| past.place == place);
+        let is_as_made = was_as_made && !self.shows_lost_seat(at.device, item);
         let is_later = is_as_made && item.is_some() && !is_unloaded;
         if is_later || (is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag)) {
             self.code_quiet(at).passing.verify_at = None;

@@ -211,6 +211,11 @@ impl Platform {
         self.settle(at);
         match write.op {
             Op::TakeSeat { .. } => {
+                let places = &self.caches[at.device as usize].places;
+                if self.code(at).held.as_ref().is_some_and(|held| !places.contains_key(&held.place)) {
+                    // A seat brings back no entry that was lost meanwhile.
+                    self.want_verify(at, now);
+                }
                 let code = self.code_mut(at);
                 if let Some(user) = &mut code.user {
                     user.has_seat = true;
@@ -270,6 +275,7 @@ impl Platform {
             remember(&mut code.past, held, now);
         }
         let (place, name) = (Place::Handle(handle), Some(code.display.clone()));
+        code.past.retain(|past| past.place != place);
         code.held = Some(Held { place, pin: Some(pin), window, name, is_enabled: true, is_edited: false, confirmed_at: now });
         if !code.is_gone {
             code.record.code = Some(pin);

@@ -70,8 +70,9 @@ impl Queue {
                     found.broken("I-DEV-08", what, history.lock_role(lock));
                 }
             }
-            // The cloud speaks of the lock, and of no job (`P-10`); or it says nothing of how the job ended (port.md 4).
-            Answer::TimedOut | Answer::Gone | Answer::ServerError { .. } => job.is_over = true,
+            // The cloud speaks of the lock, and of no job (`P-10`); or it says nothing of how the job ended (port.md 4); or it has turned a copy of the
+            // command away, which became no job (`P-11`).
+            Answer::TimedOut | Answer::Gone | Answer::ServerError { .. } | Answer::RateLimited { .. } => job.is_over = true,
             answer if answer.is_closing() => {
                 job.is_over = true;
                 let is_other_end = job.told.as_ref().is_some_and(|told| told != answer);
