@@ -303,6 +303,8 @@ pub struct History {
     changed_devices: Vec<Lock>,
     unsaved_losses: Vec<CodeIx>,
     unsaved_proofs: Vec<CodeIx>,
+    /// What was known of places before the reads of this step told of them, as long as it is not saved.
+    unsaved_known: Vec<(Lock, Place, Option<Known>)>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 
@@ -343,6 +345,7 @@ impl History {
             changed_devices: Vec::new(),
             unsaved_losses: Vec::new(),
             unsaved_proofs: Vec::new(),
+            unsaved_known: Vec::new(),
             edges: BTreeSet::new(),
         };
         let (mut paths_of_hubs, mut quotas) = (BTreeMap::new(), BTreeMap::new());
@@ -793,6 +796,7 @@ impl History {
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
         self.take_back_untold(now);
+        self.take_back_known();
         self.grant_unanswered_erasure();
         // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
         self.commands.retain(|_, sent| sent.command.op.is_mutating());
@@ -818,6 +822,7 @@ impl History {
         self.untold = cut::Untold::default();
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
+        self.unsaved_known.clear();
         self.keep_cleared();
         self.keep_given_up();
     }
@@ -827,6 +832,7 @@ impl History {
         (self.is_in_step, self.is_real_step) = (true, true);
         self.cut = cut::Cut::default();
         self.untold = cut::Untold::default();
+        self.unsaved_known.clear();
         self.clear_step();
     }
 
