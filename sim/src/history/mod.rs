@@ -1113,9 +1113,11 @@ impl History {
     #[must_use]
     pub fn retry_deadline(&self, code: CodeIx, lock: Lock) -> Timestamp {
         let (work, policy, state) = (&self.code(code).work, self.policy(), self.lock(lock));
+        // A failure that is under way counts as old as it will be when its command times out, be it after a restart (`P-01`).
+        let since = work.active_at.max(state.disturbed_at);
         let is_long = work
             .failing_since
-            .is_some_and(|since| work.active_at + state.facts.profile.command_timeout_ms >= since + policy.retry_long_after_ms)
+            .is_some_and(|failing| since + state.facts.profile.command_timeout_ms >= failing + policy.retry_long_after_ms)
             || work.is_fighting(work.active_at, policy)
             || work.absences >= crate::bounds::ABSENCES_THAT_SUSPECT_A_TWIN;
         let cap = match (work.is_twin, is_long) {
@@ -1123,7 +1125,6 @@ impl History {
             (false, true) => policy.retry_cap_long_ms,
             (false, false) => policy.retry_cap_ms,
         };
-        let since = work.active_at.max(state.disturbed_at);
         since + self.with_jitter(cap) + self.b_cmd(lock, since) + self.b_detect(lock, since)
     }
 
