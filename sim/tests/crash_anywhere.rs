@@ -74,7 +74,7 @@ fn end(outcome: &Outcome, at: Timestamp) -> End {
     for (code, record) in &records {
         let is_of_tries = |error: &ErrorCode| *error == ErrorCode::SmartthingsFailedToSetAfterMultipleRetries;
         let errors = record.errors.iter().map(|entry| entry.error_code).filter(|error| !is_of_tries(error));
-        let errors: Vec<&str> = errors.map(ErrorCode::name).collect();
+        let errors: BTreeSet<&str> = errors.map(ErrorCode::name).collect();
         end.codes.entry(name_of(*code)).or_default().push(format!("{} {errors:?}", record.status));
     }
     end.codes.values_mut().for_each(|codes| codes.sort());
