@@ -74,7 +74,7 @@ fn end(outcome: &Outcome, at: Timestamp) -> End {
     for (code, record) in &records {
         let is_of_tries = |error: &ErrorCode| *error == ErrorCode::SmartthingsFailedToSetAfterMultipleRetries;
         let errors = record.errors.iter().map(|entry| entry.error_code).filter(|error| !is_of_tries(error));
-        let errors: Vec<&str> = errors.map(ErrorCode::name).collect();
+        let errors: BTreeSet<&str> = errors.map(ErrorCode::name).collect();
         end.codes.entry(name_of(*code)).or_default().push(format!("{} {errors:?}", record.status));
     }
     end.codes.values_mut().for_each(|codes| codes.sort());
@@ -103,7 +103,7 @@ fn end(outcome: &Outcome, at: Timestamp) -> End {
 fn is_another_story(plain: &Outcome, crashed: &Outcome) -> bool {
     let is_lost = |(_, occurrence): &&(_, Occurrence)| matches!(occurrence, Occurrence::CallLost { .. });
     let lost = |of: &Outcome| of.log.iter().filter(is_lost).count();
-    lost(crashed) > lost(plain) || uses(crashed) < uses(plain) || acts(plain) != acts(crashed) || is_disturbed_soon(crashed)
+    lost(crashed) > lost(plain) || uses(crashed) < uses(plain) || acts(plain) != acts(crashed) || is_disturbed_soon(plain, crashed)
 }
 
 /// The uses of PINs that a process was told of and did not die of.
@@ -145,25 +145,25 @@ fn acts(outcome: &Outcome) -> Vec<(Lock, String)> {
     done
 }
 
-/// Whether others changed what a lock holds or takes before all that was open at the last crash can have been settled and read. While nothing reaches the lock, nothing can.
-fn is_disturbed_soon(outcome: &Outcome) -> bool {
+/// Whether others changed what a lock holds or takes before all that was open at the crash, and at those of the story soon after it, can have been settled and
+/// read. While nothing reaches the lock, nothing can.
+fn is_disturbed_soon(plain: &Outcome, crashed: &Outcome) -> bool {
     let timeout = |lock: &LockFacts| lock.profile.command_timeout_ms;
-    let longest = outcome.facts.locks.iter().map(timeout).max().unwrap_or_default() + outcome.facts.config.policy.sync_period_ms;
-    let Some((crash, _)) = outcome.log.iter().rfind(|(_, occurrence)| *occurrence == Occurrence::Crashed) else { return false };
+    let longest = crashed.facts.locks.iter().map(timeout).max().unwrap_or_default() + crashed.facts.config.policy.sync_period_ms;
+    let Some(crash) = plain.log.iter().zip(&crashed.log).position(|(one, other)| one != other) else { return false };
     let tells =
         |change: &Change| matches!(change, Change::Stored { .. } | Change::Erased { .. } | Change::Joined { .. } | Change::Lengths(_));
-    let unasked = unasked(outcome);
-    (0..).map(Lock).take(outcome.facts.locks.len()).any(|of| {
-        let (mut is_up, mut since, mut left) = (true, *crash, longest);
-        for (n, (when, occurrence)) in outcome.log.iter().enumerate() {
-            left -= if is_up && when >= crash { *when - since } else { 0 };
-            since = *when.max(crash);
+    let unasked = unasked(crashed);
+    (0..).map(Lock).take(crashed.facts.locks.len()).any(|of| {
+        let (mut is_up, mut since, mut left) = (true, Timestamp::MIN, longest);
+        for (n, (when, occurrence)) in crashed.log.iter().enumerate() {
+            left -= if is_up && n > crash { *when - since } else { 0 };
+            since = *when;
             match occurrence {
                 _ if left < 0 => return false,
+                Occurrence::Crashed => left = longest,
                 Occurrence::Reach { lock, up } if *lock == of => is_up = *up,
-                Occurrence::Truth { lock, change, .. } if *lock == of && when >= crash && tells(change) && unasked.contains(&n) => {
-                    return true;
-                }
+                Occurrence::Truth { lock, change, .. } if *lock == of && n > crash && tells(change) && unasked.contains(&n) => return true,
                 _ => {}
             }
         }
@@ -368,10 +368,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Stories that do not survive a crash at every place yet: findings of this test that wait for their fix. One that does has to leave the list.
-const OPEN: [&str; 1] = [
-    // What a read told died with the controller, and then a person wrote over the entry: the judge still takes it for the code's, which nobody can know.
-    "an-equal-pin-in-its-own-slot-outlives-a-reset",
-];
+const OPEN: [&str; 0] = [];
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
@@ -386,7 +383,7 @@ fn survive_a_crash_anywhere(steps_a_story: u64) {
     for story in OPEN {
         assert!(open.iter().any(|wrong| is_of(wrong, story)), "{story} survives: take it off the list");
     }
-    assert!(stories > 20 * left_out && crashes > 10 * stories && crashes > 4 * otherwise);
+    assert!(stories > 20 * left_out && crashes > 10 * stories && crashes > 3 * otherwise);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Platform {
         let code = self.code_mut(at);
         let before = code.held.take();
         code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), &profile, now));
-        let was_told_removed = code.passing.told_removed_at.take().is_some();
+        let told_removed_at = code.passing.told_removed_at.take();
         if let (Some(held), Some(returned)) = (&mut code.held, returned) {
             held.pin = held.pin.or(returned.pin);
             held.is_edited = false;
@@ -42,9 +42,11 @@ impl Platform {
         if ours.is_none() {
             self.on_entry_left(at.device);
         }
+        // Whatever PIN others had given it unseen may have been a twin.
+        self.unblock_since(at.device, told_removed_at.unwrap_or(now));
         // The vendor's copy alone is no entry: the lock has lost it.
         let is_loaded = found.is_some_and(|item| item.on_lock != OnLock::No);
-        let has_other_writer = is_loaded || was_told_removed;
+        let has_other_writer = is_loaded || told_removed_at.is_some();
         self.take_reversal(at, is_loaded, has_other_writer);
         if let Some(stranger) = found.filter(|_| ours.is_none()).cloned() {
             self.place_item(at.device, &stranger, evidence);

@@ -33,8 +33,6 @@ pub(super) struct Memory {
     pub told_gone: BTreeSet<Place>,
     /// Places that a stranger's entry left, and when a read that showed them empty began: an older one may still show it (`P-06`).
     pub left: BTreeMap<Place, Timestamp>,
-    /// When something visible last changed in the lock (`R-54`).
-    pub changed_at: Timestamp,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
@@ -83,7 +81,6 @@ impl Memory {
             told: BTreeSet::new(),
             told_gone: BTreeSet::new(),
             left: BTreeMap::new(),
-            changed_at: Timestamp::MIN,
             has_inventory: false,
             listing: None,
             next_sync: now,

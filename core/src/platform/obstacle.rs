@@ -256,8 +256,6 @@ impl Platform {
     /// A twin block or a refusal ends: something that it hung on has changed at this instant.
     /// A twin that was refused later was refused in spite of the change, and stays blocked (`R-54`).
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
-        let memory = &mut self.caches[device as usize];
-        memory.changed_at = memory.changed_at.max(changed_at);
         self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
             Some(Block::Refused(_) | Block::Length { .. }) => true,

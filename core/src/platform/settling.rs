@@ -349,16 +349,11 @@ impl Platform {
         if self.code(at).record.is_backup && self.replace_backup(at, false) {
             return;
         }
-        let code = self.code(at);
-        let sent_at = code.write.as_ref().or(code.late.as_ref()).map_or(self.now, |write| write.sent_at);
-        if sent_at < self.caches[at.device as usize].changed_at {
-            // It may have been refused before that changed.
-            return self.attempt_failed(at, self.now, 0);
-        }
         let wait = self.policy.twin_refusal_retry_ms(&self.config.policy);
         let jitter = below(self.draw_jitter(at), (wait / 10).max(1) as u64) as i64;
         let now = self.now;
         let code = self.code_mut(at);
+        let sent_at = code.write.as_ref().or(code.late.as_ref()).map_or(now, |write| write.sent_at);
         code.block = Some(Block::Twin { sent_at, until: now + wait + jitter });
         code.raise_error(ErrorCode::DuplicateCodeOnDevice, now);
         self.show(at, Symptom::MaybeTwin);

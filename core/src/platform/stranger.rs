@@ -49,15 +49,16 @@ impl Platform {
         }
         let Some(item) = item else {
             if evidence.is_fresh {
-                let place = self.code(at).held.as_ref().map(|held| held.place);
-                self.end_unmanaged_code(at);
+                let code = self.code(at);
+                let place = code.held.as_ref().map(|held| held.place);
+                let told_at = code.passing.told_changed_at.or(code.passing.told_removed_at);
+                self.end_unmanaged_since(at, told_at.unwrap_or(now));
                 if let Some(place) = place {
                     let memory = &mut self.caches[at.device as usize];
                     memory.places.remove(&place);
                     memory.left.retain(|_, left_at| evidence.sent_at < *left_at + HOUR_MS);
                     memory.left.insert(place, evidence.sent_at);
                 }
-                self.unblock(at.device);
                 self.on_entry_left(at.device);
             }
             return;
@@ -107,6 +108,11 @@ impl Platform {
     }
 
     pub(super) fn end_unmanaged_code(&mut self, at: At) {
+        self.end_unmanaged_since(at, self.now);
+    }
+
+    /// T34, of what has left by `left_at`, as was told then.
+    fn end_unmanaged_since(&mut self, at: At, left_at: Timestamp) {
         self.fail_conversion(at);
         self.emit(at, EventType::UnmanagedRemoved);
         let code = self.code_mut(at);
@@ -118,7 +124,7 @@ impl Platform {
         let id = code.record.access_code_id;
         self.index.remove(&id);
         // Its PIN and its place are free.
-        self.unblock(at.device);
+        self.unblock_since(at.device, left_at);
     }
 }
 

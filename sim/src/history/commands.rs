@@ -457,8 +457,14 @@ impl History {
             let state = self.code(code);
             let is_its = state.work.last.as_ref().is_some_and(|last| target(&last.op) == Some(place) && last.version == state.version);
             if is_its && !self.is_resident(code) {
+                let sent_at = state.work.last.as_ref().and_then(|last| self.sent(last.id)).map(|sent| sent.at);
+                let may_be_outdated = sent_at.is_some_and(|sent_at| self.lock(lock).change_shown_at > sent_at);
                 let work = &mut self.codes[code.0 as usize].work;
                 (work.told_twin_at, work.is_twin) = (Some(now), true);
+                if may_be_outdated {
+                    // As after an answer: what was shown since it was sent permits a new try.
+                    work.change_cause(now);
+                }
                 self.touch_code(code);
             }
         }

@@ -539,10 +539,12 @@ impl History {
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
-            let is_told = |code| self.is_name_of(code, &entry.name) && self.whose_told(lock, place) == Some(Whose::Code(code));
-            // In its own slot PIN and window are proof enough (`R-57`).
+            let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
+            let is_its_name = before.code.is_some_and(|code| self.is_name_of(code, &entry.name));
+            // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
             let is_proven = is_known(before) || matches!(place, Place::Slot(_));
-            (is_named && before.code.is_some_and(is_told)) || (same(before.entry.pin, before.entry.window) && is_proven)
+            let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
+            (is_named && is_its_name && is_told) || is_like_own
         };
         // Nobody can tell it from the one that was lost unseen at the same place.
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
@@ -1022,6 +1024,7 @@ impl History {
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
         };
+        self.unsaved_known.push((lock, item.place, before));
         if item.on_lock == keyway_core::port::OnLock::No {
             // The vendor has it, the lock has not.
             self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
@@ -1033,12 +1036,25 @@ impl History {
         }
     }
 
+    /// It died before it saved what the reads of this step told of single places.
+    pub(super) fn take_back_known(&mut self) {
+        for (lock, place, before) in std::mem::take(&mut self.unsaved_known).into_iter().rev() {
+            let places = &mut self.locks[lock.0 as usize].picture.places;
+            match before {
+                Some(before) => drop(places.insert(place, before)),
+                None => drop(places.remove(&place)),
+            }
+        }
+    }
+
     /// The controller was shown something new in the lock: it may try again what was refused for good or as a twin (`R-20`, `R-54`).
     fn show_change(&mut self, lock: Lock) {
         self.locks[lock.0 as usize].change_shown_at = self.now;
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
-            if self.code(code).work.refused_at.is_some() {
+            // Be it a word that came late, or beside another write that was open.
+            let work = &self.code(code).work;
+            if work.refused_at.is_some() || work.told_twin_at.is_some() {
                 self.codes[code.0 as usize].work.change_cause(self.now);
             }
         }
@@ -1109,7 +1125,9 @@ impl History {
         // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a removed code's that came back.
         let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
         let is_anybodys = item.name.is_none() && stored.code.is_some_and(|code| self.codes[code.0 as usize].record.is_none());
-        let is_unseen = if touch.came { is_anybodys } else { left.pin };
+        // An old state of memory may have come back with a PIN that others gave the entry then (`F-06`).
+        let is_edited = stored.code.is_some_and(|code| !self.codes[code.0 as usize].pins.contains(&stored.entry.pin));
+        let is_unseen = if touch.came { is_anybodys || is_edited } else { left.pin };
         stored.touched = Some(left).filter(|_| is_unseen && hides_pin);
         let code = stored.code;
         if let Some(granted_at) = stored.granted_at.as_mut() {

@@ -303,6 +303,8 @@ pub struct History {
     changed_devices: Vec<Lock>,
     unsaved_losses: Vec<CodeIx>,
     unsaved_proofs: Vec<CodeIx>,
+    /// What was known of places before the reads of this step told of them, as long as it is not saved.
+    unsaved_known: Vec<(Lock, Place, Option<Known>)>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 
@@ -343,6 +345,7 @@ impl History {
             changed_devices: Vec::new(),
             unsaved_losses: Vec::new(),
             unsaved_proofs: Vec::new(),
+            unsaved_known: Vec::new(),
             edges: BTreeSet::new(),
         };
         let (mut paths_of_hubs, mut quotas) = (BTreeMap::new(), BTreeMap::new());
@@ -793,6 +796,7 @@ impl History {
     fn crash(&mut self, now: Timestamp) {
         self.cut_short(now);
         self.take_back_untold(now);
+        self.take_back_known();
         self.grant_unanswered_erasure();
         // What it read dies with it: an answer that comes now is one to a forgotten command, and tells nothing (`P-01`).
         self.commands.retain(|_, sent| sent.command.op.is_mutating());
@@ -818,6 +822,7 @@ impl History {
         self.untold = cut::Untold::default();
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
+        self.unsaved_known.clear();
         self.keep_cleared();
         self.keep_given_up();
     }
@@ -827,6 +832,7 @@ impl History {
         (self.is_in_step, self.is_real_step) = (true, true);
         self.cut = cut::Cut::default();
         self.untold = cut::Untold::default();
+        self.unsaved_known.clear();
         self.clear_step();
     }
 
@@ -1107,9 +1113,11 @@ impl History {
     #[must_use]
     pub fn retry_deadline(&self, code: CodeIx, lock: Lock) -> Timestamp {
         let (work, policy, state) = (&self.code(code).work, self.policy(), self.lock(lock));
+        // A failure that is under way counts as old as it will be when its command times out, be it after a restart (`P-01`).
+        let since = work.active_at.max(state.disturbed_at);
         let is_long = work
             .failing_since
-            .is_some_and(|since| work.active_at + state.facts.profile.command_timeout_ms >= since + policy.retry_long_after_ms)
+            .is_some_and(|failing| since + state.facts.profile.command_timeout_ms >= failing + policy.retry_long_after_ms)
             || work.is_fighting(work.active_at, policy)
             || work.absences >= crate::bounds::ABSENCES_THAT_SUSPECT_A_TWIN;
         let cap = match (work.is_twin, is_long) {
@@ -1117,7 +1125,6 @@ impl History {
             (false, true) => policy.retry_cap_long_ms,
             (false, false) => policy.retry_cap_ms,
         };
-        let since = work.active_at.max(state.disturbed_at);
         since + self.with_jitter(cap) + self.b_cmd(lock, since) + self.b_detect(lock, since)
     }
 

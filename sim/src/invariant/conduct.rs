@@ -59,7 +59,8 @@ impl Quiet {
         let Some(sent) = history.sent(command_id) else { return };
         let Some(code) = sent.code else { return };
         match answer {
-            Answer::RateLimited { retry_after_ms } => {
+            // The pause counts from the closing input: a copy of it makes none longer (R-03, P-01).
+            Answer::RateLimited { retry_after_ms } if sent.closed_at.is_none_or(|closed_at| closed_at >= now) => {
                 self.pauses.insert(code, (now, now + (*retry_after_ms).clamp(0, PAUSE_MAX_MS)));
             }
             Answer::User { .. } => drop(self.users.insert(code, sent.command.key)),
