@@ -902,8 +902,8 @@ impl History {
             }
         }
         // A PIN that was only declared never lay in the lock, unless the vendor chose it.
-        let is_held = |record: &&Box<Record>| is_chosen || record.status == Status::Set || record.is_scheduled_on_device;
-        if let Some(pin) = code.record.as_ref().filter(is_held).and_then(|record| record.code).filter(|pin| !code.pins.contains(pin)) {
+        let is_held = |record: &&Record| is_chosen || record.status == Status::Set || record.is_scheduled_on_device;
+        if let Some(pin) = code.record.as_deref().filter(is_held).and_then(|record| record.code).filter(|pin| !code.pins.contains(pin)) {
             code.pins.push(pin);
         }
         if to.is_none() && is_transition {
