@@ -1052,7 +1052,9 @@ impl History {
         self.locks[lock.0 as usize].change_shown_at = self.now;
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
-            if self.code(code).work.refused_at.is_some() {
+            // Be it a word that came late, or beside another write that was open.
+            let work = &self.code(code).work;
+            if work.refused_at.is_some() || work.told_twin_at.is_some() {
                 self.codes[code.0 as usize].work.change_cause(self.now);
             }
         }
