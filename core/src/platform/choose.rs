@@ -6,12 +6,12 @@ use core::cell::RefCell;
 
 use crate::pin::{Constraint, Pin, PinEquality, PinSpace, UsedPins, choose_free_pin};
 
-/// Length and constraints.
-type Demands = (u8, Arc<[Constraint]>);
+/// What the PINs of a lock have in common: their length and its constraints.
+type Kind = (u8, Arc<[Constraint]>);
 
-/// The valid PINs of each kind of lock met so far, by what it demands: what costs time to count is counted once.
+/// The valid PINs of each kind met so far: what costs time to count is counted once.
 #[derive(Default)]
-pub(super) struct PinSpaces(RefCell<BTreeMap<Demands, PinSpace>>);
+pub(super) struct PinSpaces(RefCell<BTreeMap<Kind, PinSpace>>);
 
 impl PinSpaces {
     /// A PIN of `length` digits, 1 to 19, that satisfies `constraints` and is none of `used`; none only if there is no such PIN.
