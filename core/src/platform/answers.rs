@@ -266,7 +266,11 @@ impl Platform {
                 let goes_on = code.goal == Goal::Hold;
                 code.retry = if goes_on { Retry { not_before: None, ..code.retry } } else { Retry::default() };
             }
-            self.caches[at.device as usize].places.remove(&place);
+            if self.code(at).record.is_managed {
+                self.caches[at.device as usize].places.remove(&place);
+            } else {
+                self.note_left(at.device, place, self.now);
+            }
         }
         self.on_entry_left(at.device);
         self.again(at);

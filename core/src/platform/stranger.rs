@@ -54,10 +54,7 @@ impl Platform {
                 let told_at = code.passing.told_changed_at.or(code.passing.told_removed_at);
                 self.end_unmanaged_since(at, told_at.unwrap_or(now));
                 if let Some(place) = place {
-                    let memory = &mut self.caches[at.device as usize];
-                    memory.places.remove(&place);
-                    memory.left.retain(|_, left_at| evidence.sent_at < *left_at + HOUR_MS);
-                    memory.left.insert(place, evidence.sent_at);
+                    self.note_left(at.device, place, evidence.sent_at);
                 }
                 self.on_entry_left(at.device);
             }
@@ -105,6 +102,14 @@ impl Platform {
         (passing.verify_at, passing.told_changed_at) = (None, None);
         self.again(at);
         self.unblock(at.device);
+    }
+
+    /// A stranger's entry is known to have left its place by `left_at`: an older listing may still show it (`P-06`).
+    pub(super) fn note_left(&mut self, device: u32, place: Place, left_at: Timestamp) {
+        let memory = &mut self.caches[device as usize];
+        memory.places.remove(&place);
+        memory.left.retain(|_, other_at| left_at < *other_at + HOUR_MS);
+        memory.left.insert(place, left_at);
     }
 
     pub(super) fn end_unmanaged_code(&mut self, at: At) {

@@ -423,14 +423,15 @@ impl History {
             let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
-        let Some(sent) = self.open_commands(lock).find(meant).cloned() else {
-            return self.hear_late_refusal(now, lock, place, closing);
-        };
+        let sent = self.open_commands(lock).find(meant).cloned();
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
-        let is_followed =
-            self.open_commands(lock).any(|other| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing());
-        let closing =
-            if (sent.answered_at.is_none() || is_followed) && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
+        let follows = |sent: &Sent, other: &Sent| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing();
+        let is_followed = |sent: &Sent| self.open_commands(lock).any(|other| follows(sent, other));
+        let is_doubtful = sent.as_ref().is_some_and(|sent| sent.answered_at.is_none() || is_followed(sent));
+        // Then the code of either may be taken for told.
+        self.hear_late_refusal(now, lock, place, closing, sent.as_ref().filter(|_| !is_doubtful).and_then(|sent| sent.code));
+        let Some(sent) = sent else { return };
+        let closing = if is_doubtful && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
         self.keep_untold(&sent);
         let id = sent.command.command_id;
         if let Some(sent) = self.commands.get_mut(&id) {
@@ -448,15 +449,15 @@ impl History {
         self.forget_closed(Some(lock));
     }
 
-    /// A copy of a write that is closed met a twin: its code is told of that as by an answer (`R-54`).
-    fn hear_late_refusal(&mut self, now: Timestamp, lock: Lock, place: Place, closing: Closing) {
+    /// A copy of a write that is closed met a twin: its code is told of that as by an answer (`R-54`). That of an open one, `told`, is told in its turn.
+    fn hear_late_refusal(&mut self, now: Timestamp, lock: Lock, place: Place, closing: Closing, told: Option<CodeIx>) {
         if closing != Closing::Refused(Reason::PinTaken) {
             return;
         }
         for code in self.lock(lock).codes.clone() {
             let state = self.code(code);
             let is_its = state.work.last.as_ref().is_some_and(|last| target(&last.op) == Some(place) && last.version == state.version);
-            if is_its && !self.is_resident(code) {
+            if is_its && Some(code) != told && !self.is_resident(code) {
                 let sent_at = state.work.last.as_ref().and_then(|last| self.sent(last.id)).map(|sent| sent.at);
                 let may_be_outdated = sent_at.is_some_and(|sent_at| self.lock(lock).change_shown_at > sent_at);
                 let work = &mut self.codes[code.0 as usize].work;
