@@ -6,7 +6,7 @@ use super::Platform;
 use super::state::Goal;
 use super::step::At;
 use crate::id::WorkspaceId;
-use crate::pin::Lengths;
+use crate::pin::{Lengths, PinRules};
 use crate::request::device::DeviceRequest;
 use crate::request::{Refusal, Response};
 
@@ -35,6 +35,11 @@ impl Platform {
     /// The PIN lengths that count on a device: those reported, else those that its vendor tells.
     pub(super) fn lengths(&self, device: u32) -> Lengths {
         self.device(device).reported_lengths.unwrap_or(self.device(device).info.lengths)
+    }
+
+    /// What a device takes for a PIN, as far as is told (lifecycle 5.1).
+    pub(super) fn pin_rules(&self, device: u32) -> PinRules<'_> {
+        PinRules { lengths: self.lengths(device), constraints: &self.device(device).info.constraints }
     }
 
     /// T30 for all that is on the device. Its pool ends (`R-32`), and with it the backups that nobody has pulled; what is being removed goes on to its end.

@@ -13,7 +13,7 @@ use crate::access_code::{Status, Type};
 use crate::draw::{Purpose, draw, draw_uuid};
 use crate::event::EventType;
 use crate::id::{CodeId, DeviceId, WorkspaceId};
-use crate::pin::{Constraint, Lengths, Pin};
+use crate::pin::{Constraint, Lengths, Pin, PinFault};
 use crate::problem::{ErrorCode, WarningCode};
 use crate::request::{
     BehaviorWhenCodeCannotBeShared, Create, CreateMultiple, Delete, Get, List, PullBackupAccessCode, Refusal, Request, RequestedCode,
@@ -591,15 +591,14 @@ impl Platform {
 
     /// Whether a requested PIN may go to a device (lifecycle 5, 1).
     fn check_pin(&self, device: u32, pin: Pin) -> Result<(), Refusal> {
-        let info = &self.device(device).info;
-        if info.constraints.contains(&Constraint::CannotSpecifyPinCode) {
+        let rules = self.pin_rules(device);
+        if rules.constraints.contains(&Constraint::CannotSpecifyPinCode) {
             return Err(Refusal::CannotSpecifyCode);
         }
-        if !self.lengths(device).contains(pin.length()) {
-            return Err(Refusal::UnsupportedCodeLength);
-        }
-        let is_admitted = info.constraints.iter().all(|constraint| constraint.admits(pin));
-        if is_admitted { Ok(()) } else { Err(Refusal::CodeConstraintViolated) }
+        rules.check(pin).map_err(|fault| match fault {
+            PinFault::Length => Refusal::UnsupportedCodeLength,
+            PinFault::Constraint(_) => Refusal::CodeConstraintViolated,
+        })
     }
 
     /// `R-46`, `R-64` c: two managed codes with one PIN may not be resident at once.

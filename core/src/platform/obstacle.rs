@@ -7,7 +7,7 @@ use super::state::{Block, Code, Goal, Retry, Write};
 use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
-use crate::pin::Pin;
+use crate::pin::{Pin, PinFault};
 use crate::port::{Item, OnLock, Reason, ShownPin};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
@@ -33,11 +33,10 @@ pub(super) enum Obstacle {
 impl Platform {
     pub(super) fn obstacle(&self, at: At, wanted: &Content) -> Option<Obstacle> {
         let device = self.device(at.device);
-        if !self.lengths(at.device).contains(wanted.pin.length()) {
-            return Some(Obstacle::Unfit(Reason::BadLength));
-        }
-        if !device.info.constraints.iter().all(|constraint| constraint.admits(wanted.pin)) {
-            return Some(Obstacle::Unfit(Reason::BadPin));
+        match self.pin_rules(at.device).check(wanted.pin) {
+            Ok(()) => {}
+            Err(PinFault::Length) => return Some(Obstacle::Unfit(Reason::BadLength)),
+            Err(PinFault::Constraint(_)) => return Some(Obstacle::Unfit(Reason::BadPin)),
         }
         if let Some(refused) = self.refused_length(at, wanted.pin) {
             return Some(refused);

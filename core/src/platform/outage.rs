@@ -122,7 +122,7 @@ impl Platform {
             self.confirm(at);
         } else if was_told && self.is_without_seat(at) {
             self.begin_without_seat(at);
-        } else if was_told && !self.is_without_seat(at) {
+        } else if was_told {
             // T23 to T27: an old state of it is there, or something of it was changed.
             let is_changed = self.code(at).held.is_some();
             self.on_reversal(at, is_changed, is_changed);

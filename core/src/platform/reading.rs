@@ -204,8 +204,9 @@ impl Platform {
         let is_shown_or_fresh = evidence.is_fresh || item.is_some();
         // An entry under an id of its own had no other content before the write that made it, however old the read; but it may have had no seat.
         let code = self.code(at);
-        let was_as_made = matches!(place, Place::Handle(_)) && !code.past.iter().any(|past| past.place == place);
-        let is_as_made = was_as_made && !self.shows_lost_seat(at.device, item);
+        let is_as_made = matches!(place, Place::Handle(_))
+            && !code.past.iter().any(|past| past.place == place)
+            && !self.shows_lost_seat(at.device, item);
         let is_later = is_as_made && item.is_some() && !is_unloaded;
         if is_later || (is_shown_or_fresh && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag)) {
             self.code_quiet(at).passing.verify_at = None;

@@ -87,12 +87,7 @@ impl Platform {
     /// `R-44`: nothing lasting stands against managing the code.
     fn is_convertible(&self, at: At) -> bool {
         let code = self.code(at);
-        let constraints = &self.device(at.device).info.constraints;
-        let lengths = self.lengths(at.device);
-        let is_fit = code
-            .record
-            .code
-            .is_some_and(|pin| lengths.contains(pin.length()) && constraints.iter().all(|constraint| constraint.admits(pin)));
+        let is_fit = code.record.code.is_some_and(|pin| self.pin_rules(at.device).admits(pin));
         let is_usable = code.held.as_ref().is_some_and(|held| held.is_enabled);
         self.profile(at.device).converts_unmanaged
             && is_fit
