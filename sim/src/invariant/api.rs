@@ -196,7 +196,15 @@ fn wrong_create(view: &View<'_>, create: &Create, code: CodeId) -> Option<String
         is_external_modification_allowed: create.is_external_modification_allowed,
     };
     let key_differs = |record: &Record| create.common_code_key.is_some() && record.common_code_key != create.common_code_key;
-    wrong_birth(view, &wanted, code).or_else(|| view.live(code).filter(|record| key_differs(record)).map(|_| "gave another key".to_owned()))
+    let kind_differs = |record: &Record| {
+        let asked = (create.is_offline_access_code == Some(true), create.is_one_time_use == Some(true));
+        (record.is_offline_access_code, record.is_one_time_use) != asked
+    };
+    wrong_birth(view, &wanted, code).or_else(|| match view.live(code)? {
+        record if key_differs(record) => Some("gave another key".to_owned()),
+        record if kind_differs(record) => Some("gave a code of another kind".to_owned()),
+        _ => None,
+    })
 }
 
 fn wrong_creates(view: &View<'_>, create: &CreateMultiple, codes: &[CodeId]) -> Option<String> {

@@ -285,6 +285,7 @@ impl Check for Counts {
         }
         if !view.is_reread {
             births(view, found);
+            pulls(view, found);
             updates(view, found);
         }
     }
@@ -299,6 +300,18 @@ fn births(view: &View<'_>, found: &mut Found) {
         if told != 1 {
             view.broken(found, "I-EVT-04", after.access_code_id, &format!("a new record appears, and {event} is told {told} times"));
         }
+    }
+}
+
+/// The first successful pull of an original is told once; a later one is `I-BAK-04`'s.
+fn pulls(view: &View<'_>, found: &mut Found) {
+    let Some((call, Some(Ok(Response::AccessCode(_))))) = view.call() else { return };
+    let Request::PullBackupAccessCode(pull) = &call.request else { return };
+    let original = pull.access_code_id;
+    let told = view.count(original, EventType::BackupAccessCodePulled);
+    let is_first = view.before(original).is_some_and(|record| record.pulled_backup_access_code_id.is_none());
+    if is_first && told != 1 {
+        view.broken(found, "I-EVT-04", original, &format!("its first pull is told {told} times"));
     }
 }
 
@@ -425,6 +438,8 @@ fn without_fact(view: &View<'_>, event: &Event) -> Option<&'static str> {
             after.is_some_and(is_there) || has_ended()
         }
         EventType::Deleted | EventType::UnmanagedRemoved => after.is_none(),
+        // T33.
+        EventType::UnmanagedCreated => after.is_none_or(|after| after.status == Status::Set),
         EventType::Created
         | EventType::Changed
         | EventType::RemovedFromDevice
@@ -436,8 +451,7 @@ fn without_fact(view: &View<'_>, event: &Event) -> Option<&'static str> {
         | EventType::DeletedExternalToSeam
         | EventType::BackupAccessCodePulled
         | EventType::UnmanagedConvertedToManaged
-        | EventType::UnmanagedFailedToConvertToManaged
-        | EventType::UnmanagedCreated => true,
+        | EventType::UnmanagedFailedToConvertToManaged => true,
     };
     (!is_fact).then_some("the record does not turn so")
 }
