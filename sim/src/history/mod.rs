@@ -20,8 +20,8 @@ use crate::bounds::Peak;
 use crate::occurrence::{Facts, Lock, LockFacts, Occurrence, Origin, Phase, TrueEntry};
 
 pub mod commands;
-pub mod hindrance;
 mod cut;
+pub mod hindrance;
 pub mod intents;
 pub mod memory;
 pub mod offline;

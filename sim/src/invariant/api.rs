@@ -425,6 +425,17 @@ mod tests {
         breaks(&mut story, "I-API-02");
     }
 
+    #[test]
+    fn a_code_of_another_kind_than_asked_for_is_found() {
+        let mut story = story();
+        let record = story.draft(CLOUD, "1234", None);
+        let id = record.access_code_id;
+        let Request::Create(create) = Story::create_request(&record) else { unreachable!() };
+        let request = Request::Create(Create { is_one_time_use: Some(true), ..create });
+        story.call(request, Response::AccessCode(id), vec![Occurrence::Saved], vec![record]);
+        breaks(&mut story, "I-API-02");
+    }
+
     fn get(code: CodeId) -> Request {
         Request::Get(Get { access_code_id: Some(code), ..Get::default() })
     }

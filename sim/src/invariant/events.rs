@@ -803,6 +803,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pull_that_is_not_told_is_found() {
+        let mut story = story();
+        let window = story.window(0, DAY_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
+        let backup = story.confirmed(SLOT, "4321", None);
+        let mut after = story.record(id).clone();
+        after.pulled_backup_access_code_id = Some(backup);
+        let request = Request::PullBackupAccessCode(keyway_core::request::PullBackupAccessCode { access_code_id: id });
+        story.call(request, Response::AccessCode(backup), vec![Occurrence::Saved], vec![after]);
+        breaks(&mut story, "I-EVT-04");
+    }
+
+    #[test]
+    fn a_new_unmanaged_code_that_does_not_show_set_is_found() {
+        let mut story = story();
+        story.person_stores(SLOT, Place::Slot(keyway_core::id::Slot(7)), "4711");
+        let record = Record { is_managed: false, status: Status::Unset, ..story.draft(SLOT, "4711", None) };
+        let told = story.emits(&record, EventType::UnmanagedCreated);
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![told, Occurrence::Saved, shows]);
+        breaks(&mut story, "I-EVT-05");
+    }
+
+    #[test]
     fn an_update_that_is_not_told_is_found() {
         let mut story = story();
         let id = story.confirmed(SLOT, "1234", None);

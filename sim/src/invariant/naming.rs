@@ -160,3 +160,127 @@ impl Invariant for Names {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::access_code::Record;
+    use keyway_core::id::{Epoch, VendorDevice};
+    use keyway_core::port::{Answer, DeviceInfo, Op};
+    use keyway_core::problem::ErrorEntry;
+    use keyway_core::time::{DAY_MS, HOUR_MS};
+    use keyway_core::vendor::{Model, Profile};
+
+    use super::*;
+    use crate::judge::testing::{CLOUD, Story};
+
+    /// A lock of this vendor in place of the first one.
+    fn story_at(vendor: Vendor) -> Story {
+        Story::with(vec![Box::<Names>::default()], |facts| {
+            facts.locks[0].profile = Profile { vendor, ..facts.locks[0].profile.as_ref().clone() }.into()
+        })
+    }
+
+    /// The lock is described, save for what `adapt` changes, as one that lacks nothing.
+    fn describe(story: &mut Story, adapt: impl FnOnce(&mut DeviceInfo)) {
+        let profile = story.history().lock(CLOUD).facts.profile.clone();
+        let mut info = DeviceInfo {
+            device: VendorDevice(0),
+            serial: None,
+            epoch: Epoch(1),
+            model: Model(0),
+            online: Some(true),
+            hub: None,
+            keypad: true,
+            lengths: profile.lengths,
+            constraints: Vec::new().into(),
+            positions: profile.slots,
+            zone: None,
+            has_rights: true,
+            is_paid: true,
+        };
+        adapt(&mut info);
+        let command = story.command(CLOUD, None, Op::GetDevice);
+        story.answer(command, Answer::Device(info));
+    }
+
+    fn fails(story: &mut Story, name: ErrorCode) -> impl FnOnce(&mut Record) + use<> {
+        let created_at = story.now();
+        move |record| record.errors.extend([ErrorCode::FailedToSetOnDevice, name].map(|error_code| ErrorEntry { error_code, created_at }))
+    }
+
+    fn goes_offline(story: &mut Story) {
+        story.code(CLOUD, "1234", None, Status::Setting);
+        story.occur(Occurrence::Reach { lock: CLOUD, up: false });
+        describe(story, |info| info.online = Some(false));
+    }
+
+    #[test]
+    fn an_offline_lock_is_called_so() {
+        let mut story = story_at(Vendor::GenericCloud);
+        goes_offline(&mut story);
+        story.wait(30 * 60_000);
+        story.must_hold();
+        story.wait(DAY_MS);
+        story.must_break("I-ERR-13");
+    }
+
+    #[test]
+    fn a_name_of_something_else_will_not_do() {
+        for (error_code, does) in [(ErrorCode::DeviceDisconnected, true), (ErrorCode::HubDisconnected, false)] {
+            let mut story = story_at(Vendor::GenericCloud);
+            goes_offline(&mut story);
+            let created_at = story.now();
+            story.device_shows(CLOUD, |device| device.errors.push(ErrorEntry { error_code, created_at }));
+            story.wait(DAY_MS);
+            if does { story.must_hold() } else { story.must_break("I-ERR-13") }
+        }
+    }
+
+    #[test]
+    fn what_the_descriptions_no_longer_tell_needs_no_name() {
+        let mut story = story_at(Vendor::GenericCloud);
+        goes_offline(&mut story);
+        describe(&mut story, |_| {});
+        story.wait(DAY_MS);
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_missing_keypad_shows_on_a_code_that_is_set() {
+        let mut story = story_at(Vendor::August);
+        story.confirmed(CLOUD, "1234", None);
+        describe(&mut story, |info| info.keypad = false);
+        story.must_hold();
+        story.wait(3 * HOUR_MS);
+        story.must_break("I-ERR-13");
+    }
+
+    #[test]
+    fn a_refusal_is_called_by_its_name() {
+        for (name, does) in [(ErrorCode::AugustDeviceSlotsFull, true), (ErrorCode::AugustLockInvalidCodeLength, false)] {
+            let mut story = story_at(Vendor::August);
+            let id = story.code(CLOUD, "1234", None, Status::Setting);
+            let op = story.write_op(story.record(id));
+            let command = story.command(CLOUD, Some(id), op);
+            story.answer(command, Answer::Refused(Reason::Full));
+            let change = fails(&mut story, name);
+            story.change(id, change);
+            if does { story.must_hold() } else { story.must_break("I-ERR-13") }
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_known_to_be_full_is_called_so() {
+        let mut story = Story::with(vec![Box::<Names>::default()], |facts| {
+            facts.locks[0].profile = Profile { vendor: Vendor::Yale, slots: 1, ..facts.locks[0].profile.as_ref().clone() }.into();
+            facts.locks[0].usable_slots = 1;
+        });
+        story.confirmed(CLOUD, "1234", None);
+        let id = story.code(CLOUD, "4321", None, Status::Setting);
+        let change = fails(&mut story, ErrorCode::AugustDeviceProgrammingDelay);
+        story.change(id, change);
+        story.wait(HOUR_MS);
+        story.wait(DAY_MS);
+        story.must_break("I-ERR-13");
+    }
+}
