@@ -196,12 +196,16 @@ impl Work {
         let kind = Some(op.kind());
         self.active_at = now;
         self.twin_told_since = None;
-        if self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind {
+        let goes_on = self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind;
+        // What was refused is tried again by a write; an erasure only makes way for it (`R-54`).
+        let made_way = self.last.as_ref().is_some_and(|last| last.op.is_erasing());
+        let is_tried_again = !op.is_erasing() && (!goes_on || made_way);
+        self.attempts_refused += u32::from(is_tried_again && self.refused_at.is_some());
+        if goes_on {
             self.kinds[1] = kind;
         } else {
             self.kinds = [kind, None];
             self.attempts += 1;
-            self.attempts_refused += u32::from(self.refused_at.is_some());
         }
         if self.is_reset_pending && !op.is_erasing() {
             self.is_reset_pending = false;
