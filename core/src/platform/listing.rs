@@ -228,13 +228,13 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, account) = (self.now, self.device(device).account);
-        let (delay_ms, period_ms) = (self.probe_delay_ms(self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
+        let (again_at, period_ms) = (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            memory.list_not_before = now + delay_ms;
+            memory.list_not_before = again_at;
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
