@@ -418,7 +418,7 @@ impl Platform {
     }
 
     /// Whether an item has an id that an entry of ours once had: no other write can have made it, whatever else it equals.
-    fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
+    pub(super) fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
         let is_it = |past: &Held| matches!(item.place, Place::Handle(_)) && past.place == item.place;
         self.former_owner_of(device, item).is_some_and(|(_, past)| is_it(past))
     }
