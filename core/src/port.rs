@@ -115,7 +115,8 @@ pub enum Op {
         /// The PIN, where the site takes custom ones; else the vendor chooses.
         pin: Option<Pin>,
     },
-    /// by_seat, and by_id under `adopt_needs_claim`: make an entry that others stored the platform's own at the vendor. No lock hears of it.
+    /// by_seat, and by_id under `adopt_needs_claim`: make an entry that others stored the platform's own at the vendor. No lock hears of it. Where access
+    /// is sold by the seat the entry's user moves into the platform's group, and the answer tells which (`T31`).
     AdoptEntry {
         /// The entry.
         handle: Handle,

@@ -317,9 +317,10 @@ impl Platform {
         if let Err(wait) = self.may_write(at) {
             return wait;
         }
-        let op = match place {
-            Place::Handle(handle) => Op::DeleteEntry { handle },
-            Place::Slot(slot) => Op::ClearSlot { slot },
+        let op = match (self.code(at).user, place) {
+            (Some(user), _) => Op::DeleteUser { user: user.id },
+            (None, Place::Handle(handle)) => Op::DeleteEntry { handle },
+            (None, Place::Slot(slot)) => Op::ClearSlot { slot },
         };
         self.send_when_called(at, op)
     }

@@ -38,7 +38,8 @@ impl Platform {
         None
     }
 
-    /// The lowest free slot; once in a fight with another writer, the highest (`R-62`). One that called itself occupied comes last.
+    /// The lowest free slot; once in a fight with another writer, the highest (`R-62`). Those that called themselves occupied come last, and in turn: one of them
+    /// tried again and again would keep what is to be learnt of the others from growing younger.
     fn free_slot(&self, at: At) -> Option<Slot> {
         let (state, profile) = (self.device(at.device), self.profile(at.device));
         let last = state.info.positions.saturating_sub(profile.reserved_slots).min(SLOTS_MAX);
@@ -59,7 +60,7 @@ impl Platform {
             willing.take(*slot);
         }
         let first = if self.code(at).is_in_fight { willing.free_slots().last() } else { willing.lowest_free() };
-        first.or(slots.lowest_free())
+        first.or_else(|| slots.free_slots().min_by_key(|slot| refusing.get(slot)))
     }
 
     /// Slots that called themselves occupied, and that the last reads show free all the same. What was in them may leave unseen, as a twin may (`R-54`).

@@ -7,7 +7,7 @@ use super::intake::requested_pin;
 use super::likeness::{Content, Likeness, like};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
-use super::state::{Awaited, Claim, Code, Errand, Goal, Retry, Told, Write};
+use super::state::{Awaited, Claim, Code, Errand, Goal, Retry, SiteUser, Told, Write};
 use super::step::{At, Who};
 use super::stranger::describe;
 use super::workspaces::Elsewhere;
@@ -190,7 +190,8 @@ impl Platform {
     /// Whether the entry of an unmanaged code is still to be claimed before anything can be done about it.
     fn needs_claim(&self, at: At) -> bool {
         let is_asked_for = self.profile(at.device).claims_conversions && self.policy.claims_what_it_converts();
-        is_asked_for && self.code(at).passing.claim != Claim::Made
+        let code = self.code(at);
+        is_asked_for && code.passing.claim != Claim::Made && code.user.is_none()
     }
 
     /// Whether the claim comes next: before an erasure at once, before a conversion when a read has shown that nothing stands against it.
@@ -227,6 +228,10 @@ impl Platform {
         match answer {
             // What is not there needs no claim: the next command finds out.
             Answer::Done { .. } | Answer::NotFound => self.code_quiet(at).passing.claim = Claim::Made,
+            Answer::User { user } => {
+                let code = self.code_mut(at);
+                code.user = Some(SiteUser { id: *user, has_seat: code.held.as_ref().is_some_and(|held| held.is_enabled) });
+            }
             _ => return self.on_read_failure(at, read, answer),
         }
         if matches!(self.code(at).errand, Some(Errand::Convert { .. })) {
@@ -256,7 +261,7 @@ impl Platform {
         code.surplus.clear();
         let open = code.write.take();
         code.phase += 1;
-        code.late = None;
+        (code.late, code.user) = (None, None);
         (code.passing.verify_at, code.passing.absent_since) = (None, None);
         let until = open.as_ref().map_or(now, |write| write.sent_at + ttl_ms);
         let content = open.as_ref().and_then(Write::content).map(|(pin, window, name)| Content { pin, window, name });

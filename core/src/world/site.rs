@@ -574,7 +574,7 @@ impl Site {
         }
         match &order.op {
             Op::GetDevice => return Some((Answer::Device(self.device_info(now, lock)), Some(now))),
-            Op::AdoptEntry { handle } => return Some((self.adopts(lock, *handle), Some(now))),
+            Op::AdoptEntry { handle } => return Some((self.adopts(lock, *handle, order), Some(now))),
             Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. } => {}
             Op::ListEntries { page, .. } => return Some(self.plain_listing(now, lock, *page, order, fate)),
             Op::ReadEntry { .. } | Op::ReadSlot { .. } => return Some(self.plain_read(now, lock, order, fate)),
@@ -1004,6 +1004,9 @@ impl Site {
 
     /// Somebody stores a PIN at the lock or by another app; whether it was stored.
     pub fn person_adds(&mut self, now: Timestamp, lock: usize, added: PersonAdds, out: &mut Vec<Consequence>) -> bool {
+        if self.lacks_seat(lock) {
+            return false;
+        }
         let site = &mut self.locks[lock];
         let Some(place) = added.place.or_else(|| site.lock.free_place()) else { return false };
         site.past = Some(site.lock.entries.clone());
@@ -1018,6 +1021,7 @@ impl Site {
             entry.hidden = true;
         }
         out.push(Consequence::Stored { lock, place, by: None });
+        self.note_seats(lock, out);
         self.remember(now, lock);
         if !added.hidden {
             self.report(now, lock, effect, place, None, out);
@@ -1034,6 +1038,7 @@ impl Site {
         }
         site.past = Some(before);
         out.push(Consequence::Erased { lock, place, by: None });
+        self.note_seats(lock, out);
         self.remember(now, lock);
         if told {
             self.report(now, lock, Effect::Removed, place, None, out);
@@ -1068,6 +1073,7 @@ impl Site {
         site.past = Some(site.lock.entries.clone());
         site.lock.entries.iter_mut().filter(|entry| entry.place == place).for_each(|entry| *entry = edited.clone());
         out.push(Consequence::Stored { lock, place, by: None });
+        self.note_seats(lock, out);
         self.remember(now, lock);
         self.report(now, lock, Effect::Changed, place, None, out);
         true

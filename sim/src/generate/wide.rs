@@ -120,10 +120,6 @@ fn group(swarm: &Swarm, n: i64, teller: &mut Teller<'_>, chance: &mut Chance) {
 fn conversion(swarm: &Swarm, n: i64, shared: &[usize], teller: &mut Teller<'_>, chance: &mut Chance) {
     let lock = chance.below(teller.locks.len() as u64) as usize;
     let drawn = &teller.locks[lock];
-    if drawn.profile.family == Family::BySeat {
-        // Such a conversion moves a user at the site first (`AdoptEntry`), which no story has tried yet.
-        return;
-    }
     let on = if shared.contains(&lock) && chance.happens(60) { format!("{AGENCY}/{}", drawn.name) } else { drawn.name.clone() };
     let pin = PinText(chance.one_of(&drawn.pins).parse().expect("a PIN of ours"));
     let target = AtUnmanaged { code: None, on: Some(on.clone()), pin: Some(pin) };

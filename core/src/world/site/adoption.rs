@@ -1,17 +1,21 @@
-//! Entries that others stored and that the vendor lets nobody change who has not claimed them (`adopt_needs_claim`).
+//! Entries that others stored and that the vendor lets nobody change who has not claimed them: everywhere where access is sold by the seat, elsewhere under
+//! `adopt_needs_claim`.
 
-use super::{LockSite, Site};
+use super::{LockSite, Order, Site};
 use crate::id::Handle;
 use crate::port::{Answer, Op, Place};
+use crate::vendor::Family;
 use crate::world::lock::Source;
 use crate::world::quirk::Quirk;
 
 impl Site {
     /// The entry is the platform's at the vendor from now on; the lock hears nothing of it.
-    pub(super) fn adopts(&mut self, lock: usize, handle: Handle) -> Answer {
+    pub(super) fn adopts(&mut self, lock: usize, handle: Handle, order: &Order) -> Answer {
         let site = &mut self.locks[lock];
-        if site.lock.entry(Place::Handle(handle)).is_none() {
-            return Answer::NotFound;
+        let Some(entry) = site.lock.entry(Place::Handle(handle)) else { return Answer::NotFound };
+        if site.lock.profile.family == Family::BySeat {
+            let (name, has_seat) = (entry.name.clone(), entry.enabled);
+            return Answer::User { user: self.seats.take_over(name, has_seat, (lock, Place::Handle(handle)), order.command_id) };
         }
         site.adopted.insert(handle);
         Answer::Done { handle: None }

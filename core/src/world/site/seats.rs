@@ -6,13 +6,13 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{CloudCondition, Consequence, Fate, Job, Keyed, Order, Site, answered};
+use super::{CloudCondition, Consequence, Fate, Job, Keyed, LockSite, Order, Site, answered};
 use crate::id::{CommandId, UserId};
 use crate::pin::{Constraint, Pin};
 use crate::port::{Answer, Name, News, Op, Place, Reason};
 use crate::time::Timestamp;
 use crate::vendor::Family;
-use crate::world::lock::{Effect, Source, Write};
+use crate::world::lock::{Effect, Entry, Source, Write};
 
 /// Seats of a plan that nothing else is said of.
 const SEATS: u32 = 100;
@@ -22,14 +22,14 @@ const SEATS: u32 = 100;
 pub struct Seats {
     /// Seats that the plan pays for.
     pub limit: u32,
-    /// Seats taken by users that the controller did not make.
+    /// Seats taken by users that have no PIN at these locks.
     pub others: u32,
-    /// The users that the controller made.
+    /// The users of the controller's group.
     pub users: BTreeMap<UserId, SiteUser>,
     next: u32,
 }
 
-/// A user that the controller made.
+/// A user of the controller's group: it made the user, or took it over with its entry.
 #[derive(Clone, Debug)]
 pub struct SiteUser {
     /// The name.
@@ -54,10 +54,17 @@ impl Seats {
         self.users.values().any(|user| user.entry == Some((lock, place)))
     }
 
-    /// Seats that are taken.
-    #[must_use]
-    pub fn used(&self) -> u32 {
-        self.others + self.users.values().filter(|user| user.has_seat).count() as u32
+    /// The user whose PIN lies there moves into the controller's group, with its seat if it has one.
+    pub(super) fn take_over(&mut self, name: Name, has_seat: bool, entry: (usize, Place), made_by: CommandId) -> UserId {
+        let known = self.users.iter().find(|(_, user)| user.entry == Some(entry)).map(|(id, _)| *id);
+        known.unwrap_or_else(|| self.add(SiteUser { name, made_by, has_seat, entry: Some(entry) }))
+    }
+
+    fn add(&mut self, user: SiteUser) -> UserId {
+        let id = UserId(self.next);
+        self.next += 1;
+        self.users.insert(id, user);
+        id
     }
 }
 
@@ -65,7 +72,29 @@ impl Site {
     /// Seats that are free.
     #[must_use]
     pub fn free_seats(&self) -> u32 {
-        if self.holds(CloudCondition::SeatsUsedUp) { 0 } else { self.seats.limit.saturating_sub(self.seats.used()) }
+        if self.holds(CloudCondition::SeatsUsedUp) { 0 } else { self.seats.limit.saturating_sub(self.used_seats()) }
+    }
+
+    /// Seats that are taken: by the users of the controller's group, and by everybody else whose PIN opens one of these doors.
+    fn used_seats(&self) -> u32 {
+        let of_group = self.seats.users.values().filter(|user| user.has_seat).count();
+        let is_strangers =
+            |lock, entry: &Entry| entry.enabled && entry.source == Source::External && !self.seats.is_of_user(lock, entry.place);
+        let strangers_at = |(lock, site): (usize, &LockSite)| site.lock.entries.iter().filter(|entry| is_strangers(lock, entry)).count();
+        let of_strangers: usize = self.locks.iter().enumerate().map(strangers_at).sum();
+        self.seats.others + (of_group + of_strangers) as u32
+    }
+
+    /// Whether a person's PIN finds no seat at this site.
+    pub(super) fn lacks_seat(&self, lock: usize) -> bool {
+        self.locks[lock].lock.profile.family == Family::BySeat && self.free_seats() == 0
+    }
+
+    /// What a person does to a PIN may take a seat or free one.
+    pub(super) fn note_seats(&self, lock: usize, out: &mut Vec<Consequence>) {
+        if self.locks[lock].lock.profile.family == Family::BySeat {
+            out.push(Consequence::SeatsChanged { by: None });
+        }
     }
 
     /// What the site says of its seats.
@@ -73,7 +102,7 @@ impl Site {
         if !self.locks.iter().any(|site| site.lock.profile.family == Family::BySeat) {
             return Answer::Refused(Reason::NotSupported);
         }
-        Answer::Site { seats: self.seats.limit, used: self.seats.limit.max(self.seats.used()) - self.free_seats() }
+        Answer::Site { seats: self.seats.limit, used: self.seats.limit.max(self.used_seats()) - self.free_seats() }
     }
 
     /// A command that the vendor's cloud carries out by itself: about a user or its seat, and no lock need hear of it first.
@@ -98,10 +127,8 @@ impl Site {
     fn carry_out(&mut self, now: Timestamp, order: &Order, out: &mut Vec<Consequence>) -> Answer {
         match &order.op {
             Op::CreateUser { name } => {
-                let user = UserId(self.seats.next);
-                self.seats.next += 1;
                 let made = SiteUser { name: name.clone(), made_by: order.command_id, has_seat: false, entry: None };
-                self.seats.users.insert(user, made);
+                let user = self.seats.add(made);
                 out.push(Consequence::SeatsChanged { by: Some(order.command_id) });
                 Answer::User { user }
             }
