@@ -228,7 +228,8 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, account) = (self.now, self.device(device).account);
-        let (again_at, period_ms) = (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
+        let (again_at, period_ms) =
+            (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
