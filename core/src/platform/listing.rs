@@ -228,13 +228,14 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, account) = (self.now, self.device(device).account);
-        let (delay_ms, period_ms) = (self.probe_delay_ms(self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
+        let (again_at, period_ms) =
+            (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            memory.list_not_before = now + delay_ms;
+            memory.list_not_before = again_at;
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
@@ -418,7 +419,7 @@ impl Platform {
     }
 
     /// Whether an item has an id that an entry of ours once had: no other write can have made it, whatever else it equals.
-    fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
+    pub(super) fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
         let is_it = |past: &Held| matches!(item.place, Place::Handle(_)) && past.place == item.place;
         self.former_owner_of(device, item).is_some_and(|(_, past)| is_it(past))
     }

@@ -546,10 +546,14 @@ impl History {
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
             (is_named && is_its_name && is_told) || is_like_own
         };
-        // Nobody can tell it from the one that was lost unseen at the same place.
+        // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
-        let is_it = |lost: &Lost| same(lost.pin, lost.window) && (lost.place == place || (lost.at == now && is_named(lost)));
-        let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
+        let moved = |code: &CodeIx| {
+            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_told);
+            let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
+            self.code(*code).lost.iter().any(is_it)
+        };
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
             // What is nobody's any more has nothing to come back to.
@@ -619,6 +623,13 @@ impl History {
             if let Some(owner) = before.code {
                 self.lose(now, owner, place, &before);
             }
+        }
+        // Whatever was told of it in the old incarnation is void: what has a code's PIN is its own again.
+        let is_of_a_code = |stored: &Stored| stored.code.is_none() && matches!(stored.entry.origin, Origin::Code(_));
+        let memory = &self.lock(lock).memory;
+        let nobodys = memory.iter().filter(|(_, stored)| is_of_a_code(stored)).map(|(place, stored)| (*place, stored.entry.clone()));
+        for (place, entry) in nobodys.collect::<Vec<_>>() {
+            self.put(now, lock, place, &entry, cause);
         }
     }
 
