@@ -499,12 +499,12 @@ impl Platform {
         codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past)))
     }
 
-    /// The state of the code's entries, now or once, that an item equals. While the code has what it took over, the like of that elsewhere is others'.
+    /// The state of the code's entries, now or once, that an item equals. The like of what it took over is others' elsewhere, unless a join may have moved that.
     pub(super) fn past_of(&self, at: At, item: &Item) -> Option<&Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
-        let mut places = code.entries().map(|held| held.place).peekable();
-        let has_another = places.peek().is_some() && places.all(|place| place != item.place);
-        code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile) && !(past.is_taken_over && has_another))
+        let is_there = code.entries().any(|held| held.place != item.place);
+        let may_be_it = |past: &Held| !past.is_taken_over || past.place == item.place || (past.is_of_before() && !is_there);
+        code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile) && may_be_it(past))
     }
 
     /// An entry of ours that should not be there, or not there.
