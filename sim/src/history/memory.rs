@@ -1036,6 +1036,8 @@ impl History {
             // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
             Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
             Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
+            // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
+            Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
@@ -1050,6 +1052,14 @@ impl History {
                 self.show_change(lock);
             }
         }
+    }
+
+    /// Whether the last command of a code was to store something in this place, and no answer told what became of it.
+    fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
+        self.lock(lock).codes.iter().filter_map(|code| self.code(*code).work.last.as_ref()).any(|last| {
+            let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
+            is_in_doubt && !last.op.is_erasing() && target(&last.op) == Some(place)
+        })
     }
 
     /// It died before it saved what the reads of this step told of single places.
