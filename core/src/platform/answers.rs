@@ -139,7 +139,8 @@ impl Platform {
             // Another step is under way; that it is the code's own will be known when a read shows it.
             let (window, name) = (code.stored_window(), Some(code.display.clone()));
             let place = Place::Handle(*handle);
-            let assigned = Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, confirmed_at: now };
+            let assigned =
+                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now };
             remember(&mut self.code_mut(at).past, assigned, now);
             return;
         }
@@ -240,7 +241,7 @@ impl Platform {
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled: true, is_edited: false, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;

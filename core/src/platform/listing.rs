@@ -501,19 +501,23 @@ impl Platform {
         owners.min_by_key(|(_, past)| past.name != item.name)
     }
 
-    /// The state of the code's entries, now or once, that an item equals.
+    /// The state of the code's entries, now or once, that an item equals. While the code has what it took over, the like of that elsewhere is others'.
     pub(super) fn past_of(&self, at: At, item: &Item) -> Option<&Held> {
         self.pasts_of(at, item).next()
     }
 
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
-        code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile))
+        let mut places = code.entries().map(|held| held.place).peekable();
+        let has_another = places.peek().is_some() && places.all(|place| place != item.place);
+        let is_it = move |past: &&Held| is_return_of(item, past, profile) && !(past.is_taken_over && has_another);
+        code.past.iter().chain(&code.held).filter(is_it)
     }
 
     /// An entry of ours that should not be there, or not there.
     fn take_back(&mut self, at: At, item: &Item) {
         let now = self.now;
+        let is_taken_over = self.past_of(at, item).is_some_and(|past| past.is_taken_over);
         let code = self.code_mut(at);
         let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
         let pin = match item.pin {
@@ -527,6 +531,7 @@ impl Platform {
             name: item.name.clone(),
             is_enabled: item.enabled,
             is_edited: false,
+            is_taken_over,
             confirmed_at: now,
         };
         code.surplus.push(found);

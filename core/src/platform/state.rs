@@ -146,6 +146,9 @@ pub(super) struct Held {
     pub is_enabled: bool,
     /// Others gave it a PIN or a name that was never the code's: should it come back so, it is theirs.
     pub is_edited: bool,
+    /// It was taken over (T31): no command made it, and there is one of it.
+    #[serde(default)]
+    pub is_taken_over: bool,
     /// When it was confirmed to be there.
     pub confirmed_at: Timestamp,
 }

@@ -147,6 +147,7 @@ pub(super) fn describe(code: &mut Code, item: &Item, now: Timestamp) {
         name: item.name.clone(),
         is_enabled: item.enabled,
         is_edited: false,
+        is_taken_over: false,
         confirmed_at: now,
     });
 }

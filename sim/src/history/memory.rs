@@ -1134,9 +1134,9 @@ impl History {
         if left == touch {
             return;
         }
-        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a removed code's that came back.
+        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a code's that came back.
         let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
-        let is_anybodys = item.name.is_none() && stored.code.is_some_and(|code| self.codes[code.0 as usize].record.is_none());
+        let is_anybodys = item.name.is_none() && stored.code.is_some();
         // An old state of memory may have come back with a PIN that others gave the entry then (`F-06`).
         let is_edited = stored.code.is_some_and(|code| !self.codes[code.0 as usize].pins.contains(&stored.entry.pin));
         let is_unseen = if touch.came { is_anybodys || is_edited } else { left.pin };
