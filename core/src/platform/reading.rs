@@ -176,7 +176,9 @@ impl Platform {
         let mut likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
         // An earlier name of its own tells an old state where the PIN can't (P-14).
         let is_old_state = item.is_some_and(|item| item.name != held.name && self.past_of(at, item).is_some());
-        if likeness == Likeness::Undecided && is_old_state {
+        // Ours was said to be gone: what has another name came after it, whatever PIN it has.
+        let is_others = likeness == Likeness::Same && item.is_some_and(|item| !self.is_still_ours(at, item));
+        if is_others || likeness == Likeness::Undecided && is_old_state {
             likeness = Likeness::Different;
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();

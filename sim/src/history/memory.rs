@@ -1113,9 +1113,12 @@ impl History {
         if self.may_be_outdated(lock, sent, item.place) {
             return;
         }
+        // Another name alone tells nothing of an entry whose PIN is yet to be shown, unless it was said that the entry left (`R-64` a).
+        let is_yet_to_be_told = item.pin == ShownPin::Blank && Self::proves_by_pin(&self.lock(lock).facts.profile);
         for code in self.lock(lock).codes.clone() {
             let is_other_pin = |lost: &Lost| matches!(item.pin, ShownPin::Shown(pin) if pin != lost.pin);
-            let differs = |lost: &Lost| is_other_pin(lost) || item.name.as_ref().is_some_and(|name| *name != lost.name);
+            let is_renamed = |lost: &Lost| item.name.as_ref().is_some_and(|name| *name != lost.name);
+            let differs = |lost: &Lost| is_other_pin(lost) || is_renamed(lost) && (!is_yet_to_be_told || lost.noticed_at.is_some());
             self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
         }
         let state = &mut self.locks[lock.0 as usize];
