@@ -496,15 +496,21 @@ impl Platform {
     /// With it, what it held.
     pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, &Held)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
-        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past)))
+        let owners = codes.flat_map(|code| self.pasts_of(At { device, n: code.n }, item).map(|past| (code.n, past)));
+        // What may be a name that was cut short may as well be another one's whole name.
+        owners.min_by_key(|(_, past)| past.name != item.name)
     }
 
     /// The state of the code's entries, now or once, that an item equals. The like of what it took over is others' elsewhere, unless a join may have moved that.
     pub(super) fn past_of(&self, at: At, item: &Item) -> Option<&Held> {
+        self.pasts_of(at, item).next()
+    }
+
+    fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
         let is_there = code.entries().any(|held| held.place != item.place);
-        let may_be_it = |past: &Held| !past.is_taken_over || past.place == item.place || (past.is_of_before() && !is_there);
-        code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile) && may_be_it(past))
+        let may_be_it = move |past: &Held| !past.is_taken_over || past.place == item.place || (past.is_of_before() && !is_there);
+        code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
     }
 
     /// An entry of ours that should not be there, or not there.

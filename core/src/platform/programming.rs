@@ -186,7 +186,8 @@ impl Platform {
         } else {
             self.show(at, Symptom::NotConfirmed);
         }
-        if self.code(at).retry.not_before.is_none() {
+        // A wait that was over before the answer is that of another attempt.
+        if self.code(at).retry.not_before.is_none_or(|not_before| not_before <= closing.at) {
             self.attempt_failed(at, closing.at, 0);
         }
         if self.is_overtaken(at, &write) {

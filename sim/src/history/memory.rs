@@ -697,7 +697,8 @@ impl History {
     #[must_use]
     pub fn is_past_proof(&self, code: CodeIx) -> bool {
         let (Some(lock), Some(last)) = (self.code(code).lock, &self.code(code).work.last) else { return false };
-        let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
+        // What a join voided is in doubt no more (`P-10`).
+        let is_in_doubt = !last.is_settled && matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
         is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
     }
