@@ -42,7 +42,8 @@ impl FalseAlarms {
         let ended_at = self.mended_at.get(&lock).copied().max(state.joined_at);
         // Of what ended while it was down it hears when it is up again.
         let is_unheard = |ended_at: Timestamp| self.crashed_at.is_some_and(|crashed_at| crashed_at <= ended_at);
-        let heard_from = |ended_at| history.started_at().filter(|_| is_unheard(ended_at)).map_or(ended_at, |started_at| started_at.max(ended_at));
+        let heard_from =
+            |ended_at| history.started_at().filter(|_| is_unheard(ended_at)).map_or(ended_at, |started_at| started_at.max(ended_at));
         !state.reach || ended_at.is_some_and(|ended_at| now <= heard_from(ended_at) + late_ms)
     }
 }
