@@ -229,6 +229,9 @@ impl Platform {
         code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
+        if write.content().is_some() {
+            code.in_doubt.clear();
+        }
         let overwritten = before.as_ref().map(|held| held.pin).filter(|pin| write.content().is_some_and(|(now, ..)| *pin != Some(now)));
         code.held = Some(match (&write.op, before) {
             (Op::SetSchedule { window, .. }, Some(held)) => {
@@ -286,6 +289,7 @@ impl Platform {
         let code = self.code_mut(at);
         let held = code.held.take_if(|held| held.place == place);
         if let Some(held) = &held {
+            code.in_doubt.clear();
             remember(&mut code.past, held.clone(), now);
         }
         let left: Vec<Held> = code.surplus.extract_if(.., |held| held.place == place).chain(held).collect();

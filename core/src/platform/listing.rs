@@ -9,6 +9,7 @@ use super::clock::ClockWatch;
 use super::likeness::{Content, Likeness, hides_pin, is_return_of, like, rounds_to};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
+use super::settling::tells_nothing;
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
@@ -453,14 +454,13 @@ impl Platform {
 
     /// Whether an item may be what a stranger had in the same place until lately, or one that tells nothing of itself what a code of ours had.
     fn may_be_older(&self, device: u32, item: &Item, evidence: Evidence) -> bool {
-        let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
         let lag = self.profile(device).read_lag_ms;
         let left_at = self.caches[device as usize].left.get(&item.place);
         if left_at.is_some_and(|left_at| evidence.sent_at < *left_at + lag) {
             return true;
         }
         let mut past = self.device(device).codes.iter().flat_map(|code| &code.past).filter(|past| past.place == item.place);
-        tells_nothing && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
+        tells_nothing(item) && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
     }
 
     pub(super) fn owner_of_place(&self, device: u32, place: Place) -> Option<u64> {

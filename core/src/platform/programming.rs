@@ -193,9 +193,9 @@ impl Platform {
         if self.is_overtaken(at, &write) {
             // A command for the same entry that is sent now runs after it, and settles it when it is done (P-02, P-05 b).
             self.settle(at);
-            if let Some(held) = &mut self.code_mut(at).held {
-                held.pin = None;
-            }
+            let code = self.code_mut(at);
+            let before = code.held.as_mut().and_then(|held| held.pin.take());
+            code.in_doubt.extend(before.into_iter().chain(write.content().map(|(pin, ..)| pin)));
             self.again(at);
             return None;
         }

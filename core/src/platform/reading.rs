@@ -178,7 +178,8 @@ impl Platform {
         let is_old_state = item.is_some_and(|item| item.name != held.name && self.past_of(at, item).is_some());
         // Ours was said to be gone: what has another name came after it, whatever PIN it has.
         let is_others = likeness == Likeness::Same && item.is_some_and(|item| !self.is_still_ours(at, item));
-        if is_others || likeness == Likeness::Undecided && is_old_state {
+        let is_succeeded = item.is_some_and(|item| self.is_succeeded(at, held, item));
+        if is_others || likeness == Likeness::Undecided && (is_old_state || is_succeeded) {
             likeness = Likeness::Different;
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();

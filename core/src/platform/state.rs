@@ -389,6 +389,9 @@ pub(super) struct Code {
     pub late: Option<Write>,
     /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
     pub has_trace: bool,
+    /// PINs of which one is in `held`, where an overtaken write leaves open which (`R-46`).
+    #[serde(default)]
+    pub in_doubt: Vec<Pin>,
     pub told: Told,
     pub episode: Option<Episode>,
     /// Its status before it became `unknown`.
@@ -489,7 +492,8 @@ impl Code {
 
     /// PINs that are or may be in memory under this code.
     pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
-        self.known_pins().chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
+        let in_doubt = self.in_doubt.iter().copied().filter(|_| self.held.is_some());
+        self.known_pins().chain(in_doubt).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
     }
 
     pub fn set_window(&mut self, window: Option<Window>) {
@@ -591,6 +595,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         unanswered: None,
         late: None,
         has_trace: false,
+        in_doubt: Vec::new(),
         told: Told::default(),
         episode: None,
         before_outage: None,

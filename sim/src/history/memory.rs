@@ -734,6 +734,9 @@ impl History {
         if self.lock(lock).picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
             return; // Done in an incarnation that is known to be over.
         }
+        if self.is_done_over(sent, place) {
+            return;
+        }
         if let Place::Handle(handle) = place {
             let erased = &mut self.locks[lock.0 as usize].picture.erased;
             if sent.command.op.is_erasing() {
@@ -781,6 +784,12 @@ impl History {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
         }
+    }
+
+    /// Whether a command for the same place that was sent later was done already: what this one stored is no more, however late that is told (`P-02`).
+    fn is_done_over(&self, sent: &Sent, place: Place) -> bool {
+        let last = sent.code.and_then(|code| self.code(code).work.last.as_ref());
+        last.is_some_and(|last| last.id != sent.command.command_id && last.closing == Closing::Done && target(&last.op) == Some(place))
     }
 
     /// An answer names the place of the code's entry: then it is known to be the code's, though others changed it before anybody was told.
