@@ -508,9 +508,20 @@ impl Platform {
 
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
-        let is_there = code.entries().any(|held| held.place != item.place);
-        let may_be_it = move |past: &Held| !past.is_taken_over || past.place == item.place || (past.is_of_before() && !is_there);
+        let may_be_it = move |past: &Held| !past.is_taken_over || self.may_have_moved_to(at, item, past);
         code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
+    }
+
+    /// Whether the one entry that the code took over may lie here now: where it lay, or after a join elsewhere, if it is not found there.
+    fn may_have_moved_to(&self, at: At, item: &Item, past: &Held) -> bool {
+        let is_where_it_lay = past.place == item.place;
+        if !past.is_of_before() {
+            return is_where_it_lay;
+        }
+        let is_found = self.code(at).entries().any(|held| held.place != item.place);
+        let where_it_lay = self.caches[at.device as usize].places.get(&past.place);
+        let is_shown_there = where_it_lay.is_some_and(|shown| is_return_of(shown, past, self.profile(at.device)));
+        !is_found && (is_where_it_lay || !is_shown_there)
     }
 
     /// An entry of ours that should not be there, or not there.
