@@ -117,9 +117,9 @@ impl Platform {
     /// An answer that is no list: backs off, and takes what it tells about the login.
     fn on_account_failure(&mut self, account: u32, read: &Read, answer: &Answer) {
         self.take_condition(account, None, read.sent_at, answer);
-        let delay_ms = self.probe_delay_ms(self.watches[account as usize].failures);
+        let again_at = self.probe_at(read.sent_at, self.watches[account as usize].failures);
         let watch = &mut self.watches[account as usize];
-        watch.list_at = self.now + delay_ms;
+        watch.list_at = again_at;
         watch.failures = watch.failures.saturating_add(1);
         self.schedule_account(account);
     }

@@ -139,7 +139,8 @@ impl Platform {
             // Another step is under way; that it is the code's own will be known when a read shows it.
             let (window, name) = (code.stored_window(), Some(code.display.clone()));
             let place = Place::Handle(*handle);
-            let assigned = Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, confirmed_at: now };
+            let assigned =
+                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now };
             remember(&mut self.code_mut(at).past, assigned, now);
             return;
         }
@@ -228,6 +229,9 @@ impl Platform {
         code.passing.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
+        if write.content().is_some() {
+            code.in_doubt.clear();
+        }
         let overwritten = before.as_ref().map(|held| held.pin).filter(|pin| write.content().is_some_and(|(now, ..)| *pin != Some(now)));
         code.held = Some(match (&write.op, before) {
             (Op::SetSchedule { window, .. }, Some(held)) => {
@@ -235,12 +239,15 @@ impl Platform {
                 Held { window: *window, confirmed_at: now, ..held }
             }
             (_, before) => {
+                // A look that came after the write may have shown already that others have switched it off since.
+                let is_off_since = |held: &Held| held.place == place && !held.is_enabled && held.confirmed_at > write.sent_at;
+                let is_enabled = !before.as_ref().is_some_and(is_off_since);
                 if let Some(held) = before {
                     remember(&mut code.past, held, now);
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled: true, is_edited: false, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled, is_edited: false, is_taken_over: false, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;
@@ -282,6 +289,7 @@ impl Platform {
         let code = self.code_mut(at);
         let held = code.held.take_if(|held| held.place == place);
         if let Some(held) = &held {
+            code.in_doubt.clear();
             remember(&mut code.past, held.clone(), now);
         }
         let left: Vec<Held> = code.surplus.extract_if(.., |held| held.place == place).chain(held).collect();

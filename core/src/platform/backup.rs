@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::Platform;
-use super::state::{Code, Goal, blank_record, new_code};
+use super::state::{Code, Goal, Retry, blank_record, new_code};
 use super::step::At;
 use crate::access_code::Status;
 use crate::draw::{Purpose, draw, draw_uuid};
@@ -139,6 +139,9 @@ impl Platform {
         self.renew_display(at);
         let floor = self.config.policy.retry_base_ms;
         self.attempt_failed(at, self.now, floor);
+        // The new PIN waits as long as a first failure, and has not failed itself (`R-03`).
+        let retry = &mut self.code_mut(at).retry;
+        *retry = Retry { not_before: retry.not_before, ..Retry::default() };
         true
     }
 

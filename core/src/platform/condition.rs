@@ -142,9 +142,9 @@ impl Platform {
             self.on_gone(device);
         } else {
             self.take_condition(account, Some(device), read.sent_at, answer);
-            let delay_ms = self.probe_delay_ms(self.caches[device as usize].condition_failures);
+            let again_at = self.probe_at(read.sent_at, self.caches[device as usize].condition_failures);
             let memory = &mut self.caches[device as usize];
-            memory.condition_at = Some(self.now + delay_ms);
+            memory.condition_at = Some(again_at);
             memory.condition_failures = memory.condition_failures.saturating_add(1);
         }
         self.again_device(device);

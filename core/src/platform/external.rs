@@ -42,8 +42,9 @@ impl Platform {
         if ours.is_none() {
             self.on_entry_left(at.device);
         }
-        // Whatever PIN others had given it unseen may have been a twin.
-        self.unblock_since(at.device, told_removed_at.unwrap_or(now));
+        // Whatever PIN others had given it unseen may have been a twin. Reads may have shown the change while a write was open.
+        let shown_since = found.and_then(|item| self.caches[at.device as usize].shown_since(item.place));
+        self.unblock_since(at.device, told_removed_at.or(shown_since).unwrap_or(now));
         // The vendor's copy alone is no entry: the lock has lost it.
         let is_loaded = found.is_some_and(|item| item.on_lock != OnLock::No);
         let has_other_writer = is_loaded || told_removed_at.is_some();
@@ -92,7 +93,8 @@ impl Platform {
         match code.record.status {
             Status::Unknown => {
                 let was_confirmed = code.told.set || code.told.scheduled;
-                let is_asked_otherwise = !was_confirmed;
+                // Where only the PIN could tell, and is shown at last, it may be what it was.
+                let is_asked_otherwise = !was_confirmed || self.is_confirmed(code);
                 self.leave_outage(at, is_changed, has_other_writer, is_asked_otherwise);
             }
             Status::Set => self.on_reversal(at, is_changed, has_other_writer),
@@ -246,6 +248,7 @@ fn as_held(item: &Item, before: Option<&Held>, profile: &Profile, now: Timestamp
         name: item.name.clone(),
         is_enabled: item.enabled && item.on_lock != OnLock::No,
         is_edited: before.is_some_and(|before| before.is_edited || before.pin != pin && pin.is_some() || is_renamed(before)),
+        is_taken_over: before.is_some_and(|before| before.is_taken_over),
         confirmed_at: now,
     }
 }

@@ -36,7 +36,7 @@ impl Platform {
     }
 
     /// When the code is to be in the lock (lifecycle 4.1).
-    fn due_at(&self, code: &Code) -> Timestamp {
+    pub(super) fn due_at(&self, code: &Code) -> Timestamp {
         let lead = self.policy.programming_lead_ms(code.is_native, &self.config.policy);
         code.record.starts_at.map_or(code.record.created_at, |starts_at| code.record.created_at.max(starts_at - lead))
     }

@@ -9,6 +9,7 @@ use super::clock::ClockWatch;
 use super::likeness::{Content, Likeness, hides_pin, is_return_of, like, rounds_to};
 use super::pace::Urgency;
 use super::reading::{Evidence, Read, ReadKind};
+use super::settling::tells_nothing;
 use super::state::{Code, Doubt, Held, Write};
 use super::step::{At, Who};
 use crate::id::{CommandId, Slot};
@@ -228,13 +229,14 @@ impl Platform {
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
         let (now, account) = (self.now, self.device(device).account);
-        let (delay_ms, period_ms) = (self.probe_delay_ms(self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
+        let (again_at, period_ms) =
+            (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
             memory.listing = None;
-            memory.list_not_before = now + delay_ms;
+            memory.list_not_before = again_at;
             memory.list_failures = memory.list_failures.saturating_add(1);
             if is_fresh {
                 memory.fresh_at = Some(memory.list_not_before);
@@ -418,7 +420,7 @@ impl Platform {
     }
 
     /// Whether an item has an id that an entry of ours once had: no other write can have made it, whatever else it equals.
-    fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
+    pub(super) fn is_under_former_handle(&self, device: u32, item: &Item) -> bool {
         let is_it = |past: &Held| matches!(item.place, Place::Handle(_)) && past.place == item.place;
         self.former_owner_of(device, item).is_some_and(|(_, past)| is_it(past))
     }
@@ -452,14 +454,13 @@ impl Platform {
 
     /// Whether an item may be what a stranger had in the same place until lately, or one that tells nothing of itself what a code of ours had.
     fn may_be_older(&self, device: u32, item: &Item, evidence: Evidence) -> bool {
-        let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
         let lag = self.profile(device).read_lag_ms;
         let left_at = self.caches[device as usize].left.get(&item.place);
         if left_at.is_some_and(|left_at| evidence.sent_at < *left_at + lag) {
             return true;
         }
         let mut past = self.device(device).codes.iter().flat_map(|code| &code.past).filter(|past| past.place == item.place);
-        tells_nothing && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
+        tells_nothing(item) && past.any(|past| evidence.sent_at < past.confirmed_at + lag)
     }
 
     pub(super) fn owner_of_place(&self, device: u32, place: Place) -> Option<u64> {
@@ -495,18 +496,38 @@ impl Platform {
     /// With it, what it held.
     pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, &Held)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
-        codes.into_iter().find_map(|code| self.past_of(At { device, n: code.n }, item).map(|past| (code.n, past)))
+        let owners = codes.flat_map(|code| self.pasts_of(At { device, n: code.n }, item).map(|past| (code.n, past)));
+        // What may be a name that was cut short may as well be another one's whole name.
+        owners.min_by_key(|(_, past)| past.name != item.name)
     }
 
-    /// The state of the code's entries, now or once, that an item equals.
+    /// The state of the code's entries, now or once, that an item equals. The like of what it took over is others' elsewhere, unless a join may have moved that.
     pub(super) fn past_of(&self, at: At, item: &Item) -> Option<&Held> {
+        self.pasts_of(at, item).next()
+    }
+
+    fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
-        code.past.iter().chain(&code.held).find(|past| is_return_of(item, past, profile))
+        let may_be_it = move |past: &Held| !past.is_taken_over || self.may_have_moved_to(at, item, past);
+        code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
+    }
+
+    /// Whether the one entry that the code took over may lie here now: where it lay, or after a join elsewhere, if it is not found there.
+    fn may_have_moved_to(&self, at: At, item: &Item, past: &Held) -> bool {
+        let is_where_it_lay = past.place == item.place;
+        if !past.is_of_before() {
+            return is_where_it_lay;
+        }
+        let is_found = self.code(at).entries().any(|held| held.place != item.place);
+        let where_it_lay = self.caches[at.device as usize].places.get(&past.place);
+        let is_shown_there = where_it_lay.is_some_and(|shown| is_return_of(shown, past, self.profile(at.device)));
+        !is_found && (is_where_it_lay || !is_shown_there)
     }
 
     /// An entry of ours that should not be there, or not there.
     fn take_back(&mut self, at: At, item: &Item) {
         let now = self.now;
+        let is_taken_over = self.past_of(at, item).is_some_and(|past| past.is_taken_over);
         let code = self.code_mut(at);
         let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
         let pin = match item.pin {
@@ -520,6 +541,7 @@ impl Platform {
             name: item.name.clone(),
             is_enabled: item.enabled,
             is_edited: false,
+            is_taken_over,
             confirmed_at: now,
         };
         code.surplus.push(found);

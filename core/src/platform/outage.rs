@@ -6,13 +6,12 @@ use super::Platform;
 use super::likeness::hides_pin;
 use super::listing::remember;
 use super::reading::Evidence;
-use super::state::{Code, Episode, Goal, Held, Passing, Retry};
+use super::state::{Code, Episode, Goal, Held, Passing, Retry, Told};
 use super::step::At;
 use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
 use crate::port::{DeviceInfo, Place};
 use crate::problem::ErrorCode;
-use crate::time::Timestamp;
 use crate::vendor::ReadBack;
 
 impl Platform {
@@ -103,12 +102,12 @@ impl Platform {
     /// Recovery from `unknown`, once a read has shown what the lock holds (lifecycle 4.4). `held` of the code is up to date.
     pub(super) fn resolve(&mut self, at: At) {
         let now = self.now;
-        let code = self.code_mut(at);
-        if code.before_outage.take().is_none() {
+        if self.code_mut(at).before_outage.take().is_none() {
             return;
         }
-        match code.goal {
-            Goal::Hold | Goal::Yield => code.record.status = Status::Unset,
+        match self.code(at).goal {
+            Goal::Hold | Goal::Yield => self.code_mut(at).record.status = Status::Unset,
+            Goal::Rest if self.is_wanted_again(at) => self.call_off_removal(at),
             Goal::Rest | Goal::End => return self.resolve_removal(at),
         }
         let was_told = self.code(at).told.set || self.code(at).told.scheduled;
@@ -134,6 +133,22 @@ impl Platform {
         }
         self.refresh_pool(at.device);
         self.again(at);
+    }
+
+    /// Whether a code that was on its way out until its new start is due by now, and lies in the lock as it shall (`R-21`, `I-STA-08`).
+    fn is_wanted_again(&self, at: At) -> bool {
+        let code = self.code(at);
+        self.now >= self.due_at(code) && !code.is_expired(self.now) && self.is_confirmed(code)
+    }
+
+    /// The new window's set episode begins now, as if the erasure had come to its end before it was due.
+    fn call_off_removal(&mut self, at: At) {
+        let code = self.code_mut(at);
+        code.goal = Goal::Hold;
+        code.clear_removal_problems();
+        code.told = Told::default();
+        code.episode = None;
+        code.record.status = Status::Unset;
     }
 
     fn resolve_removal(&mut self, at: At) {
@@ -227,10 +242,7 @@ impl Platform {
                 }
                 remember(&mut code.past, held, confirmed_at);
             }
-            for past in &mut code.past {
-                // Whatever a read of the new incarnation shows is newer than that.
-                past.confirmed_at = Timestamp(0);
-            }
+            code.past.iter_mut().for_each(Held::outlive);
             if is_hidden {
                 // A name that outlived a reset proves nothing: only a readable PIN would (R-57, P-14).
                 code.past.clear();

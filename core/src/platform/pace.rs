@@ -51,9 +51,16 @@ impl Pace {
 }
 
 impl Platform {
-    /// How long a read that failed so many times before waits for its next try. However long it fails, each period has one (`R-04`).
+    /// How long a read that failed so many times before waits for its next try.
     pub(super) fn probe_delay_ms(&self, failures: u32) -> i64 {
         ((30 * SECOND_MS) << failures.min(5)).min(self.config.policy.sync_period_ms)
+    }
+
+    /// When a read that began then, and failed now as it did so many times before, is tried again. However long it fails and however late that is told, each
+    /// period has one (`R-04`).
+    pub(super) fn probe_at(&self, began_at: Timestamp, failures: u32) -> Timestamp {
+        let by_period = (began_at + self.config.policy.sync_period_ms).max(self.now + self.probe_delay_ms(0));
+        by_period.min(self.now + self.probe_delay_ms(failures))
     }
 
     /// Whether `who` may call now; then the call is counted. Else it is woken when its turn comes.

@@ -186,15 +186,16 @@ impl Platform {
         } else {
             self.show(at, Symptom::NotConfirmed);
         }
-        if self.code(at).retry.not_before.is_none() {
+        // A wait that was over before the answer is that of another attempt.
+        if self.code(at).retry.not_before.is_none_or(|not_before| not_before <= closing.at) {
             self.attempt_failed(at, closing.at, 0);
         }
         if self.is_overtaken(at, &write) {
             // A command for the same entry that is sent now runs after it, and settles it when it is done (P-02, P-05 b).
             self.settle(at);
-            if let Some(held) = &mut self.code_mut(at).held {
-                held.pin = None;
-            }
+            let code = self.code_mut(at);
+            let before = code.held.as_mut().and_then(|held| held.pin.take());
+            code.in_doubt.extend(before.into_iter().chain(write.content().map(|(pin, ..)| pin)));
             self.again(at);
             return None;
         }

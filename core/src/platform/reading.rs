@@ -1,13 +1,13 @@
 //! Direct reads of one place, and what they show of the code whose place it is (port.md 5).
 
 use super::Platform;
-use super::likeness::{Likeness, like_held};
+use super::likeness::{Likeness, hides_pin, like_held};
 use super::pace::Urgency;
 use super::state::{Goal, Write};
 use super::step::{At, Who};
 use crate::id::{Epoch, Slot};
-use crate::port::{Answer, Item, OnLock, Op, Place, SlotContent};
-use crate::time::Timestamp;
+use crate::port::{Answer, Item, OnLock, Op, Place, ShownPin, SlotContent};
+use crate::time::{MINUTE_MS, Timestamp};
 use crate::vendor::ReadBack;
 
 /// A read under way.
@@ -140,10 +140,9 @@ impl Platform {
     pub(super) fn on_read_failure(&mut self, at: At, read: &Read, answer: &Answer) {
         let account = self.device(at.device).account;
         self.take_condition(account, Some(at.device), read.sent_at, answer);
-        let delay_ms = self.probe_delay_ms(self.code(at).passing.read_failures);
-        let now = self.now;
+        let again_at = self.probe_at(read.sent_at, self.code(at).passing.read_failures);
         let passing = &mut self.code_quiet(at).passing;
-        passing.read_not_before = Some(now + delay_ms);
+        passing.read_not_before = Some(again_at);
         passing.read_failures = passing.read_failures.saturating_add(1);
     }
 
@@ -171,10 +170,16 @@ impl Platform {
             self.on_stranger_shown(at, item, evidence);
             return;
         }
+        if item.is_some_and(|item| self.is_yet_to_be_told(at, item)) {
+            return self.want_verify(at, if evidence.is_fresh { self.now + MINUTE_MS } else { self.now });
+        }
         let mut likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
         // An earlier name of its own tells an old state where the PIN can't (P-14).
         let is_old_state = item.is_some_and(|item| item.name != held.name && self.past_of(at, item).is_some());
-        if likeness == Likeness::Undecided && is_old_state {
+        // Ours was said to be gone: what has another name came after it, whatever PIN it has.
+        let is_others = likeness == Likeness::Same && item.is_some_and(|item| !self.is_still_ours(at, item));
+        let is_succeeded = item.is_some_and(|item| self.is_succeeded(at, held, item));
+        if is_others || likeness == Likeness::Undecided && (is_old_state || is_succeeded) {
             likeness = Likeness::Different;
         }
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
@@ -215,6 +220,15 @@ impl Platform {
             self.caches[at.device as usize].is_clean = false;
             self.want_verify(at, self.now);
         }
+    }
+
+    /// Whether only the PIN can tell what lies in the code's slot, and it is not shown yet (`pin_blank_after_write`): under another name it may be the same entry
+    /// still (`R-64` a), if nobody said that it left.
+    fn is_yet_to_be_told(&self, at: At, item: &Item) -> bool {
+        let code = self.code(at);
+        let is_blank = item.pin == ShownPin::Blank && !hides_pin(self.profile(at.device));
+        let is_renamed = code.held.as_ref().is_some_and(|held| held.name.is_some() && item.name.is_some() && item.name != held.name);
+        is_blank && is_renamed && matches!(item.place, Place::Slot(_)) && code.passing.told_removed_at.is_none()
     }
 
     /// How old what a read shows may be: a fresh one is never older than its emission (`P-06`).

@@ -276,7 +276,8 @@ impl Platform {
         }
         let (place, name) = (Place::Handle(handle), Some(code.display.clone()));
         code.past.retain(|past| past.place != place);
-        code.held = Some(Held { place, pin: Some(pin), window, name, is_enabled: true, is_edited: false, confirmed_at: now });
+        code.held =
+            Some(Held { place, pin: Some(pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now });
         if !code.is_gone {
             code.record.code = Some(pin);
             code.record.is_waiting_for_code_assignment = false;
@@ -299,7 +300,16 @@ impl Platform {
         let (ShownPin::Shown(pin), Place::Handle(handle)) = (item.pin, item.place) else { return Some(at.n) };
         if !is_unsettled(self.code(at)) {
             let (place, window, name, now) = (item.place, item.window, item.name.clone(), self.now);
-            let found = Held { place, pin: Some(pin), window, name, is_enabled: item.enabled, is_edited: false, confirmed_at: now };
+            let found = Held {
+                place,
+                pin: Some(pin),
+                window,
+                name,
+                is_enabled: item.enabled,
+                is_edited: false,
+                is_taken_over: false,
+                confirmed_at: now,
+            };
             remember(&mut self.code_mut(at).past, found, now);
         } else if item.on_lock == OnLock::Yes && item.enabled {
             self.keep_unanswered(at);

@@ -11,7 +11,7 @@ use crate::draw::{Purpose, below, draw};
 use crate::id::Handle;
 use crate::port::{Item, OnLock, Op, Place, ShownPin};
 use crate::problem::ErrorCode;
-use crate::time::{SECOND_MS, Timestamp};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use crate::vendor::{Ack, Vendor};
 
 impl Platform {
@@ -152,7 +152,7 @@ impl Platform {
                 let has_name_of = |own: &Held| own.name.is_some() && own.name == item.name;
                 let has_our_name = has_name_of(held) || code.past.iter().any(|past| past.place == held.place && has_name_of(past));
                 let has_our_pin = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin);
-                let tells_nothing = item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_));
+                let tells_nothing = tells_nothing(item) && !self.is_succeeded(at, held, item);
                 // Ours was said to be gone: what has another name came after it.
                 if code.passing.told_removed_at.is_some() && item.name.is_some() && held.name.is_some() && !has_our_name {
                     return false;
@@ -160,6 +160,13 @@ impl Platform {
                 has_our_name || has_our_pin || tells_nothing
             }
         }
+    }
+
+    /// Whether what lies in the place of an entry came after it, though it tells nothing of itself: that the entry left was told later than copies of older
+    /// such words can come (port.md 7).
+    pub(super) fn is_succeeded(&self, at: At, held: &Held, item: &Item) -> bool {
+        let is_told = |told_at: Timestamp| told_at > held.confirmed_at + 2 * MINUTE_MS;
+        tells_nothing(item) && matches!(item.place, Place::Slot(_)) && self.code(at).passing.told_removed_at.is_some_and(is_told)
     }
 
     /// The vendor has the entry, the lock not yet (`lock_loads_late`).
@@ -228,6 +235,7 @@ impl Platform {
             name,
             is_enabled: item.enabled,
             is_edited: false,
+            is_taken_over: false,
             confirmed_at: now,
         });
     }
@@ -317,7 +325,16 @@ impl Platform {
         let Some(write) = self.code(at).write.as_ref() else { return };
         let Some((pin, window, name)) = write.content() else { return };
         let place = write.place().unwrap_or(Place::Handle(Handle(0)));
-        let attempt = Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, is_edited: false, confirmed_at: now };
+        let attempt = Held {
+            place,
+            pin: Some(pin),
+            window,
+            name: Some(name),
+            is_enabled: true,
+            is_edited: false,
+            is_taken_over: false,
+            confirmed_at: now,
+        };
         remember(&mut self.code_mut(at).past, attempt, now);
     }
 
@@ -437,6 +454,11 @@ impl Platform {
             self.again(at);
         }
     }
+}
+
+/// Whether a read shows neither the PIN nor the name of what it shows.
+pub(super) fn tells_nothing(item: &Item) -> bool {
+    item.name.is_none() && !matches!(item.pin, ShownPin::Shown(_))
 }
 
 /// Whether a read shows what became of a write for good: it ran after it (`P-02`, `P-05` b).

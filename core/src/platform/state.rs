@@ -146,8 +146,23 @@ pub(super) struct Held {
     pub is_enabled: bool,
     /// Others gave it a PIN or a name that was never the code's: should it come back so, it is theirs.
     pub is_edited: bool,
+    /// It was taken over (T31): no command made it, and there is one of it.
+    #[serde(default)]
+    pub is_taken_over: bool,
     /// When it was confirmed to be there.
     pub confirmed_at: Timestamp,
+}
+
+impl Held {
+    /// Leaves the incarnation that it was known in: whatever a read of the new one shows is newer.
+    pub fn outlive(&mut self) {
+        self.confirmed_at = Timestamp(0);
+    }
+
+    /// Whether it was known in an older incarnation: its place tells nothing any more.
+    pub fn is_of_before(&self) -> bool {
+        self.confirmed_at == Timestamp(0)
+    }
 }
 
 /// A mutating command that is not settled (`P-05`).
@@ -374,6 +389,9 @@ pub(super) struct Code {
     pub late: Option<Write>,
     /// It is or may have been on the lock since the last `removed_from_device` (EV-02).
     pub has_trace: bool,
+    /// PINs of which one is in `held`, where an overtaken write leaves open which (`R-46`).
+    #[serde(default)]
+    pub in_doubt: Vec<Pin>,
     pub told: Told,
     pub episode: Option<Episode>,
     /// Its status before it became `unknown`.
@@ -474,7 +492,8 @@ impl Code {
 
     /// PINs that are or may be in memory under this code.
     pub fn resident_pins(&self) -> impl Iterator<Item = Pin> + '_ {
-        self.known_pins().chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
+        let in_doubt = self.in_doubt.iter().copied().filter(|_| self.held.is_some());
+        self.known_pins().chain(in_doubt).chain(self.write.iter().filter_map(Write::content).map(|(pin, _, _)| pin))
     }
 
     pub fn set_window(&mut self, window: Option<Window>) {
@@ -576,6 +595,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         unanswered: None,
         late: None,
         has_trace: false,
+        in_doubt: Vec::new(),
         told: Told::default(),
         episode: None,
         before_outage: None,

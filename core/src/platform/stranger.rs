@@ -89,9 +89,10 @@ impl Platform {
             return;
         }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
-        // What the stranger had overwritten may be back (F-06).
+        // What the stranger had overwritten may be back (F-06), or what somebody had made another entry of, under the id that was ours.
         let is_renamed = code.held.as_ref().is_some_and(|held| held.name != item.name);
-        if is_other_entry || (is_renamed && self.former_owner_of(at.device, item).is_some()) {
+        let is_back = is_renamed && self.former_owner_of(at.device, item).is_some() || self.is_under_former_handle(at.device, item);
+        if is_other_entry || is_back {
             self.end_unmanaged_code(at);
             self.place_item(at.device, item, evidence);
             return;
@@ -146,6 +147,7 @@ pub(super) fn describe(code: &mut Code, item: &Item, now: Timestamp) {
         name: item.name.clone(),
         is_enabled: item.enabled,
         is_edited: false,
+        is_taken_over: false,
         confirmed_at: now,
     });
 }

@@ -528,6 +528,9 @@ impl Site {
         if is_of_site && is_in_family(&order.op, &self.locks[lock]) {
             return self.receive_of_site(now, lock, &order, fate, out);
         }
+        if let Some(answer) = self.honoured(lock, &order) {
+            return out.push(answered(command_id, answer));
+        }
         match self.lock_answer(now, lock, &order, fate) {
             Some((answer, snapshot_at)) => out.push(Consequence::Answer { command_id, answer, snapshot_at }),
             None => self.enqueue(now, lock, order, fate, out),
@@ -624,22 +627,30 @@ impl Site {
         site.lock.profile.queue_limit.is_some_and(|limit| pending() >= limit as usize)
     }
 
-    /// Takes a command for a lock, unless its key was honoured before (`P-04`).
+    /// What a repeat gets where its key is honoured, whatever has become of the path since (`P-04`).
+    fn honoured(&mut self, lock: usize, order: &Order) -> Option<Answer> {
+        let site = &mut self.locks[lock];
+        if !order.op.is_mutating() || !site.lock.profile.key_honoured {
+            return None;
+        }
+        match site.keys.get_mut(&order.key)? {
+            Keyed::Answered(answer) => Some(answer.clone()),
+            Keyed::Pending(first, others) => {
+                if *first != order.command_id {
+                    others.push(order.command_id);
+                }
+                Some(Answer::Accepted)
+            }
+        }
+    }
+
+    /// Takes a command for a lock.
     fn enqueue(&mut self, now: Timestamp, lock: usize, order: Order, fate: Fate, out: &mut Vec<Consequence>) {
         let site = &mut self.locks[lock];
         let command_id = order.command_id;
         let queued = order.op.is_mutating() && site.lock.profile.ack != Ack::Applied;
         if order.op.is_mutating() && site.lock.profile.key_honoured {
-            match site.keys.get_mut(&order.key) {
-                Some(Keyed::Answered(answer)) => return out.push(answered(command_id, answer.clone())),
-                Some(Keyed::Pending(first, others)) => {
-                    if *first != command_id {
-                        others.push(command_id);
-                    }
-                    return out.push(answered(command_id, Answer::Accepted));
-                }
-                None => drop(site.keys.insert(order.key, Keyed::Pending(command_id, Vec::new()))),
-            }
+            site.keys.insert(order.key, Keyed::Pending(command_id, Vec::new()));
         }
         if queued && fate.fails_after.is_none() {
             out.push(answered(command_id, Answer::Accepted));

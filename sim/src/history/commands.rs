@@ -196,12 +196,16 @@ impl Work {
         let kind = Some(op.kind());
         self.active_at = now;
         self.twin_told_since = None;
-        if self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind {
+        let goes_on = self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind;
+        // What was refused is tried again by a write; an erasure only makes way for it (`R-54`).
+        let made_way = self.last.as_ref().is_some_and(|last| last.op.is_erasing());
+        let is_tried_again = !op.is_erasing() && (!goes_on || made_way);
+        self.attempts_refused += u32::from(is_tried_again && self.refused_at.is_some());
+        if goes_on {
             self.kinds[1] = kind;
         } else {
             self.kinds = [kind, None];
             self.attempts += 1;
-            self.attempts_refused += u32::from(self.refused_at.is_some());
         }
         if self.is_reset_pending && !op.is_erasing() {
             self.is_reset_pending = false;
@@ -222,8 +226,7 @@ impl Work {
             _ => false,
         };
         if !is_for_good {
-            // Nobody was told anything definite this time: `R-03` says when to try again.
-            (self.refused_at, self.attempts_refused) = (None, 0);
+            self.doubt_refusal();
             return;
         }
         if self.is_twin {
@@ -232,6 +235,19 @@ impl Work {
         if self.unsettled == 0 && self.refused_at.is_none() {
             (self.refused_at, self.attempts_refused) = (Some(since), 0);
         }
+    }
+
+    /// A write that was acknowledged is not there, and no word says why (`R-54`).
+    fn miss(&mut self) {
+        self.absences += 1;
+        if self.twin_told_since.is_none() {
+            self.doubt_refusal();
+        }
+    }
+
+    /// Nobody was told anything definite this time: `R-03` says when to try again.
+    fn doubt_refusal(&mut self) {
+        (self.refused_at, self.attempts_refused) = (None, 0);
     }
 
     pub(super) fn succeed(&mut self, now: Timestamp) {
@@ -548,7 +564,7 @@ impl History {
     fn count_absence(&mut self, id: CommandId) {
         let Some(sent) = self.commands.get(&id).filter(|sent| !sent.command.op.is_erasing()) else { return };
         if let Some(code) = sent.code.filter(|code| !self.is_resident(*code)) {
-            self.codes[code.0 as usize].work.absences += 1;
+            self.codes[code.0 as usize].work.miss();
         }
     }
 

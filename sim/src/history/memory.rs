@@ -546,14 +546,23 @@ impl History {
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
             (is_named && is_its_name && is_told) || is_like_own
         };
-        // Nobody can tell it from the one that was lost unseen at the same place.
+        // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
-        let is_it = |lost: &Lost| same(lost.pin, lost.window) && (lost.place == place || (lost.at == now && is_named(lost)));
-        let moved = |code: &CodeIx| self.code(*code).lost.iter().any(is_it);
+        let moved = |code: &CodeIx| {
+            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_told);
+            let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
+            self.code(*code).lost.iter().any(is_it)
+        };
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
+            let is_like_taken_over = |(from, pin, name): &(Place, Pin, Name)| *from != place && (*pin, name) == (entry.pin, &entry.name);
             // What is nobody's any more has nothing to come back to.
-            shows_names && !code.is_residual && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+            shows_names
+                && !code.is_residual
+                && !code.taken_over.as_ref().is_some_and(is_like_taken_over)
+                && code.pins.contains(&entry.pin)
+                && code.names.iter().any(|(_, name)| *name == entry.name)
         };
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;
@@ -620,6 +629,13 @@ impl History {
                 self.lose(now, owner, place, &before);
             }
         }
+        // Whatever was told of it in the old incarnation is void: what has a code's PIN is its own again.
+        let is_of_a_code = |stored: &Stored| stored.code.is_none() && matches!(stored.entry.origin, Origin::Code(_));
+        let memory = &self.lock(lock).memory;
+        let nobodys = memory.iter().filter(|(_, stored)| is_of_a_code(stored)).map(|(place, stored)| (*place, stored.entry.clone()));
+        for (place, entry) in nobodys.collect::<Vec<_>>() {
+            self.put(now, lock, place, &entry, cause);
+        }
     }
 
     /// Recomputes for each code of the lock that is not at its goal whether the lock would refuse it or has no room for it.
@@ -681,7 +697,8 @@ impl History {
     #[must_use]
     pub fn is_past_proof(&self, code: CodeIx) -> bool {
         let (Some(lock), Some(last)) = (self.code(code).lock, &self.code(code).work.last) else { return false };
-        let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous);
+        // What a join voided is in doubt no more (`P-10`).
+        let is_in_doubt = !last.is_settled && matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
         is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
     }
@@ -716,6 +733,9 @@ impl History {
         let Some(place) = place else { return };
         if self.lock(lock).picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
             return; // Done in an incarnation that is known to be over.
+        }
+        if self.is_done_over(sent, place) {
+            return;
         }
         if let Place::Handle(handle) = place {
             let erased = &mut self.locks[lock.0 as usize].picture.erased;
@@ -764,6 +784,12 @@ impl History {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
         }
+    }
+
+    /// Whether a command for the same place that was sent later was done already: what this one stored is no more, however late that is told (`P-02`).
+    fn is_done_over(&self, sent: &Sent, place: Place) -> bool {
+        let last = sent.code.and_then(|code| self.code(code).work.last.as_ref());
+        last.is_some_and(|last| last.id != sent.command.command_id && last.closing == Closing::Done && target(&last.op) == Some(place))
     }
 
     /// An answer names the place of the code's entry: then it is known to be the code's, though others changed it before anybody was told.
@@ -1020,6 +1046,8 @@ impl History {
             // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
             Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
             Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
+            // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
+            Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
@@ -1034,6 +1062,14 @@ impl History {
                 self.show_change(lock);
             }
         }
+    }
+
+    /// Whether the last command of a code was to store something in this place, and no answer told what became of it.
+    fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
+        self.lock(lock).codes.iter().filter_map(|code| self.code(*code).work.last.as_ref()).any(|last| {
+            let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
+            is_in_doubt && !last.op.is_erasing() && target(&last.op) == Some(place)
+        })
     }
 
     /// It died before it saved what the reads of this step told of single places.
@@ -1101,9 +1137,12 @@ impl History {
         if self.may_be_outdated(lock, sent, item.place) {
             return;
         }
+        // Another name alone tells nothing of an entry whose PIN is yet to be shown, unless it was said that the entry left (`R-64` a).
+        let is_yet_to_be_told = item.pin == ShownPin::Blank && Self::proves_by_pin(&self.lock(lock).facts.profile);
         for code in self.lock(lock).codes.clone() {
             let is_other_pin = |lost: &Lost| matches!(item.pin, ShownPin::Shown(pin) if pin != lost.pin);
-            let differs = |lost: &Lost| is_other_pin(lost) || item.name.as_ref().is_some_and(|name| *name != lost.name);
+            let is_renamed = |lost: &Lost| item.name.as_ref().is_some_and(|name| *name != lost.name);
+            let differs = |lost: &Lost| is_other_pin(lost) || is_renamed(lost) && (!is_yet_to_be_told || lost.noticed_at.is_some());
             self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
         }
         let state = &mut self.locks[lock.0 as usize];
@@ -1122,9 +1161,9 @@ impl History {
         if left == touch {
             return;
         }
-        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a removed code's that came back.
+        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a code's that came back.
         let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
-        let is_anybodys = item.name.is_none() && stored.code.is_some_and(|code| self.codes[code.0 as usize].record.is_none());
+        let is_anybodys = item.name.is_none() && stored.code.is_some();
         // An old state of memory may have come back with a PIN that others gave the entry then (`F-06`).
         let is_edited = stored.code.is_some_and(|code| !self.codes[code.0 as usize].pins.contains(&stored.entry.pin));
         let is_unseen = if touch.came { is_anybodys || is_edited } else { left.pin };

@@ -65,6 +65,8 @@ pub struct Code {
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,
+    /// What was taken over by a conversion, and where it lay: no command made that, so that its like elsewhere is others' (T31).
+    taken_over: Option<(Place, Pin, Name)>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -1190,6 +1192,7 @@ impl Code {
             intents: Vec::new(),
             pins: Vec::new(),
             names: Vec::new(),
+            taken_over: None,
             version: 0,
             prefers_native: true,
             was_switched: false,

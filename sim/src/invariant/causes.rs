@@ -31,6 +31,8 @@ pub fn checkers() -> Vec<Box<dyn Invariant>> {
 struct FalseAlarms {
     /// When the way to a lock was last mended.
     mended_at: BTreeMap<Lock, Timestamp>,
+    /// When the controller last went down.
+    crashed_at: Option<Timestamp>,
 }
 
 impl FalseAlarms {
@@ -40,7 +42,11 @@ impl FalseAlarms {
         let policy = history.policy();
         let late_ms = history.b_detect(lock, now) + policy.fail_set_after_ms.max(policy.fail_remove_after_ms);
         let ended_at = self.mended_at.get(&lock).copied().max(state.joined_at);
-        !state.reach || ended_at.is_some_and(|ended_at| now <= ended_at + late_ms)
+        // Of what ended while it was down it hears when it is up again.
+        let is_unheard = |ended_at: Timestamp| self.crashed_at.is_some_and(|crashed_at| crashed_at <= ended_at);
+        let heard_from =
+            |ended_at| history.started_at().filter(|_| is_unheard(ended_at)).map_or(ended_at, |started_at| started_at.max(ended_at));
+        !state.reach || ended_at.is_some_and(|ended_at| now <= heard_from(ended_at) + late_ms)
     }
 }
 
@@ -50,12 +56,14 @@ impl Invariant for FalseAlarms {
     }
 
     fn interests(&self) -> Interests {
-        Interests::STEP_ENDED.and(Interests::REACH)
+        Interests::STEP_ENDED.and(Interests::REACH).and(Interests::CRASHED)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
-        if let Occurrence::Reach { lock, up: true } = occurrence {
-            self.mended_at.insert(*lock, now);
+        match occurrence {
+            Occurrence::Reach { lock, up: true } => drop(self.mended_at.insert(*lock, now)),
+            Occurrence::Crashed => self.crashed_at = Some(now),
+            _ => {}
         }
         if !matches!(occurrence, Occurrence::StepEnded) || history.is_catching_up() {
             return;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use keyway_core::access_code::{DeviceRecord, Record, Status};
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{CodeId, CommandId, DeviceId};
+use keyway_core::id::{CodeId, CommandId, DeviceId, Key};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, AnswerClass, Command, News, Op, Place, Reason};
 use keyway_core::problem::ErrorCode;
@@ -421,8 +421,8 @@ pub struct Seen {
     was_stored: bool,
     /// When the last write was sent.
     last_write: Option<Timestamp>,
-    /// When the last write was sent that leaves nothing as others made it: all but a new schedule.
-    last_whole_write: Option<Timestamp>,
+    /// When the last write was sent that leaves nothing as others made it, all but a new schedule; and its key.
+    last_whole_write: Option<(Timestamp, Key)>,
     /// A permanent refusal of a write came since its last update or confirmation.
     was_refused: bool,
     /// The same for an erasure.
@@ -538,7 +538,7 @@ impl Story {
 
 /// What crosses the boundary.
 impl Story {
-    fn command(&mut self, now: Timestamp, command: &Command, lock: Option<Lock>) {
+    fn command(&mut self, history: &History, now: Timestamp, command: &Command, lock: Option<Lock>) {
         let is_registering = command.op.is_registering();
         let Some(code) = command.for_code.filter(|_| command.op.is_mutating() || is_registering) else { return };
         let erases = command.op.is_erasing();
@@ -549,8 +549,11 @@ impl Story {
             let seen = self.codes.entry(code).or_default();
             seen.writes += 1;
             seen.last_write = Some(now);
-            if !matches!(command.op, Op::SetSchedule { .. }) {
-                seen.last_whole_write = Some(now);
+            // A repeat whose key is honoured writes nothing anew (`P-04`).
+            let is_honoured = lock.is_some_and(|lock| history.lock(lock).facts.profile.key_honoured);
+            let is_repeat = is_honoured && seen.last_whole_write.is_some_and(|(_, key)| key == command.key);
+            if !is_repeat && !matches!(command.op, Op::SetSchedule { .. }) {
+                seen.last_whole_write = Some((now, command.key));
             }
         }
     }
@@ -826,7 +829,7 @@ impl Seen {
             EventType::SetOnDevice | EventType::ScheduledOnDevice => {
                 self.was_refused = false;
                 // What lay there before the confirmed write was sent is history.
-                if let Some(write) = self.last_whole_write {
+                if let Some((write, _)) = self.last_whole_write {
                     self.foreign.retain(|at| *at >= write);
                 }
                 true
@@ -963,7 +966,7 @@ impl Invariant for Chronicler {
                 self.story.saved.append(&mut self.story.unsaved);
             }
             Occurrence::Recorded { code, .. } => self.story.record(history, now, *code),
-            Occurrence::Commanded { command, lock } => self.story.command(now, command, *lock),
+            Occurrence::Commanded { command, lock } => self.story.command(history, now, command, *lock),
             Occurrence::Answered { command_id, answer, .. } => self.story.answer(*command_id, answer),
             Occurrence::Noticed { notice, lock, .. } => self.story.notice(&notice.news, *lock),
             Occurrence::Truth { lock, change, cause } => self.story.truth(history, now, *lock, change, *cause),

@@ -2,7 +2,7 @@
 
 use keyway_core::access_code::Record;
 use keyway_core::id::CodeId;
-use keyway_core::port::Place;
+use keyway_core::port::{Command, Op, Place};
 use keyway_core::time::Timestamp;
 use keyway_core::world::lock::{Entry, Source};
 
@@ -10,7 +10,19 @@ use super::Simulation;
 use crate::occurrence::{Lock, Occurrence};
 
 impl Simulation<'_> {
-    /// A record that was unmanaged is managed: the one entry with its PIN and window is its own from now on.
+    /// Notes which place is read for a code.
+    pub(super) fn note_look(&mut self, command: &Command) {
+        let place = match command.op {
+            Op::ReadSlot { slot, .. } => Place::Slot(slot),
+            Op::ReadEntry { handle, .. } => Place::Handle(handle),
+            _ => return,
+        };
+        if let Some(code) = command.for_code {
+            self.looked_at.insert(code, place);
+        }
+    }
+
+    /// A record that was unmanaged is managed: the one entry with its PIN and window is its own from now on; of several the one that was looked at for it.
     pub(super) fn claim(&mut self, record: &Record) {
         let Some(number) = self.setup.facts.locks.iter().position(|lock| lock.device == record.device_id) else { return };
         let (lock, address) = (Lock(number as u32), self.setup.addresses[number]);
@@ -19,7 +31,9 @@ impl Simulation<'_> {
             let is_shown = !entry.hidden && entry.source != Source::Reserved;
             is_shown && Some(entry.pin) == record.code && entry.window == record.window()
         };
-        let Some((place, written_at)) = entries.iter().find(is_it).map(|entry| (entry.place, entry.written_at)) else { return };
+        let looked_at = self.looked_at.get(&record.access_code_id);
+        let meant = entries.iter().filter(is_it).find(|entry| Some(&entry.place) == looked_at).or_else(|| entries.iter().find(is_it));
+        let Some((place, written_at)) = meant.map(|entry| (entry.place, entry.written_at)) else { return };
         let stored_by = entries.iter().find(|entry| entry.place == place).map(|entry| entry.source);
         if matches!(stored_by, Some(Source::Command(command)) if self.is_for_other_view(lock, command)) {
             self.mark("other_workspace_takes");

@@ -131,6 +131,8 @@ pub struct Simulation<'a> {
     marks: BTreeMap<&'static str, u64>,
     /// Entries that a conversion made a code's own: when they were written, and which code.
     claims: BTreeMap<(Lock, Place), (Timestamp, CodeId)>,
+    /// The place that was last read for each code.
+    looked_at: BTreeMap<CodeId, Place>,
     stopped: bool,
 }
 
@@ -178,6 +180,7 @@ impl<'a> Simulation<'a> {
             instant: (now, 0),
             marks: BTreeMap::new(),
             claims: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
             stopped: false,
             setup,
         }

@@ -265,6 +265,7 @@ impl<'a> Simulation<'a> {
         let at_site = &self.setup.sites[site];
         let local = command.device.and_then(|device| at_site.last_lock_of(device));
         let lock = local.and_then(|local| self.setup.view_of(command.account, site, local));
+        self.note_look(&command);
         self.see(&Occurrence::Commanded { command: command.clone(), lock });
         let (op, is_registering) = (command.op.kind(), command.op.is_registering());
         let mutating = command.op.is_mutating() || is_registering;
