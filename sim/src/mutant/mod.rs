@@ -267,8 +267,7 @@ fn naive() -> Vec<Mutant> {
             &["I-EVT-04", "I-EVT-03"],
             "Counts each copy of the news that a code for one use was used.",
         )
-        .naive("F-21")
-        .undrawn(),
+        .naive("F-21"),
         decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
             .naive("F-22"),
         tampers::<tampering::WithdrawsEverywhere>(
@@ -395,8 +394,7 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::AdoptsLinkedPins,
             &["I-LNK-01"],
             "Takes over a PIN that others gave to one of several linked codes.",
-        )
-        .undrawn(),
+        ),
         decides(
             "takes-without-asking",
             &decisions::TakesWithoutAsking,
@@ -404,7 +402,7 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Converts an entry that another workspace manages without force, and does not tell that workspace.",
         )
         .undrawn(),
-        decides("shares-ids", &decisions::SharesIds, &["I-WS-02"], "Finds a code by its id, whichever workspace asks.").undrawn(),
+        decides("shares-ids", &decisions::SharesIds, &["I-WS-02"], "Finds a code by its id, whichever workspace asks."),
         decides(
             "overlooks-disabled-entries",
             &decisions::OverlooksDisabledEntries,
