@@ -267,7 +267,7 @@ impl Platform {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
                 // What made the slot call itself occupied has left it.
-                self.caches[at.device as usize].refusing.retain(|slot, _| place != Place::Slot(*slot));
+                self.device_mut(at.device).refusing.retain(|slot, _| place != Place::Slot(*slot));
                 let code = self.code_mut(at);
                 // What makes way for another write is one attempt with it.
                 let goes_on = code.goal == Goal::Hold;
