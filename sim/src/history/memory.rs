@@ -11,7 +11,7 @@ use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
-use super::{Code, CodeIx, Goal, History};
+use super::{Code, CodeIx, Goal, Hindrance, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -1238,7 +1238,11 @@ impl History {
         self.met.insert((sent.command.account, info.device));
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
-            self.locks[lock.0 as usize].positions = info.positions;
+            let state = &mut self.locks[lock.0 as usize];
+            state.positions = info.positions;
+            let told = Hindrance::told_by(info, &state.facts.profile);
+            let known = std::mem::take(&mut state.hindrances);
+            state.hindrances = told.map(|hindrance| (hindrance, known.get(&hindrance).copied().unwrap_or(self.now))).collect();
             // What the lock demands may be another thing now (`R-20`).
             for code in self.lock(lock).codes.clone() {
                 self.codes[code.0 as usize].work.reconsider();

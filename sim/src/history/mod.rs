@@ -21,12 +21,14 @@ use crate::occurrence::{Facts, Lock, LockFacts, Occurrence, Origin, Phase, TrueE
 
 pub mod commands;
 mod cut;
+pub mod hindrance;
 pub mod intents;
 pub mod memory;
 pub mod offline;
 mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
+pub use hindrance::Hindrance;
 pub use intents::{Goal, Intent, Why};
 pub use memory::{Known, Lost, Picture, Stored, Touch, Whose};
 pub use offline::{AskedOffline, Computed};
@@ -163,7 +165,7 @@ pub struct LockState {
     /// Since when these count.
     pub clock_settings_since: Timestamp,
     /// When the controller was last shown that something in its memory changed.
-    change_shown_at: Timestamp,
+    pub change_shown_at: Timestamp,
     /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
     pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
@@ -196,6 +198,8 @@ pub struct LockState {
     pub picture: Picture,
     /// Positions as the device last told them.
     pub positions: u32,
+    /// What its last description says is wrong, and since which description.
+    pub hindrances: BTreeMap<Hindrance, Timestamp>,
     /// When a read of it was last delivered.
     pub read_at: Option<Timestamp>,
     path: u32,
@@ -1242,6 +1246,7 @@ impl LockState {
             open: Vec::new(),
             picture: Picture::default(),
             positions: facts.profile.slots,
+            hindrances: BTreeMap::new(),
             read_at: None,
             path: 0,
             scope: 0,
