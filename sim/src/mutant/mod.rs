@@ -383,6 +383,18 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Tries again before the time that a vendor asks it to wait.",
         ),
         decides(
+            "gives-accounts-up",
+            &decisions::GivesAccountsUp,
+            &["I-ERR-09"],
+            "Counts an account as lost with the first call that is refused.",
+        ),
+        decides(
+            "holds-on-to-accounts",
+            &decisions::HoldsOnToAccounts,
+            &["I-ERR-13"],
+            "Never counts an account as lost, however many calls are refused.",
+        ),
+        decides(
             "makes-users-again",
             &decisions::MakesUsersAgain,
             &["I-QUI-01"],
