@@ -510,7 +510,10 @@ impl Platform {
         let (code, profile) = (self.code(at), self.profile(at.device));
         let mut places = code.entries().map(|held| held.place).peekable();
         let has_another = places.peek().is_some() && places.all(|place| place != item.place);
-        let is_it = move |past: &&Held| is_return_of(item, past, profile) && !(past.is_taken_over && has_another);
+        // What was held before a join may have another place since.
+        let is_elsewhere = move |past: &Held| past.place != item.place && past.confirmed_at > Timestamp(0);
+        let is_another = move |past: &Held| past.is_taken_over && (has_another || is_elsewhere(past));
+        let is_it = move |past: &&Held| is_return_of(item, past, profile) && !is_another(past);
         code.past.iter().chain(&code.held).filter(is_it)
     }
 

@@ -372,7 +372,8 @@ impl History {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
-        let has_stored = |sent: &Sent| sent.stored.is_some();
+        // What runs when it is settled is a copy.
+        let has_stored = |sent: &Sent| sent.stored.is_some() || sent.is_settled;
         let is_change = cause == Cause::World || before.as_ref().is_none_or(|before| before.entry != *entry);
         let is_unasked = is_change && self.is_unasked(cause, has_stored);
         let touched = match cause {
@@ -430,7 +431,7 @@ impl History {
         let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
         self.unlink(lock, place, Some(&before));
         self.locks[lock.0 as usize].picture.is_stale = true;
-        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased);
+        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased || sent.is_settled);
         if let Some(owner) = before.code.filter(|_| is_unasked) {
             self.lose(now, owner, place, &before);
         }
@@ -537,12 +538,14 @@ impl History {
         let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
+        // A PIN that others gave it unseen is nobody's to know.
+        let is_of_a_known_pin = |before: &Stored| before.touched.is_none_or(|touch| !touch.pin);
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
             let is_its_name = before.code.is_some_and(|code| self.is_name_of(code, &entry.name));
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
-            let is_proven = is_known(before) || matches!(place, Place::Slot(_));
+            let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
             (is_named && is_its_name && is_told) || is_like_own
         };
@@ -556,8 +559,9 @@ impl History {
         };
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            // What is nobody's any more has nothing to come back to.
-            shows_names && !code.is_residual && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+            // What is nobody's any more has nothing to come back to, and of what was taken over there is one.
+            let is_another = code.taken_over.as_ref().is_some_and(|taken| taken.is_another(self.lock(lock).epoch, place, entry));
+            shows_names && !code.is_residual && !is_another && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
         };
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;

@@ -30,6 +30,7 @@ pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
 pub use intents::{Goal, Intent, Why};
 pub use memory::{Known, Lost, Picture, Stored, Touch, Whose};
 pub use offline::{AskedOffline, Computed};
+pub use unmanaged::TakenOver;
 
 /// An answer may come this long after a command's time to live (`P-01`).
 const LATE_ANSWER_MS: i64 = 2 * MINUTE_MS;
@@ -63,6 +64,8 @@ pub struct Code {
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,
+    /// The entry that it took over, until something was sent to be stored for it.
+    pub taken_over: Option<TakenOver>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -1186,6 +1189,7 @@ impl Code {
             intents: Vec::new(),
             pins: Vec::new(),
             names: Vec::new(),
+            taken_over: None,
             version: 0,
             prefers_native: true,
             was_switched: false,
