@@ -239,12 +239,15 @@ impl Platform {
                 Held { window: *window, confirmed_at: now, ..held }
             }
             (_, before) => {
+                // A look that came after the write may have shown already that others have switched it off since.
+                let is_off_since = |held: &Held| held.place == place && !held.is_enabled && held.confirmed_at > write.sent_at;
+                let is_enabled = !before.as_ref().is_some_and(is_off_since);
                 if let Some(held) = before {
                     remember(&mut code.past, held, now);
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled, is_edited: false, is_taken_over: false, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;

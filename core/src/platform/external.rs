@@ -93,7 +93,8 @@ impl Platform {
         match code.record.status {
             Status::Unknown => {
                 let was_confirmed = code.told.set || code.told.scheduled;
-                let is_asked_otherwise = !was_confirmed;
+                // Where only the PIN could tell, and is shown at last, it may be what it was.
+                let is_asked_otherwise = !was_confirmed || self.is_confirmed(code);
                 self.leave_outage(at, is_changed, has_other_writer, is_asked_otherwise);
             }
             Status::Set => self.on_reversal(at, is_changed, has_other_writer),

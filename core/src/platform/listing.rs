@@ -501,20 +501,27 @@ impl Platform {
         owners.min_by_key(|(_, past)| past.name != item.name)
     }
 
-    /// The state of the code's entries, now or once, that an item equals. While the code has what it took over, the like of that elsewhere is others'.
+    /// The state of the code's entries, now or once, that an item equals. The like of what it took over is others' elsewhere, unless a join may have moved that.
     pub(super) fn past_of(&self, at: At, item: &Item) -> Option<&Held> {
         self.pasts_of(at, item).next()
     }
 
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
-        let mut places = code.entries().map(|held| held.place).peekable();
-        let has_another = places.peek().is_some() && places.all(|place| place != item.place);
-        // What was held before a join may have another place since.
-        let is_elsewhere = move |past: &Held| past.place != item.place && past.confirmed_at > Timestamp(0);
-        let is_another = move |past: &Held| past.is_taken_over && (has_another || is_elsewhere(past));
-        let is_it = move |past: &&Held| is_return_of(item, past, profile) && !is_another(past);
-        code.past.iter().chain(&code.held).filter(is_it)
+        let may_be_it = move |past: &Held| !past.is_taken_over || self.may_have_moved_to(at, item, past);
+        code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
+    }
+
+    /// Whether the one entry that the code took over may lie here now: where it lay, or after a join elsewhere, if it is not found there.
+    fn may_have_moved_to(&self, at: At, item: &Item, past: &Held) -> bool {
+        let is_where_it_lay = past.place == item.place;
+        if !past.is_of_before() {
+            return is_where_it_lay;
+        }
+        let is_found = self.code(at).entries().any(|held| held.place != item.place);
+        let where_it_lay = self.caches[at.device as usize].places.get(&past.place);
+        let is_shown_there = where_it_lay.is_some_and(|shown| is_return_of(shown, past, self.profile(at.device)));
+        !is_found && (is_where_it_lay || !is_shown_there)
     }
 
     /// An entry of ours that should not be there, or not there.

@@ -12,7 +12,6 @@ use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
 use crate::port::{DeviceInfo, Place};
 use crate::problem::ErrorCode;
-use crate::time::Timestamp;
 use crate::vendor::ReadBack;
 
 impl Platform {
@@ -243,10 +242,7 @@ impl Platform {
                 }
                 remember(&mut code.past, held, confirmed_at);
             }
-            for past in &mut code.past {
-                // Whatever a read of the new incarnation shows is newer than that.
-                past.confirmed_at = Timestamp(0);
-            }
+            code.past.iter_mut().for_each(Held::outlive);
             if is_hidden {
                 // A name that outlived a reset proves nothing: only a readable PIN would (R-57, P-14).
                 code.past.clear();

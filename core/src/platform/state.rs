@@ -153,6 +153,18 @@ pub(super) struct Held {
     pub confirmed_at: Timestamp,
 }
 
+impl Held {
+    /// Leaves the incarnation that it was known in: whatever a read of the new one shows is newer.
+    pub fn outlive(&mut self) {
+        self.confirmed_at = Timestamp(0);
+    }
+
+    /// Whether it was known in an older incarnation: its place tells nothing any more.
+    pub fn is_of_before(&self) -> bool {
+        self.confirmed_at == Timestamp(0)
+    }
+}
+
 /// A mutating command that is not settled (`P-05`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Write {

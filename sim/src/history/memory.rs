@@ -11,7 +11,7 @@ use keyway_core::time::{SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, is_fresh, target};
-use super::{Code, CodeIx, Goal, History};
+use super::{Code, CodeIx, Goal, Hindrance, History};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
@@ -559,9 +559,13 @@ impl History {
         };
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            // What is nobody's any more has nothing to come back to, and of what was taken over there is one.
-            let is_another = code.taken_over.as_ref().is_some_and(|taken| taken.is_another(self.lock(lock).epoch, place, entry));
-            shows_names && !code.is_residual && !is_another && code.pins.contains(&entry.pin) && code.names.iter().any(|(_, name)| *name == entry.name)
+            let is_like_taken_over = |(from, pin, name): &(Place, Pin, Name)| *from != place && (*pin, name) == (entry.pin, &entry.name);
+            // What is nobody's any more has nothing to come back to.
+            shows_names
+                && !code.is_residual
+                && !code.taken_over.as_ref().is_some_and(is_like_taken_over)
+                && code.pins.contains(&entry.pin)
+                && code.names.iter().any(|(_, name)| *name == entry.name)
         };
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;
@@ -1045,6 +1049,8 @@ impl History {
             // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
             Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
             Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
+            // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
+            Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,
             Some(_) => Whose::Foreign,
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
@@ -1059,6 +1065,14 @@ impl History {
                 self.show_change(lock);
             }
         }
+    }
+
+    /// Whether the last command of a code was to store something in this place, and no answer told what became of it.
+    fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
+        self.lock(lock).codes.iter().filter_map(|code| self.code(*code).work.last.as_ref()).any(|last| {
+            let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
+            is_in_doubt && !last.op.is_erasing() && target(&last.op) == Some(place)
+        })
     }
 
     /// It died before it saved what the reads of this step told of single places.
@@ -1227,7 +1241,11 @@ impl History {
         self.met.insert((sent.command.account, info.device));
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
-            self.locks[lock.0 as usize].positions = info.positions;
+            let state = &mut self.locks[lock.0 as usize];
+            state.positions = info.positions;
+            let told = Hindrance::told_by(info, &state.facts.profile);
+            let known = std::mem::take(&mut state.hindrances);
+            state.hindrances = told.map(|hindrance| (hindrance, known.get(&hindrance).copied().unwrap_or(self.now))).collect();
             // What the lock demands may be another thing now (`R-20`).
             for code in self.lock(lock).codes.clone() {
                 self.codes[code.0 as usize].work.reconsider();

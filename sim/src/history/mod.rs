@@ -21,16 +21,17 @@ use crate::occurrence::{Facts, Lock, LockFacts, Occurrence, Origin, Phase, TrueE
 
 pub mod commands;
 mod cut;
+pub mod hindrance;
 pub mod intents;
 pub mod memory;
 pub mod offline;
 mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
+pub use hindrance::Hindrance;
 pub use intents::{Goal, Intent, Why};
 pub use memory::{Known, Lost, Picture, Stored, Touch, Whose};
 pub use offline::{AskedOffline, Computed};
-pub use unmanaged::TakenOver;
 
 /// An answer may come this long after a command's time to live (`P-01`).
 const LATE_ANSWER_MS: i64 = 2 * MINUTE_MS;
@@ -64,8 +65,8 @@ pub struct Code {
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,
-    /// The entry that it took over, until something was sent to be stored for it.
-    pub taken_over: Option<TakenOver>,
+    /// What was taken over by a conversion, and where it lay: no command made that, so that its like elsewhere is others' (T31).
+    taken_over: Option<(Place, Pin, Name)>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -164,7 +165,7 @@ pub struct LockState {
     /// Since when these count.
     pub clock_settings_since: Timestamp,
     /// When the controller was last shown that something in its memory changed.
-    change_shown_at: Timestamp,
+    pub change_shown_at: Timestamp,
     /// The seats of its site, where access is sold by the seat: how many are free, and the codes whose users have one.
     pub seats: Option<(u32, Vec<CodeId>)>,
     /// Whether the lock itself works.
@@ -197,6 +198,8 @@ pub struct LockState {
     pub picture: Picture,
     /// Positions as the device last told them.
     pub positions: u32,
+    /// What its last description says is wrong, and since which description.
+    pub hindrances: BTreeMap<Hindrance, Timestamp>,
     /// When a read of it was last delivered.
     pub read_at: Option<Timestamp>,
     path: u32,
@@ -1243,6 +1246,7 @@ impl LockState {
             open: Vec::new(),
             picture: Picture::default(),
             positions: facts.profile.slots,
+            hindrances: BTreeMap::new(),
             read_at: None,
             path: 0,
             scope: 0,

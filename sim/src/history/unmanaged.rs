@@ -1,32 +1,15 @@
 //! Codes that nobody manages: what was asked of them, and whose an entry is once its code is converted (`P-09`).
 
 use keyway_core::access_code::Record;
-use keyway_core::id::{CodeId, Epoch};
-use keyway_core::pin::Pin;
-use keyway_core::port::{Name, Place};
+use keyway_core::id::CodeId;
+use keyway_core::port::Place;
 use keyway_core::request::Request;
 use keyway_core::request::device::DeviceRequest;
 use keyway_core::request::unmanaged::UnmanagedRequest;
 use keyway_core::time::Timestamp;
 
 use super::{CodeIx, Goal, History, Intent, Known, Whose};
-use crate::occurrence::{Cause, Lock, Origin, TrueEntry};
-
-/// An entry that a conversion took over: no command made it, and there is one of it (T31).
-#[derive(Clone, Debug)]
-pub struct TakenOver {
-    epoch: Epoch,
-    place: Place,
-    pin: Pin,
-    name: Name,
-}
-
-impl TakenOver {
-    /// Whether an entry is just like it, and can't be it: in one incarnation it has one place.
-    pub(super) fn is_another(&self, epoch: Epoch, place: Place, entry: &TrueEntry) -> bool {
-        (epoch, entry.pin, &entry.name) == (self.epoch, self.pin, &self.name) && place != self.place
-    }
-}
+use crate::occurrence::{Cause, Lock, Origin};
 
 impl History {
     /// A call about unmanaged codes was answered ok.
@@ -87,7 +70,7 @@ impl History {
         let state = &mut self.codes[code.0 as usize];
         state.places.push(place);
         state.lost.clear();
-        state.taken_over = Some(TakenOver { epoch, place, pin, name: name.clone() });
+        state.taken_over = Some((place, pin, name.clone()));
         state.names.push((epoch, name));
         state.is_residual = false;
         state.acked.is_erasure_asked = false;

@@ -196,7 +196,15 @@ fn wrong_create(view: &View<'_>, create: &Create, code: CodeId) -> Option<String
         is_external_modification_allowed: create.is_external_modification_allowed,
     };
     let key_differs = |record: &Record| create.common_code_key.is_some() && record.common_code_key != create.common_code_key;
-    wrong_birth(view, &wanted, code).or_else(|| view.live(code).filter(|record| key_differs(record)).map(|_| "gave another key".to_owned()))
+    let kind_differs = |record: &Record| {
+        let asked = (create.is_offline_access_code == Some(true), create.is_one_time_use == Some(true));
+        (record.is_offline_access_code, record.is_one_time_use) != asked
+    };
+    wrong_birth(view, &wanted, code).or_else(|| match view.live(code)? {
+        record if key_differs(record) => Some("gave another key".to_owned()),
+        record if kind_differs(record) => Some("gave a code of another kind".to_owned()),
+        _ => None,
+    })
 }
 
 fn wrong_creates(view: &View<'_>, create: &CreateMultiple, codes: &[CodeId]) -> Option<String> {
@@ -414,6 +422,17 @@ mod tests {
         story.confirmed(CLOUD, "1234", None);
         let request = Request::GenerateCode(keyway_core::request::GenerateCode { device_id: story.device(CLOUD) });
         call(&mut story, request, Ok(Response::GeneratedCode(pin("1234"))), Vec::new());
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_code_of_another_kind_than_asked_for_is_found() {
+        let mut story = story();
+        let record = story.draft(CLOUD, "1234", None);
+        let id = record.access_code_id;
+        let Request::Create(create) = Story::create_request(&record) else { unreachable!() };
+        let request = Request::Create(Create { is_one_time_use: Some(true), ..create });
+        story.call(request, Response::AccessCode(id), vec![Occurrence::Saved], vec![record]);
         breaks(&mut story, "I-API-02");
     }
 

@@ -285,6 +285,7 @@ impl Check for Counts {
         }
         if !view.is_reread {
             births(view, found);
+            pulls(view, found);
             updates(view, found);
         }
     }
@@ -299,6 +300,18 @@ fn births(view: &View<'_>, found: &mut Found) {
         if told != 1 {
             view.broken(found, "I-EVT-04", after.access_code_id, &format!("a new record appears, and {event} is told {told} times"));
         }
+    }
+}
+
+/// The first successful pull of an original is told once; a later one is `I-BAK-04`'s.
+fn pulls(view: &View<'_>, found: &mut Found) {
+    let Some((call, Some(Ok(Response::AccessCode(_))))) = view.call() else { return };
+    let Request::PullBackupAccessCode(pull) = &call.request else { return };
+    let original = pull.access_code_id;
+    let told = view.count(original, EventType::BackupAccessCodePulled);
+    let is_first = view.before(original).is_some_and(|record| record.pulled_backup_access_code_id.is_none());
+    if is_first && told != 1 {
+        view.broken(found, "I-EVT-04", original, &format!("its first pull is told {told} times"));
     }
 }
 
@@ -425,6 +438,8 @@ fn without_fact(view: &View<'_>, event: &Event) -> Option<&'static str> {
             after.is_some_and(is_there) || has_ended()
         }
         EventType::Deleted | EventType::UnmanagedRemoved => after.is_none(),
+        // T33.
+        EventType::UnmanagedCreated => after.is_none_or(|after| after.status == Status::Set),
         EventType::Created
         | EventType::Changed
         | EventType::RemovedFromDevice
@@ -436,8 +451,7 @@ fn without_fact(view: &View<'_>, event: &Event) -> Option<&'static str> {
         | EventType::DeletedExternalToSeam
         | EventType::BackupAccessCodePulled
         | EventType::UnmanagedConvertedToManaged
-        | EventType::UnmanagedFailedToConvertToManaged
-        | EventType::UnmanagedCreated => true,
+        | EventType::UnmanagedFailedToConvertToManaged => true,
     };
     (!is_fact).then_some("the record does not turn so")
 }
@@ -786,6 +800,30 @@ mod tests {
         let id = record.access_code_id;
         story.call(Story::create_request(&record), Response::AccessCode(id), vec![Occurrence::Saved], vec![record]);
         breaks(&mut story, "I-EVT-04");
+    }
+
+    #[test]
+    fn a_pull_that_is_not_told_is_found() {
+        let mut story = story();
+        let window = story.window(0, DAY_MS);
+        let id = story.confirmed(SLOT, "1234", Some(window));
+        let backup = story.confirmed(SLOT, "4321", None);
+        let mut after = story.record(id).clone();
+        after.pulled_backup_access_code_id = Some(backup);
+        let request = Request::PullBackupAccessCode(keyway_core::request::PullBackupAccessCode { access_code_id: id });
+        story.call(request, Response::AccessCode(backup), vec![Occurrence::Saved], vec![after]);
+        breaks(&mut story, "I-EVT-04");
+    }
+
+    #[test]
+    fn a_new_unmanaged_code_that_does_not_show_set_is_found() {
+        let mut story = story();
+        story.person_stores(SLOT, Place::Slot(keyway_core::id::Slot(7)), "4711");
+        let record = Record { is_managed: false, status: Status::Unset, ..story.draft(SLOT, "4711", None) };
+        let told = story.emits(&record, EventType::UnmanagedCreated);
+        let shows = story.shows(record);
+        story.step(Occurrence::Woken, vec![told, Occurrence::Saved, shows]);
+        breaks(&mut story, "I-EVT-05");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod harness;
 pub mod life;
 pub mod linked;
 pub mod memory;
+mod naming;
 pub mod offline;
 pub mod pool;
 pub mod problems;

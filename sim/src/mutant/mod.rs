@@ -182,10 +182,9 @@ fn naive() -> Vec<Mutant> {
         decides(
             "converts-unclaimed",
             &decisions::ConvertsUnclaimed,
-            &["I-LIV-01", "I-LIV-04", "I-WIN-04"],
+            &["I-LIV-01", "I-LIV-04", "I-WIN-04", "I-QUI-01"],
             "Manages what it never claimed at the vendor, who then lets it neither change nor erase it.",
-        )
-        .undrawn(),
+        ),
         decides(
             "takes-any-lock-for-the-lost-one",
             &decisions::TakesAnyLockForTheLostOne,
@@ -481,6 +480,8 @@ fn tamperers() -> Vec<Mutant> {
             &["I-CTR-01", "I-DEV-06", "I-DEV-09", "I-EVT-11"],
             "Sends a command before the intent is on the disk.",
         ),
+        tampers::<tampering::KeepsHubsQuiet>("keeps-hubs-quiet", &["I-ERR-13"], "Shows nothing of it while the hub of a lock is down."),
+        tampers::<tampering::PullsInSilence>("pulls-in-silence", &["I-EVT-04"], "Pulls a backup without the event that tells of it."),
         tampers::<tampering::TakesBlankSlots>("takes-blank-slots", &["I-DEV-07"], "Takes a slot for free that shows no PIN."),
         tampers::<tampering::OverlooksExpiredEntries>(
             "overlooks-expired-entries",

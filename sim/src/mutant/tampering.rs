@@ -13,6 +13,7 @@ use keyway_core::id::{AccountId, CallId, CodeId, CommandId, DeviceId, Epoch, Eve
 use keyway_core::pin::Pin;
 use keyway_core::platform::{Policy, Reference};
 use keyway_core::port::{Answer, Command, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
+use keyway_core::problem::ErrorCode;
 use keyway_core::request::{Delete, Request, Response};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 
@@ -484,6 +485,27 @@ impl Tamper for PromisesBackups {
     fn device<'a>(&self, view: DeviceView<'a>) -> DeviceView<'a> {
         let promised = view.is_backup_pool_active && self.0.contains(&view.device_id);
         DeviceView { is_backup_access_code_available: view.is_backup_access_code_available || promised, ..view }
+    }
+}
+
+/// Shows a lock without an error of the hub before it.
+#[derive(Debug, Default)]
+pub struct KeepsHubsQuiet;
+
+impl Tamper for KeepsHubsQuiet {
+    fn device<'a>(&self, view: DeviceView<'a>) -> DeviceView<'a> {
+        let is_of_hub = view.errors.iter().all(|entry| entry.error_code == ErrorCode::HubDisconnected);
+        DeviceView { errors: if is_of_hub { &[] } else { view.errors }, ..view }
+    }
+}
+
+/// Pulls backups and tells nobody.
+#[derive(Debug, Default)]
+pub struct PullsInSilence;
+
+impl Tamper for PullsInSilence {
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        outputs.retain(|output| !matches!(output, Output::Event(event) if event.event_type == EventType::BackupAccessCodePulled));
     }
 }
 
