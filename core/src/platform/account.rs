@@ -274,6 +274,7 @@ impl Platform {
             first_missing_slot: None,
             has_one_length: false,
             closed_slots: alloc::collections::BTreeSet::new(),
+            refusing: alloc::collections::BTreeMap::new(),
             last_reversal: None,
             saw_other_writer: false,
             levels: None,

@@ -252,7 +252,7 @@ impl Platform {
         });
         code.passing.verify_at = None;
         if let Some(pin) = overwritten {
-            self.unblock_twins_of(at.device, pin);
+            self.unblock_twins_of(at.device, pin, now);
         }
         self.learn_room(at.device);
         self.want_clock(at.device);
@@ -267,7 +267,7 @@ impl Platform {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
                 // What made the slot call itself occupied has left it.
-                self.caches[at.device as usize].refusing.retain(|slot, _| place != Place::Slot(*slot));
+                self.device_mut(at.device).refusing.retain(|slot, _| place != Place::Slot(*slot));
                 let code = self.code_mut(at);
                 // What makes way for another write is one attempt with it.
                 let goes_on = code.goal == Goal::Hold;
@@ -293,8 +293,9 @@ impl Platform {
             remember(&mut code.past, held.clone(), now);
         }
         let left: Vec<Held> = code.surplus.extract_if(.., |held| held.place == place).chain(held).collect();
+        let left_at = code.passing.told_removed_at.unwrap_or(now);
         for held in &left {
-            self.unblock_twins_of(at.device, held.pin);
+            self.unblock_twins_of(at.device, held.pin, left_at);
         }
         !left.is_empty()
     }

@@ -58,8 +58,6 @@ pub(super) struct Memory {
     /// The code that has a slot looked at; one at a time for a lock.
     pub scouting: Option<u64>,
     pub clock: ClockWatch,
-    /// Slots that refused a write as occupied, and when: what is in them may be hidden from every read.
-    pub refusing: BTreeMap<Slot, Timestamp>,
     /// Codes that wait for another write to this lock.
     pub waiting: BTreeSet<u64>,
 }
@@ -100,7 +98,6 @@ impl Memory {
             was_told_down: false,
             scouting: None,
             clock: ClockWatch::new(now),
-            refusing: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
@@ -294,8 +291,12 @@ impl Platform {
             }
         }
         // Why they refused is to be seen now.
-        let Memory { places, refusing, .. } = &mut self.caches[device as usize];
-        refusing.retain(|slot, _| !places.contains_key(&Place::Slot(*slot)));
+        let places = &self.caches[device as usize].places;
+        let seen: Vec<Slot> =
+            self.device(device).refusing.keys().copied().filter(|slot| places.contains_key(&Place::Slot(*slot))).collect();
+        if !seen.is_empty() {
+            self.device_mut(device).refusing.retain(|slot, _| !seen.contains(slot));
+        }
         let seen = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
         if self.device(device).capacity_met.is_some_and(|met| met < seen) {
             // More than was known fitted in when the lock called itself full.

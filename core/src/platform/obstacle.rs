@@ -263,11 +263,12 @@ impl Platform {
         self.doubt_twins(device, |_, write| write.sent_at < changed_at);
     }
 
-    /// A PIN of ours left the lock: it may have been the twin, by the lock's own equality (`R-27`, `R-54`).
-    pub(super) fn unblock_twins_of(&mut self, device: u32, pin: Option<Pin>) {
+    /// A PIN of ours has left the lock by `left_at`, as was told then: it may have been the twin, by the lock's own equality (`R-27`, `R-54`).
+    pub(super) fn unblock_twins_of(&mut self, device: u32, pin: Option<Pin>, left_at: Timestamp) {
         let may_be_it = |other: Pin| pin.is_none_or(|pin| pin.prefix(4) == other.prefix(4));
-        self.unblock_where(device, |code| matches!(code.block, Some(Block::Twin { .. })) && code.record.code.is_some_and(may_be_it));
-        self.doubt_twins(device, |pin, _| may_be_it(pin));
+        let was_refused_before = |code: &Code| matches!(code.block, Some(Block::Twin { sent_at, .. }) if sent_at < left_at);
+        self.unblock_where(device, |code| was_refused_before(code) && code.record.code.is_some_and(may_be_it));
+        self.doubt_twins(device, |pin, write| may_be_it(pin) && write.sent_at < left_at);
     }
 
     /// A write that is not settled may have met a twin that is no more.

@@ -277,7 +277,7 @@ impl Platform {
     /// Whether an own entry has to go before its slot takes another write: the slot called itself occupied (`slot_occupied_refuses`), or a write over an
     /// entry that is of no use failed, perhaps because the lock takes that entry for a twin (`own_slot_is_twin`).
     fn is_in_its_own_way(&self, at: At, held: &Held, wanted: &Content) -> bool {
-        if matches!(held.place, Place::Slot(slot) if self.caches[at.device as usize].refusing.contains_key(&slot)) {
+        if matches!(held.place, Place::Slot(slot) if self.device(at.device).refusing.contains_key(&slot)) {
             return true;
         }
         let may_be_twin = held.pin.is_none_or(|pin| pin == wanted.pin);

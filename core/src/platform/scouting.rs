@@ -1,7 +1,6 @@
 //! The choice of a slot: the lowest one that a fresh read has just shown to be free (`V-02`, `I-DEV-07`).
 
 use super::Platform;
-use super::listing::Memory;
 use super::reading::{Evidence, Look, Read, ReadKind, look};
 use super::state::Code;
 use super::step::{At, Who};
@@ -47,7 +46,7 @@ impl Platform {
         if last == 0 {
             return None;
         }
-        let Memory { places, refusing, .. } = &self.caches[at.device as usize];
+        let places = &self.caches[at.device as usize].places;
         let held = state.codes.iter().flat_map(Code::entries).map(|held| held.place);
         let aimed_at = state.codes.iter().filter_map(|code| code.write.as_ref()?.place());
         let taken = places.keys().copied().chain(held).chain(aimed_at).filter_map(Place::slot).chain(state.closed_slots.iter().copied());
@@ -56,11 +55,11 @@ impl Platform {
             slots.take(slot);
         }
         let mut willing = slots.clone();
-        for slot in refusing.keys() {
+        for slot in state.refusing.keys() {
             willing.take(*slot);
         }
         let first = if self.code(at).is_in_fight { willing.free_slots().last() } else { willing.lowest_free() };
-        first.or_else(|| slots.free_slots().min_by_key(|slot| refusing.get(slot)))
+        first.or_else(|| slots.free_slots().min_by_key(|slot| state.refusing.get(slot)))
     }
 
     /// Slots that called themselves occupied, and that the last reads show free all the same. What was in them may leave unseen, as a twin may (`R-54`).
@@ -71,7 +70,7 @@ impl Platform {
             let is_lately = self.now < **refused_at + self.config.policy.refused_retry_ms;
             is_lately && !memory.places.contains_key(&place) && self.owner_of_place(device, place).is_none()
         };
-        memory.refusing.iter().filter(is_unwilling).count() as u32
+        self.device(device).refusing.iter().filter(is_unwilling).count() as u32
     }
 
     pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
@@ -121,16 +120,15 @@ impl Platform {
     pub(super) fn note_occupied(&mut self, at: At, place: Place) {
         let is_own = self.code(at).held.as_ref().is_some_and(|held| held.place == place);
         let now = self.now;
-        let memory = &mut self.caches[at.device as usize];
         if let Place::Slot(slot) = place {
-            memory.refusing.insert(slot, now);
+            self.device_mut(at.device).refusing.insert(slot, now);
         }
         if is_own {
             self.want_verify(at, self.now);
             return;
         }
         let item = Item { place, pin: ShownPin::Masked, name: None, window: None, enabled: true, on_lock: OnLock::Yes };
-        memory.places.insert(place, item);
+        self.caches[at.device as usize].places.insert(place, item);
         self.want_listing(at.device, self.now);
     }
 }

@@ -1,6 +1,6 @@
 //! What survives a crash, as one serialisable value; and beside it, marked as skipped, what is free to lose (`R-60`).
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,9 @@ pub(super) struct Device {
     pub has_one_length: bool,
     /// Slots that the lock keeps for itself.
     pub closed_slots: BTreeSet<Slot>,
+    /// Slots that refused a write as occupied, and when: what is in them may be hidden from every read.
+    #[serde(default)]
+    pub refusing: BTreeMap<Slot, Timestamp>,
     /// The latest reversal by others (`R-62`).
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).

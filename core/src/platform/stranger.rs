@@ -33,7 +33,7 @@ impl Platform {
         let at = self.insert_code(device, code);
         self.emit(at, EventType::UnmanagedCreated);
         // That something is in a slot which called itself occupied is no news (`R-54`).
-        let is_news = !matches!(item.place, Place::Slot(slot) if self.caches[device as usize].refusing.contains_key(&slot));
+        let is_news = !matches!(item.place, Place::Slot(slot) if self.device(device).refusing.contains_key(&slot));
         if is_news || shown_pin(item).is_some() {
             // It may have been shown for a while, and only now be known for somebody's.
             self.unblock_since(device, self.caches[device as usize].shown_since(item.place).unwrap_or(now));

@@ -197,9 +197,11 @@ impl Work {
         self.active_at = now;
         self.twin_told_since = None;
         let goes_on = self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind;
-        // What was refused is tried again by a write; an erasure only makes way for it (`R-54`).
-        let made_way = self.last.as_ref().is_some_and(|last| last.op.is_erasing());
-        let is_tried_again = !op.is_erasing() && (!goes_on || made_way);
+        // What was refused is tried again by a write; an erasure only makes way for it (`R-54`), and so does a seat that is taken for a user that had none (`R-63`).
+        let last = self.last.as_ref().map(|last| &last.op);
+        let made_way = last.is_some_and(Op::is_erasing);
+        let makes_way = op.is_erasing() || matches!((op, last), (Op::TakeSeat { .. }, Some(Op::AssignPin { .. })));
+        let is_tried_again = !makes_way && (!goes_on || made_way);
         self.attempts_refused += u32::from(is_tried_again && self.refused_at.is_some());
         if goes_on {
             self.kinds[1] = kind;
