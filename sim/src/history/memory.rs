@@ -75,6 +75,8 @@ pub struct Lost {
     /// When a notice said that it is gone.
     noticed_at: Option<Timestamp>,
     is_in_listing: bool,
+    /// Whether the controller knew it for the code's own.
+    was_told: bool,
 }
 
 impl Lost {
@@ -390,7 +392,7 @@ impl History {
         if let Some(before) = before.as_ref().filter(|_| is_unasked)
             && let Some(owner) = before.code.filter(|owner| Some(*owner) != code)
         {
-            self.lose(now, owner, place, before);
+            self.lose(now, lock, owner, (place, before));
         }
         let granted_at = code.and_then(|code| self.grant(now, code, cause));
         let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
@@ -433,7 +435,7 @@ impl History {
         self.locks[lock.0 as usize].picture.is_stale = true;
         let is_unasked = self.is_unasked(cause, |sent| sent.has_erased || sent.is_settled);
         if let Some(owner) = before.code.filter(|_| is_unasked) {
-            self.lose(now, owner, place, &before);
+            self.lose(now, lock, owner, (place, &before));
         }
         if let Cause::Command(id) = cause
             && let Some(sent) = self.commands.get_mut(&id)
@@ -449,11 +451,12 @@ impl History {
         }
     }
 
-    fn lose(&mut self, now: Timestamp, owner: CodeIx, place: Place, before: &Stored) {
+    fn lose(&mut self, now: Timestamp, lock: Lock, owner: CodeIx, (place, before): (Place, &Stored)) {
         let (pin, name, window) = (before.entry.pin, before.entry.name.clone(), before.entry.window);
         let (enabled, touched) = (before.entry.enabled, before.touched);
-        let lost =
-            Lost { place, at: now, pin, name, window, enabled, touched, listed_without: None, noticed_at: None, is_in_listing: false };
+        let was_told = self.whose_told(lock, place) == Some(Whose::Code(owner));
+        let (listed_without, noticed_at, is_in_listing) = (None, None, false);
+        let lost = Lost { place, at: now, pin, name, window, enabled, touched, listed_without, noticed_at, is_in_listing, was_told };
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
@@ -552,8 +555,7 @@ impl History {
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
         let moved = |code: &CodeIx| {
-            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
-            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_told);
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || lost.was_told && lost.is_unseen());
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
             self.code(*code).lost.iter().any(is_it)
         };
@@ -629,7 +631,7 @@ impl History {
             stored.code = None;
             self.unlink(lock, place, Some(&before));
             if let Some(owner) = before.code {
-                self.lose(now, owner, place, &before);
+                self.lose(now, lock, owner, (place, &before));
             }
         }
         // Whatever was told of it in the old incarnation is void: what has a code's PIN is its own again.
