@@ -386,7 +386,6 @@ impl History {
                 if !state.names.contains(&sent) {
                     state.names.push(sent);
                 }
-                state.taken_over = None;
             }
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
             state.before_last = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
