@@ -140,7 +140,7 @@ impl Platform {
             let (window, name) = (code.stored_window(), Some(code.display.clone()));
             let place = Place::Handle(*handle);
             let assigned =
-                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now };
+                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_bound: false, confirmed_at: now };
             remember(&mut self.code_mut(at).past, assigned, now);
             return;
         }
@@ -224,6 +224,7 @@ impl Platform {
             return;
         };
         self.settle(at);
+        let is_bound = self.code(at).is_bound_by(&write);
         let code = self.code_mut(at);
         code.late = None;
         code.passing.told_removed_at = None;
@@ -247,7 +248,7 @@ impl Platform {
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled, is_edited: false, is_taken_over: false, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled, is_edited: false, is_bound, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;
