@@ -75,6 +75,8 @@ pub struct Lost {
     /// When a notice said that it is gone.
     noticed_at: Option<Timestamp>,
     is_in_listing: bool,
+    /// Whether the controller knew it for the code's own.
+    was_told: bool,
 }
 
 impl Lost {
@@ -372,7 +374,8 @@ impl History {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
-        let has_stored = |sent: &Sent| sent.stored.is_some();
+        // What runs when it is settled is a copy.
+        let has_stored = |sent: &Sent| sent.stored.is_some() || sent.is_settled;
         let is_change = cause == Cause::World || before.as_ref().is_none_or(|before| before.entry != *entry);
         let is_unasked = is_change && self.is_unasked(cause, has_stored);
         let touched = match cause {
@@ -389,7 +392,7 @@ impl History {
         if let Some(before) = before.as_ref().filter(|_| is_unasked)
             && let Some(owner) = before.code.filter(|owner| Some(*owner) != code)
         {
-            self.lose(now, owner, place, before);
+            self.lose(now, lock, owner, (place, before));
         }
         let granted_at = code.and_then(|code| self.grant(now, code, cause));
         let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
@@ -430,9 +433,9 @@ impl History {
         let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
         self.unlink(lock, place, Some(&before));
         self.locks[lock.0 as usize].picture.is_stale = true;
-        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased);
+        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased || sent.is_settled);
         if let Some(owner) = before.code.filter(|_| is_unasked) {
-            self.lose(now, owner, place, &before);
+            self.lose(now, lock, owner, (place, &before));
         }
         if let Cause::Command(id) = cause
             && let Some(sent) = self.commands.get_mut(&id)
@@ -448,11 +451,12 @@ impl History {
         }
     }
 
-    fn lose(&mut self, now: Timestamp, owner: CodeIx, place: Place, before: &Stored) {
+    fn lose(&mut self, now: Timestamp, lock: Lock, owner: CodeIx, (place, before): (Place, &Stored)) {
         let (pin, name, window) = (before.entry.pin, before.entry.name.clone(), before.entry.window);
         let (enabled, touched) = (before.entry.enabled, before.touched);
-        let lost =
-            Lost { place, at: now, pin, name, window, enabled, touched, listed_without: None, noticed_at: None, is_in_listing: false };
+        let was_told = self.whose_told(lock, place) == Some(Whose::Code(owner));
+        let (listed_without, noticed_at, is_in_listing) = (None, None, false);
+        let lost = Lost { place, at: now, pin, name, window, enabled, touched, listed_without, noticed_at, is_in_listing, was_told };
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
@@ -537,20 +541,21 @@ impl History {
         let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
+        // A PIN that others gave it unseen is nobody's to know.
+        let is_of_a_known_pin = |before: &Stored| before.touched.is_none_or(|touch| !touch.pin);
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
             let is_its_name = before.code.is_some_and(|code| self.is_name_of(code, &entry.name));
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
-            let is_proven = is_known(before) || matches!(place, Place::Slot(_));
+            let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
             (is_named && is_its_name && is_told) || is_like_own
         };
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
         let moved = |code: &CodeIx| {
-            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
-            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_told);
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || lost.was_told && lost.is_unseen());
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
             self.code(*code).lost.iter().any(is_it)
         };
@@ -625,7 +630,7 @@ impl History {
             stored.code = None;
             self.unlink(lock, place, Some(&before));
             if let Some(owner) = before.code {
-                self.lose(now, owner, place, &before);
+                self.lose(now, lock, owner, (place, &before));
             }
         }
         // Whatever was told of it in the old incarnation is void: what has a code's PIN is its own again.
