@@ -140,7 +140,7 @@ impl Platform {
             let (window, name) = (code.stored_window(), Some(code.display.clone()));
             let place = Place::Handle(*handle);
             let assigned =
-                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now };
+                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_bound: false, confirmed_at: now };
             remember(&mut self.code_mut(at).past, assigned, now);
             return;
         }
@@ -235,6 +235,7 @@ impl Platform {
             return;
         };
         self.settle(at);
+        let is_bound = self.code(at).is_bound_by(&write);
         // What a read showed under a new id is newer than the write that made it.
         let is_new = matches!(write.op, Op::CreateEntry { .. }) && self.policy.detects_disabled_as_modified();
         let is_off = is_new && self.caches[at.device as usize].places.get(&place).is_some_and(|item| !item.enabled);
@@ -261,7 +262,7 @@ impl Platform {
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled, is_edited: false, is_taken_over: false, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled, is_edited: false, is_bound, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;

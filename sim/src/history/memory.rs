@@ -570,11 +570,10 @@ impl History {
         };
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            let is_like_taken_over = |(from, pin, name): &(Place, Pin, Name)| *from != place && (*pin, name) == (entry.pin, &entry.name);
             // What is nobody's any more has nothing to come back to.
             shows_names
                 && !code.is_residual
-                && !code.taken_over.as_ref().is_some_and(is_like_taken_over)
+                && !code.is_bound_elsewhere(place, entry)
                 && code.pins.contains(&entry.pin)
                 && code.names.iter().any(|(_, name)| *name == entry.name)
         };
