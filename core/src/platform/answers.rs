@@ -140,7 +140,7 @@ impl Platform {
             let (window, name) = (code.stored_window(), Some(code.display.clone()));
             let place = Place::Handle(*handle);
             let assigned =
-                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now };
+                Held { place, pin: Some(*pin), window, name, is_enabled: true, is_edited: false, is_bound: false, confirmed_at: now };
             remember(&mut self.code_mut(at).past, assigned, now);
             return;
         }
@@ -158,6 +158,13 @@ impl Platform {
                 self.on_applied(at, *handle);
             }
             Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
+            // It is no less for good for having come late (`R-20`).
+            Answer::Refused(reason) if reason.is_permanent() && self.is_asked_by(at, &write) => {
+                let closed_at = write.closed.map_or(now, |closing| closing.at);
+                self.code_mut(at).write = Some(write);
+                self.on_permanent_refusal(at, *reason, closed_at);
+                self.code_mut(at).late = None;
+            }
             Answer::Refused(Reason::Full) => {
                 self.learn_full(at.device);
             }
@@ -170,11 +177,15 @@ impl Platform {
         }
     }
 
+    /// Whether the PIN of a write is still the one that is asked.
+    fn is_asked_by(&self, at: At, write: &Write) -> bool {
+        write.content().is_some_and(|(pin, ..)| self.code(at).record.code == Some(pin))
+    }
+
     /// A write that was settled is said to have met a twin.
     pub(super) fn on_late_twin(&mut self, at: At) {
         let (now, code) = (self.now, self.code(at));
-        let is_asked = |write: &Write| write.content().is_some_and(|(pin, ..)| code.record.code == Some(pin));
-        if code.write.is_none() && code.late.as_ref().is_some_and(is_asked) {
+        if code.write.is_none() && code.late.as_ref().is_some_and(|write| self.is_asked_by(at, write)) {
             self.conclude_twin(at, now);
             self.code_mut(at).late = None;
         }
@@ -224,6 +235,10 @@ impl Platform {
             return;
         };
         self.settle(at);
+        let is_bound = self.code(at).is_bound_by(&write);
+        // What a read showed under a new id is newer than the write that made it.
+        let is_new = matches!(write.op, Op::CreateEntry { .. }) && self.policy.detects_disabled_as_modified();
+        let is_off = is_new && self.caches[at.device as usize].places.get(&place).is_some_and(|item| !item.enabled);
         let code = self.code_mut(at);
         code.late = None;
         code.passing.told_removed_at = None;
@@ -241,13 +256,13 @@ impl Platform {
             (_, before) => {
                 // A look that came after the write may have shown already that others have switched it off since.
                 let is_off_since = |held: &Held| held.place == place && !held.is_enabled && held.confirmed_at > write.sent_at;
-                let is_enabled = !before.as_ref().is_some_and(is_off_since);
+                let is_enabled = !is_off && !before.as_ref().is_some_and(is_off_since);
                 if let Some(held) = before {
                     remember(&mut code.past, held, now);
                 }
                 let content = write.content();
                 let (pin, window, name) = content.map_or((None, None, None), |(pin, window, name)| (Some(pin), window, Some(name)));
-                Held { place, pin, window, name, is_enabled, is_edited: false, is_taken_over: false, confirmed_at: now }
+                Held { place, pin, window, name, is_enabled, is_edited: false, is_bound, confirmed_at: now }
             }
         });
         code.passing.verify_at = None;

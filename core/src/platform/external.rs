@@ -248,7 +248,7 @@ fn as_held(item: &Item, before: Option<&Held>, profile: &Profile, now: Timestamp
         name: item.name.clone(),
         is_enabled: item.enabled && item.on_lock != OnLock::No,
         is_edited: before.is_some_and(|before| before.is_edited || before.pin != pin && pin.is_some() || is_renamed(before)),
-        is_taken_over: before.is_some_and(|before| before.is_taken_over),
+        is_bound: before.is_some_and(|before| before.is_bound),
         confirmed_at: now,
     }
 }

@@ -509,11 +509,11 @@ impl Platform {
 
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
-        let may_be_it = move |past: &Held| !past.is_taken_over || self.may_have_moved_to(at, item, past);
+        let may_be_it = move |past: &Held| !past.is_bound || self.may_have_moved_to(at, item, past);
         code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
     }
 
-    /// Whether the one entry that the code took over may lie here now: where it lay, or after a join elsewhere, if it is not found there.
+    /// Whether an entry of which there is but one may lie here now: where it lay, or after a join elsewhere, if it is not found there.
     fn may_have_moved_to(&self, at: At, item: &Item, past: &Held) -> bool {
         let is_where_it_lay = past.place == item.place;
         if !past.is_of_before() {
@@ -528,7 +528,7 @@ impl Platform {
     /// An entry of ours that should not be there, or not there.
     fn take_back(&mut self, at: At, item: &Item) {
         let now = self.now;
-        let is_taken_over = self.past_of(at, item).is_some_and(|past| past.is_taken_over);
+        let is_bound = self.past_of(at, item).is_some_and(|past| past.is_bound);
         let code = self.code_mut(at);
         let past = code.past.iter().chain(&code.held).find(|past| past.name == item.name || item.name.is_none());
         let pin = match item.pin {
@@ -542,7 +542,7 @@ impl Platform {
             name: item.name.clone(),
             is_enabled: item.enabled,
             is_edited: false,
-            is_taken_over,
+            is_bound,
             confirmed_at: now,
         };
         code.surplus.push(found);

@@ -183,13 +183,13 @@ impl Platform {
         };
         let ranked = self.device(device).codes.iter().filter_map(|code| meant(code).map(|rank| (rank, code.n)));
         let Some(((_, is_open, ..), n)) = ranked.max() else { return };
+        if self.closes_an_earlier_write(At { device, n }, aims) {
+            return;
+        }
         if !is_open {
             if is_duplicate {
                 self.on_late_twin(At { device, n });
             }
-            return;
-        }
-        if self.closes_an_earlier_write(At { device, n }, aims) {
             return;
         }
         let at = At { device, n };

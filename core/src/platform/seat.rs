@@ -277,7 +277,7 @@ impl Platform {
         let (place, name) = (Place::Handle(handle), Some(code.display.clone()));
         code.past.retain(|past| past.place != place);
         code.held =
-            Some(Held { place, pin: Some(pin), window, name, is_enabled: true, is_edited: false, is_taken_over: false, confirmed_at: now });
+            Some(Held { place, pin: Some(pin), window, name, is_enabled: true, is_edited: false, is_bound: false, confirmed_at: now });
         if !code.is_gone {
             code.record.code = Some(pin);
             code.record.is_waiting_for_code_assignment = false;
@@ -307,7 +307,7 @@ impl Platform {
                 name,
                 is_enabled: item.enabled,
                 is_edited: false,
-                is_taken_over: false,
+                is_bound: false,
                 confirmed_at: now,
             };
             remember(&mut self.code_mut(at).past, found, now);

@@ -235,7 +235,7 @@ impl Platform {
             name,
             is_enabled: item.enabled,
             is_edited: false,
-            is_taken_over: false,
+            is_bound: false,
             confirmed_at: now,
         });
     }
@@ -324,17 +324,9 @@ impl Platform {
         let now = self.now;
         let Some(write) = self.code(at).write.as_ref() else { return };
         let Some((pin, window, name)) = write.content() else { return };
-        let place = write.place().unwrap_or(Place::Handle(Handle(0)));
-        let attempt = Held {
-            place,
-            pin: Some(pin),
-            window,
-            name: Some(name),
-            is_enabled: true,
-            is_edited: false,
-            is_taken_over: false,
-            confirmed_at: now,
-        };
+        let (place, is_bound) = (write.place().unwrap_or(Place::Handle(Handle(0))), self.code(at).is_bound_by(write));
+        let attempt =
+            Held { place, pin: Some(pin), window, name: Some(name), is_enabled: true, is_edited: false, is_bound, confirmed_at: now };
         remember(&mut self.code_mut(at).past, attempt, now);
     }
 

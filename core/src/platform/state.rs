@@ -149,9 +149,9 @@ pub(super) struct Held {
     pub is_enabled: bool,
     /// Others gave it a PIN or a name that was never the code's: should it come back so, it is theirs.
     pub is_edited: bool,
-    /// It was taken over (T31): no command made it, and there is one of it.
+    /// It was taken over (T31), or put over an entry that was there: no command can have made another one of it.
     #[serde(default)]
-    pub is_taken_over: bool,
+    pub is_bound: bool,
     /// When it was confirmed to be there.
     pub confirmed_at: Timestamp,
 }
@@ -481,6 +481,13 @@ impl Code {
         self.retry = Retry::default();
         self.reversals.clear();
         self.is_in_fight = false;
+    }
+
+    /// Whether what a write stores can lie nowhere else: it goes over an entry that is there, and no command made the like before.
+    pub fn is_bound_by(&self, write: &Write) -> bool {
+        let Some((pin, _, name)) = write.content() else { return false };
+        let is_like_it = |known: &Held| !known.is_bound && known.pin == Some(pin) && known.name.as_ref() == Some(&name);
+        matches!(write.op, Op::ReplaceEntry { .. }) && !self.past.iter().chain(self.entries()).any(is_like_it)
     }
 
     /// All entries that are or may be in memory under this code.

@@ -147,7 +147,7 @@ pub(super) fn describe(code: &mut Code, item: &Item, now: Timestamp) {
         name: item.name.clone(),
         is_enabled: item.enabled,
         is_edited: false,
-        is_taken_over: false,
+        is_bound: false,
         confirmed_at: now,
     });
 }

@@ -182,7 +182,7 @@ impl Platform {
         code.told = Told { scheduled: true, set: !code.is_before_native_start(now) };
         code.has_trace = true;
         (code.episode, code.block, code.retry) = (None, None, Retry::default());
-        code.held.iter_mut().for_each(|held| held.is_taken_over = true);
+        code.held.iter_mut().for_each(|held| held.is_bound = true);
         self.emit(at, EventType::UnmanagedConvertedToManaged);
         self.again(at);
         self.stir(at.device);

@@ -1121,9 +1121,12 @@ impl Site {
         let Some(past) = site.past.take() else { return };
         let present = core::mem::replace(&mut site.lock.entries, past);
         if site.lock.profile.family == Family::BySeat {
-            // The site sends no lock the PIN of a user that is gone.
+            // The site sends no lock the PIN of a user that is gone, and by the seat alone it opens.
             let seats = &self.seats;
             site.lock.entries.retain(|entry| entry.source == Source::External || seats.is_of_user(lock, entry.place));
+            for entry in &mut site.lock.entries {
+                entry.enabled = seats.seat_at(lock, entry.place).unwrap_or(entry.enabled);
+            }
         }
         for entry in present.iter().filter(|entry| site.lock.entry(entry.place).is_none()) {
             out.push(Consequence::Erased { lock, place: entry.place, by: None });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyway_core::access_code::Status;
+use keyway_core::access_code::{Record, Status};
 use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
@@ -75,6 +75,8 @@ pub struct Lost {
     /// When a notice said that it is gone.
     noticed_at: Option<Timestamp>,
     is_in_listing: bool,
+    /// Whether the controller knew it for the code's own.
+    was_told: bool,
 }
 
 impl Lost {
@@ -252,7 +254,16 @@ impl History {
             return state.work.absent_at;
         }
         let proves = lock.facts.profile.shows_names || Self::proves_by_pin(&lock.facts.profile);
-        let is_shown = |snapshot: Timestamp| self.entries(code).all(|(_, stored)| stored.since <= snapshot && !stored.entry.hidden);
+        // What others made of an entry is nothing that was confirmed, though it may be what rounding could make of it.
+        let rounded = |window: Option<Window>| window.map(|window| window.rounded_outward(lock.facts.profile.round_ms.max(1)));
+        let declared = state.record.as_deref().and_then(Record::window);
+        let is_edited = |stored: &Stored| {
+            stored.cause == Cause::World && stored.entry.window.is_some() && rounded(stored.entry.window) != rounded(declared)
+        };
+        let is_shown = |snapshot: Timestamp| {
+            let is_it = |stored: &Stored| stored.since <= snapshot && !stored.entry.hidden && !is_edited(stored);
+            self.entries(code).all(|(_, stored)| is_it(stored))
+        };
         let listed = lock.picture.listed.filter(|(_, snapshot)| proves && is_shown(*snapshot)).map(|(delivered, _)| delivered);
         listed.max(state.work.confirmed_at)
     }
@@ -372,7 +383,8 @@ impl History {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
         self.unlink(lock, place, before.as_ref());
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
-        let has_stored = |sent: &Sent| sent.stored.is_some();
+        // What runs when it is settled is a copy.
+        let has_stored = |sent: &Sent| sent.stored.is_some() || sent.is_settled;
         let is_change = cause == Cause::World || before.as_ref().is_none_or(|before| before.entry != *entry);
         let is_unasked = is_change && self.is_unasked(cause, has_stored);
         let touched = match cause {
@@ -389,7 +401,7 @@ impl History {
         if let Some(before) = before.as_ref().filter(|_| is_unasked)
             && let Some(owner) = before.code.filter(|owner| Some(*owner) != code)
         {
-            self.lose(now, owner, place, before);
+            self.lose(now, lock, owner, (place, before));
         }
         let granted_at = code.and_then(|code| self.grant(now, code, cause));
         let granted_at = granted_at.or(before.as_ref().filter(|before| before.code == code).and_then(|before| before.granted_at));
@@ -430,9 +442,9 @@ impl History {
         let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
         self.unlink(lock, place, Some(&before));
         self.locks[lock.0 as usize].picture.is_stale = true;
-        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased);
+        let is_unasked = self.is_unasked(cause, |sent| sent.has_erased || sent.is_settled);
         if let Some(owner) = before.code.filter(|_| is_unasked) {
-            self.lose(now, owner, place, &before);
+            self.lose(now, lock, owner, (place, &before));
         }
         if let Cause::Command(id) = cause
             && let Some(sent) = self.commands.get_mut(&id)
@@ -448,11 +460,12 @@ impl History {
         }
     }
 
-    fn lose(&mut self, now: Timestamp, owner: CodeIx, place: Place, before: &Stored) {
+    fn lose(&mut self, now: Timestamp, lock: Lock, owner: CodeIx, (place, before): (Place, &Stored)) {
         let (pin, name, window) = (before.entry.pin, before.entry.name.clone(), before.entry.window);
         let (enabled, touched) = (before.entry.enabled, before.touched);
-        let lost =
-            Lost { place, at: now, pin, name, window, enabled, touched, listed_without: None, noticed_at: None, is_in_listing: false };
+        let was_told = self.whose_told(lock, place) == Some(Whose::Code(owner));
+        let (listed_without, noticed_at, is_in_listing) = (None, None, false);
+        let lost = Lost { place, at: now, pin, name, window, enabled, touched, listed_without, noticed_at, is_in_listing, was_told };
         let state = &mut self.codes[owner.0 as usize];
         state.lost.push(lost);
         state.work.reason_at = now;
@@ -537,30 +550,30 @@ impl History {
         let shows_names = self.lock(lock).facts.profile.shows_names;
         let same = |pin: Pin, window: Option<Window>| (pin, window) == (entry.pin, entry.window);
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
+        // A PIN that others gave it unseen is nobody's to know.
+        let is_of_a_known_pin = |before: &Stored| before.touched.is_none_or(|touch| !touch.pin);
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
             let is_its_name = before.code.is_some_and(|code| self.is_name_of(code, &entry.name));
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
-            let is_proven = is_known(before) || matches!(place, Place::Slot(_));
+            let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
             (is_named && is_its_name && is_told) || is_like_own
         };
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
         let moved = |code: &CodeIx| {
-            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
-            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_told);
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || lost.was_told && lost.is_unseen());
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
             self.code(*code).lost.iter().any(is_it)
         };
         let returned = |code: &CodeIx| {
             let code = self.code(*code);
-            let is_like_taken_over = |(from, pin, name): &(Place, Pin, Name)| *from != place && (*pin, name) == (entry.pin, &entry.name);
             // What is nobody's any more has nothing to come back to.
             shows_names
                 && !code.is_residual
-                && !code.taken_over.as_ref().is_some_and(is_like_taken_over)
+                && !code.is_bound_elsewhere(place, entry)
                 && code.pins.contains(&entry.pin)
                 && code.names.iter().any(|(_, name)| *name == entry.name)
         };
@@ -626,7 +639,7 @@ impl History {
             stored.code = None;
             self.unlink(lock, place, Some(&before));
             if let Some(owner) = before.code {
-                self.lose(now, owner, place, &before);
+                self.lose(now, lock, owner, (place, &before));
             }
         }
         // Whatever was told of it in the old incarnation is void: what has a code's PIN is its own again.

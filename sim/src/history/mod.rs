@@ -65,8 +65,10 @@ pub struct Code {
     pub pins: Vec<Pin>,
     /// Every name that was sent for it, with the incarnation of its lock.
     pub names: Vec<(Epoch, Name)>,
-    /// What was taken over by a conversion, and where it lay: no command made that, so that its like elsewhere is others' (T31).
-    taken_over: Option<(Place, Pin, Name)>,
+    /// What commands made anew for it.
+    created: BTreeSet<(Pin, Name)>,
+    /// What was taken over by a conversion (T31) or put over an entry that was there, and where: if no command made the like anew, that is others' elsewhere.
+    bound: BTreeSet<(Place, Pin, Name)>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -124,6 +126,14 @@ pub struct Acked {
 }
 
 impl Code {
+    /// Whether the like of an entry was the code's, and can lie nowhere but in other places than this one.
+    fn is_bound_elsewhere(&self, place: Place, entry: &TrueEntry) -> bool {
+        let is_like = |pin: &Pin, name: &Name| (*pin, name) == (entry.pin, &entry.name);
+        let mut places = self.bound.iter().filter(|(_, pin, name)| is_like(pin, name)).map(|(place, ..)| *place).peekable();
+        let is_created = self.created.iter().any(|(pin, name)| is_like(pin, name));
+        !is_created && places.peek().is_some() && places.all(|bound| bound != place)
+    }
+
     /// Its last change of status, as text for fingerprints.
     #[must_use]
     pub const fn last_transition(&self) -> &'static str {
@@ -1192,7 +1202,8 @@ impl Code {
             intents: Vec::new(),
             pins: Vec::new(),
             names: Vec::new(),
-            taken_over: None,
+            created: BTreeSet::new(),
+            bound: BTreeSet::new(),
             version: 0,
             prefers_native: true,
             was_switched: false,

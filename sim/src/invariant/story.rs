@@ -18,7 +18,7 @@ use keyway_core::time::Timestamp;
 
 use super::life::{Circumstances, Life, OutOfOrder};
 use super::{Found, Interests, Invariant, api, backups, events, linked, problems};
-use crate::history::{Call, CodeIx, History, Input, LockState};
+use crate::history::{Call, CodeIx, History, Input, LockState, Stored};
 use crate::occurrence::{Cause, Change, Lock, Occurrence, Origin, TrueEntry};
 
 /// One check of what a step did, or of what was read after a restart.
@@ -261,9 +261,11 @@ impl<'a> View<'a> {
 
     /// The PINs of the entries of this code that lie in its lock.
     pub fn pins_in_memory(&self, code: CodeId) -> impl Iterator<Item = Pin> + 'a {
-        let lock = self.history.find_code(code).and_then(|code| self.history.code(code).lock);
+        let found = self.history.find_code(code);
+        let lock = found.and_then(|code| self.history.code(code).lock);
         let entries = lock.into_iter().flat_map(|lock| self.history.lock(lock).memory.values());
-        entries.filter(move |stored| stored.entry.origin == Origin::Code(code)).map(|stored| stored.entry.pin)
+        let is_its_own = move |stored: &&Stored| stored.entry.origin == Origin::Code(code) || found.is_some() && stored.code == found;
+        entries.filter(is_its_own).map(|stored| stored.entry.pin)
     }
 
     /// Whether the controller was told a cause for which setting the code fails at once: a permanent refusal (`R-20`, `R-54`), or the

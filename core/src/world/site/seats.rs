@@ -51,7 +51,12 @@ impl Default for Seats {
 impl Seats {
     /// Whether what lies at a place is the PIN of a user.
     pub(super) fn is_of_user(&self, lock: usize, place: Place) -> bool {
-        self.users.values().any(|user| user.entry == Some((lock, place)))
+        self.seat_at(lock, place).is_some()
+    }
+
+    /// Whether the user whose PIN lies at a place has a seat; none if it is no user's.
+    pub(super) fn seat_at(&self, lock: usize, place: Place) -> Option<bool> {
+        self.users.values().find(|user| user.entry == Some((lock, place))).map(|user| user.has_seat)
     }
 
     /// The user whose PIN lies there moves into the controller's group, with its seat if it has one.
