@@ -564,7 +564,11 @@ impl History {
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
         let moved = |code: &CodeIx| {
-            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || lost.was_told && lost.is_unseen());
+            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
+            // What was told before a join is void, and yet a controller may hold an equal PIN in the same slot for its own (`R-57`).
+            let is_before_join = |lost: &Lost| self.lock(lock).joined_at.is_some_and(|joined_at| lost.at <= joined_at);
+            let is_known = |lost: &Lost| is_told || is_before_join(lost) && lost.was_told && lost.is_unseen();
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_known(lost));
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
             self.code(*code).lost.iter().any(is_it)
         };
