@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyway_core::access_code::Status;
+use keyway_core::access_code::{Record, Status};
 use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
@@ -254,7 +254,16 @@ impl History {
             return state.work.absent_at;
         }
         let proves = lock.facts.profile.shows_names || Self::proves_by_pin(&lock.facts.profile);
-        let is_shown = |snapshot: Timestamp| self.entries(code).all(|(_, stored)| stored.since <= snapshot && !stored.entry.hidden);
+        // What others made of an entry is nothing that was confirmed, though it may be what rounding could make of it.
+        let rounded = |window: Option<Window>| window.map(|window| window.rounded_outward(lock.facts.profile.round_ms.max(1)));
+        let declared = state.record.as_deref().and_then(Record::window);
+        let is_edited = |stored: &Stored| {
+            stored.cause == Cause::World && stored.entry.window.is_some() && rounded(stored.entry.window) != rounded(declared)
+        };
+        let is_shown = |snapshot: Timestamp| {
+            let is_it = |stored: &Stored| stored.since <= snapshot && !stored.entry.hidden && !is_edited(stored);
+            self.entries(code).all(|(_, stored)| is_it(stored))
+        };
         let listed = lock.picture.listed.filter(|(_, snapshot)| proves && is_shown(*snapshot)).map(|(delivered, _)| delivered);
         listed.max(state.work.confirmed_at)
     }
@@ -555,7 +564,11 @@ impl History {
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
         let moved = |code: &CodeIx| {
-            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || lost.was_told && lost.is_unseen());
+            let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
+            // What was told before a join is void, and yet a controller may hold an equal PIN in the same slot for its own (`R-57`).
+            let is_before_join = |lost: &Lost| self.lock(lock).joined_at.is_some_and(|joined_at| lost.at <= joined_at);
+            let is_known = |lost: &Lost| is_told || is_before_join(lost) && lost.was_told && lost.is_unseen();
+            let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_known(lost));
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
             self.code(*code).lost.iter().any(is_it)
         };

@@ -176,7 +176,7 @@ mod tests {
     /// A lock of this vendor in place of the first one.
     fn story_at(vendor: Vendor) -> Story {
         Story::with(vec![Box::<Names>::default()], |facts| {
-            facts.locks[0].profile = Profile { vendor, ..facts.locks[0].profile.as_ref().clone() }.into()
+            facts.locks[0].profile = Profile { vendor, ..facts.locks[0].profile.as_ref().clone() }.into();
         })
     }
 
