@@ -423,7 +423,7 @@ pub struct Seen {
     was_stored: bool,
     /// When the last write was sent.
     last_write: Option<Timestamp>,
-    /// When the last write was sent that leaves nothing as others made it, all but a new schedule; and its key.
+    /// When the last write was sent that leaves nothing as others made it, all but a new schedule or a seat; and its key.
     last_whole_write: Option<(Timestamp, Key)>,
     /// A permanent refusal of a write came since its last update or confirmation.
     was_refused: bool,
@@ -554,7 +554,9 @@ impl Story {
             // A repeat whose key is honoured writes nothing anew (`P-04`).
             let is_honoured = lock.is_some_and(|lock| history.lock(lock).facts.profile.key_honoured);
             let is_repeat = is_honoured && seen.last_whole_write.is_some_and(|(_, key)| key == command.key);
-            if !is_repeat && !matches!(command.op, Op::SetSchedule { .. }) {
+            // A seat brings back no entry that was lost meanwhile (`R-63`).
+            let is_whole = !matches!(command.op, Op::SetSchedule { .. } | Op::CreateUser { .. } | Op::TakeSeat { .. });
+            if !is_repeat && is_whole {
                 seen.last_whole_write = Some((now, command.key));
             }
         }
