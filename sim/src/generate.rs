@@ -12,6 +12,7 @@ use crate::plan::{Plan, PolicyOverrides};
 use crate::plan_text::{Span, Start};
 
 mod chance;
+mod encounter;
 mod locks;
 mod shape;
 mod story;
@@ -56,7 +57,7 @@ impl Draw {
         let mut chance = Chance::new(seed);
         let is_wide = self.is_default() && seed % WIDE_EVERY == WIDE_EVERY - 1;
         let swarm = Swarm::draw(self, is_wide, &mut chance);
-        Plan { name: self.name(seed), ..swarm.plan(&mut chance) }
+        Plan { name: self.name(seed), ..swarm.plan(seed, &mut chance) }
     }
 
     /// The name of a seed's plan, which is that of its file too.
@@ -123,7 +124,7 @@ impl Swarm {
         }
     }
 
-    fn plan(&self, chance: &mut Chance) -> Plan {
+    fn plan(&self, seed: u64, chance: &mut Chance) -> Plan {
         let mut plan = Plan {
             name: String::new(),
             about: String::new(),
@@ -151,6 +152,7 @@ impl Swarm {
             shape.arrange(self, &locks, chance, &mut plan);
         }
         trouble::add(self, &locks, chance, &mut plan);
+        encounter::add(self, seed, &mut plan);
         plan.about = self.about(&plan);
         plan
     }

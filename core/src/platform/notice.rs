@@ -8,7 +8,7 @@ use super::step::At;
 use crate::id::{DeviceId, Slot, VendorDevice};
 use crate::port::{News, Notice, Place};
 use crate::time::{MINUTE_MS, SECOND_MS};
-use crate::vendor::{Ack, DuplicatePolicy};
+use crate::vendor::Ack;
 
 impl Platform {
     /// A notice is a hint to read, and proof only where `P-12` says so.
@@ -171,10 +171,6 @@ impl Platform {
 
     /// The lock says that a write added nothing (port.md 7). Without the write's own acceptance the notice may be an old copy.
     fn on_not_added(&mut self, device: u32, slot: Slot, is_duplicate: bool) {
-        let profile = self.profile(device);
-        if profile.ack != Ack::Nothing && profile.duplicate != DuplicatePolicy::Notify {
-            return;
-        }
         let aims = |write: &Write| write.place() == Some(Place::Slot(slot)) && write.content().is_some();
         // It closes one that was taken and that nothing has closed (P-01); one that was turned away at once has hardly met anything.
         let rank = |write: &Write, is_open: bool| {

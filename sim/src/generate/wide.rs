@@ -14,7 +14,7 @@ use crate::plan::{Account, Action, CreateCode, CreateCodes, Plan, RequestedPin};
 use crate::plan_text::{Offset, PinText};
 
 /// The second workspace's name for what it shares.
-const AGENCY: &str = "agency";
+pub const AGENCY: &str = "agency";
 
 /// Which of these things exist in a world.
 #[derive(Clone, Copy, Debug)]

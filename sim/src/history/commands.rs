@@ -381,7 +381,9 @@ impl History {
             }
             match &command.op {
                 Op::CreateEntry { pin, name, .. } | Op::SetSlot { pin, name, .. } => drop(state.created.insert((*pin, name.clone()))),
-                Op::ReplaceEntry { handle, pin, name, .. } => drop(state.bound.insert((Place::Handle(*handle), *pin, name.clone()))),
+                Op::ReplaceEntry { handle, pin, name, .. } => {
+                    state.bound.insert((command.epoch, Place::Handle(*handle), *pin, name.clone()));
+                }
                 _ => {}
             }
             if let Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. } | Op::SetSlot { name, .. } | Op::CreateUser { name } =

@@ -577,7 +577,7 @@ impl History {
             // What is nobody's any more has nothing to come back to.
             shows_names
                 && !code.is_residual
-                && !code.is_bound_elsewhere(place, entry)
+                && !code.is_bound_elsewhere(self.lock(lock).epoch, place, entry)
                 && code.pins.contains(&entry.pin)
                 && code.names.iter().any(|(_, name)| *name == entry.name)
         };

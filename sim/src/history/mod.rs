@@ -68,7 +68,7 @@ pub struct Code {
     /// What commands made anew for it.
     created: BTreeSet<(Pin, Name)>,
     /// What was taken over by a conversion (T31) or put over an entry that was there, and where: if no command made the like anew, that is others' elsewhere.
-    bound: BTreeSet<(Place, Pin, Name)>,
+    bound: BTreeSet<(Epoch, Place, Pin, Name)>,
     /// How often something was asked for it.
     pub version: u32,
     /// `prefer_native_scheduling` as last asked.
@@ -126,12 +126,16 @@ pub struct Acked {
 }
 
 impl Code {
-    /// Whether the like of an entry was the code's, and can lie nowhere but in other places than this one.
-    fn is_bound_elsewhere(&self, place: Place, entry: &TrueEntry) -> bool {
+    /// Whether the like of an entry was the code's, and can lie nowhere but in other places than this one. A join may have moved it (`R-57`).
+    fn is_bound_elsewhere(&self, epoch: Epoch, place: Place, entry: &TrueEntry) -> bool {
         let is_like = |pin: &Pin, name: &Name| (*pin, name) == (entry.pin, &entry.name);
-        let mut places = self.bound.iter().filter(|(_, pin, name)| is_like(pin, name)).map(|(place, ..)| *place).peekable();
         let is_created = self.created.iter().any(|(pin, name)| is_like(pin, name));
-        !is_created && places.peek().is_some() && places.all(|bound| bound != place)
+        let bound = || self.bound.iter().filter(|(_, _, pin, name)| is_like(pin, name));
+        if is_created || bound().next().is_none() {
+            return false;
+        }
+        let mut places = bound().filter(|(since, ..)| *since == epoch).map(|(_, place, ..)| *place).peekable();
+        if places.peek().is_some() { places.all(|bound| bound != place) } else { self.places.iter().any(|found| *found != place) }
     }
 
     /// Its last change of status, as text for fingerprints.

@@ -70,7 +70,7 @@ impl History {
         let state = &mut self.codes[code.0 as usize];
         state.places.push(place);
         state.lost.clear();
-        state.bound.insert((place, pin, name.clone()));
+        state.bound.insert((epoch, place, pin, name.clone()));
         state.names.push((epoch, name));
         state.is_residual = false;
         state.acked.is_erasure_asked = false;

@@ -74,12 +74,16 @@ impl Names {
         if !has(ErrorCode::FailedToSetOnDevice) {
             return;
         }
+        let is_twin = has(ErrorCode::DuplicateCodeOnDevice) || has(ErrorCode::DuplicateCodeAttemptPrevented);
         let refused_for = state.work.last.as_ref().filter(|last| last.version == state.version).map(|last| last.closing);
         if let Some(Closing::Refused(reason)) = refused_for
             && let Some(name) = name_of(vendor, reason)
+            && !is_twin
         {
             found.armed("I-ERR-13");
-            if !has(name) {
+            // Another look may have to tell first whether it is still so.
+            let since = state.work.active_at.max(started_at);
+            if !has(name) && self.alarms.is_over(lock, since + history.b_detect(lock, since), now) {
                 found.broken_by("I-ERR-13", history, code, format!("was refused for {reason:?}, and does not carry {name}"));
             }
         }
@@ -265,6 +269,7 @@ mod tests {
             story.answer(command, Answer::Refused(Reason::Full));
             let change = fails(&mut story, name);
             story.change(id, change);
+            story.wait(HOUR_MS);
             if does { story.must_hold() } else { story.must_break("I-ERR-13") }
         }
     }

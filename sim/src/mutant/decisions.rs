@@ -404,6 +404,20 @@ deciders! {
         }
     }
 
+    /// One refused call, and the account is lost.
+    GivesAccountsUp {
+        fn refusals_that_disconnect(&self) -> u32 {
+            1
+        }
+    }
+
+    /// However often calls are refused, only the credentials are said to be wrong.
+    HoldsOnToAccounts {
+        fn refusals_that_disconnect(&self) -> u32 {
+            u32::MAX
+        }
+    }
+
     /// Takes the pause that a vendor asks for as advice.
     OverlooksPauses {
         fn retry_after_floor_ms(&self, _: i64) -> i64 {

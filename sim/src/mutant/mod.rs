@@ -267,8 +267,7 @@ fn naive() -> Vec<Mutant> {
             &["I-EVT-04", "I-EVT-03"],
             "Counts each copy of the news that a code for one use was used.",
         )
-        .naive("F-21")
-        .undrawn(),
+        .naive("F-21"),
         decides("sends-twins", &decisions::SendsTwins, &["I-DEV-01"], "Sends a PIN that it knows to be in the lock under another entry.")
             .naive("F-22"),
         tampers::<tampering::WithdrawsEverywhere>(
@@ -384,6 +383,18 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Tries again before the time that a vendor asks it to wait.",
         ),
         decides(
+            "gives-accounts-up",
+            &decisions::GivesAccountsUp,
+            &["I-ERR-09"],
+            "Counts an account as lost with the first call that is refused.",
+        ),
+        decides(
+            "holds-on-to-accounts",
+            &decisions::HoldsOnToAccounts,
+            &["I-ERR-13"],
+            "Never counts an account as lost, however many calls are refused.",
+        ),
+        decides(
             "makes-users-again",
             &decisions::MakesUsersAgain,
             &["I-QUI-01"],
@@ -395,8 +406,7 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::AdoptsLinkedPins,
             &["I-LNK-01"],
             "Takes over a PIN that others gave to one of several linked codes.",
-        )
-        .undrawn(),
+        ),
         decides(
             "takes-without-asking",
             &decisions::TakesWithoutAsking,
@@ -404,7 +414,7 @@ fn wrong_decisions() -> Vec<Mutant> {
             "Converts an entry that another workspace manages without force, and does not tell that workspace.",
         )
         .undrawn(),
-        decides("shares-ids", &decisions::SharesIds, &["I-WS-02"], "Finds a code by its id, whichever workspace asks.").undrawn(),
+        decides("shares-ids", &decisions::SharesIds, &["I-WS-02"], "Finds a code by its id, whichever workspace asks."),
         decides(
             "overlooks-disabled-entries",
             &decisions::OverlooksDisabledEntries,

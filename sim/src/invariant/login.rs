@@ -1,0 +1,216 @@
+//! What refused credentials show (`V-17`): the first refused call one error, the third in a row that the account is lost (`I-ERR-13`), and not before (`I-ERR-09`).
+
+use std::collections::BTreeMap;
+
+use keyway_core::id::{AccountId, CommandId};
+use keyway_core::port::{Answer, News};
+use keyway_core::problem::ErrorCode;
+use keyway_core::time::Timestamp;
+
+use super::memory::broken_at;
+use super::{Found, Interests, Invariant};
+use crate::history::History;
+use crate::occurrence::Occurrence;
+
+/// Refused calls in a row after which an account is lost.
+const REFUSALS_THAT_DISCONNECT: u32 = 3;
+
+/// Judged at the end of each step, for the accounts that the step was about.
+#[derive(Default)]
+pub(super) struct Logins {
+    logins: BTreeMap<AccountId, Login>,
+    /// The account of each command that is not answered, and when it was sent.
+    asked: BTreeMap<CommandId, (AccountId, Timestamp)>,
+    heard_of: Option<AccountId>,
+}
+
+/// What a controller was told of a login.
+#[derive(Clone, Copy)]
+struct Login {
+    /// When the last call was made that the vendor did not refuse, or the last notice said that it would refuse them.
+    works_since: Timestamp,
+    /// Calls made since then that were refused.
+    refusals: u32,
+    /// Those of them that no crash made it forget.
+    remembered: u32,
+    /// Whether a notice said that the login is gone.
+    is_told: bool,
+}
+
+impl Login {
+    const NEW: Self = Self { works_since: Timestamp::MIN, refusals: 0, remembered: 0, is_told: false };
+
+    fn hear(&mut self, sent_at: Timestamp, answer: &Answer) {
+        match answer {
+            Answer::Unauthorized if sent_at >= self.works_since => {
+                self.refusals += 1;
+                self.remembered += 1;
+            }
+            // These come from before the vendor looks who calls.
+            Answer::Unauthorized | Answer::TimedOut | Answer::ServerError { .. } | Answer::RateLimited { .. } | Answer::Unreachable(_) => {}
+            _ if sent_at >= self.works_since => *self = Self { works_since: sent_at, ..Self::NEW },
+            _ => {}
+        }
+    }
+}
+
+impl Logins {
+    fn judge(&self, history: &History, account: AccountId, found: &mut Found) {
+        let Some(login) = self.logins.get(&account).filter(|login| login.refusals > 0) else { return };
+        for lock in history.locks_of(account) {
+            let Some(device) = history.lock(*lock).device.as_deref() else { continue };
+            let shows = |error: ErrorCode| device.account_errors.iter().any(|entry| entry.error_code == error);
+            let (is_refused, is_lost) = (shows(ErrorCode::InvalidCredentials), shows(ErrorCode::AccountDisconnected));
+            found.armed("I-ERR-13");
+            if login.remembered > 0 && !is_refused && !is_lost {
+                broken_at("I-ERR-13", history, *lock, "a call was refused for its credentials, and its account does not say so", found);
+            }
+            if login.remembered >= REFUSALS_THAT_DISCONNECT && !is_lost {
+                let what = format!(
+                    "{} calls in a row were refused for their credentials, and its account does not count as lost",
+                    login.remembered
+                );
+                broken_at("I-ERR-13", history, *lock, &what, found);
+            }
+        }
+    }
+
+    fn judge_alarms(&self, history: &History, found: &mut Found) {
+        for lock in history.changed_devices() {
+            let is_lost = |error: ErrorCode| error == ErrorCode::AccountDisconnected;
+            let was = History::device_shows(history.previous_device(*lock), is_lost);
+            if was || !History::device_shows(history.lock(*lock).device.as_deref(), is_lost) {
+                continue;
+            }
+            let login = self.logins.get(&history.lock(*lock).facts.account).copied().unwrap_or(Login::NEW);
+            found.armed("I-ERR-09");
+            if !login.is_told && login.refusals < REFUSALS_THAT_DISCONNECT {
+                let what = format!("its account counts as lost after {} refused calls, and no notice said so", login.refusals);
+                broken_at("I-ERR-09", history, *lock, &what, found);
+            }
+        }
+    }
+}
+
+impl Invariant for Logins {
+    fn ids(&self) -> &'static [&'static str] {
+        &["I-ERR-09", "I-ERR-13"]
+    }
+
+    fn interests(&self) -> Interests {
+        let told = Interests::ANSWERED.and(Interests::NOTICED).and(Interests::COMMANDED);
+        told.and(Interests::CRASHED).and(Interests::STEP_ENDED)
+    }
+
+    fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        match occurrence {
+            Occurrence::Answered { command_id, answer, .. } => {
+                let Some((account, sent_at)) = self.asked.get(command_id).copied() else { return };
+                if answer.is_closing() {
+                    self.asked.remove(command_id);
+                }
+                self.logins.entry(account).or_insert(Login::NEW).hear(sent_at, answer);
+                self.heard_of = Some(account);
+            }
+            Occurrence::Noticed { notice, .. } if notice.news == News::AccountRevoked => {
+                let login = self.logins.entry(notice.account).or_insert(Login::NEW);
+                (login.works_since, login.is_told) = (now, true);
+            }
+            Occurrence::Commanded { command, .. } => drop(self.asked.insert(command.command_id, (command.account, now))),
+            Occurrence::Crashed => {
+                self.asked.clear();
+                self.logins.values_mut().for_each(|login| login.remembered = 0);
+            }
+            Occurrence::StepEnded if !history.is_catching_up() => {
+                if let Some(account) = self.heard_of.take() {
+                    self.judge(history, account, found);
+                }
+                self.judge_alarms(history, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::access_code::Status;
+    use keyway_core::port::{News, Op};
+    use keyway_core::problem::ErrorEntry;
+    use keyway_core::time::MINUTE_MS;
+
+    use super::*;
+    use crate::judge::testing::{CLOUD, Story};
+
+    fn story() -> Story {
+        Story::judged_by(vec![Box::<Logins>::default()])
+    }
+
+    /// A call is refused, and the account shows these errors then.
+    fn is_refused(story: &mut Story, errors: &[ErrorCode]) {
+        story.wait(MINUTE_MS);
+        let command_id = story.command(CLOUD, None, Op::GetDevice);
+        let created_at = story.now();
+        let errors = errors.iter().map(|error_code| ErrorEntry { error_code: *error_code, created_at }).collect();
+        let view = story.device_view(CLOUD, |device| device.account_errors = errors);
+        story.answer_with(command_id, Answer::Unauthorized, vec![Occurrence::Saved, view], Vec::new());
+    }
+
+    const REFUSED: &[ErrorCode] = &[ErrorCode::InvalidCredentials];
+    const LOST: &[ErrorCode] = &[ErrorCode::InvalidCredentials, ErrorCode::AccountDisconnected];
+
+    #[test]
+    fn three_refusals_in_a_row_lose_an_account() {
+        let mut story = story();
+        for errors in [REFUSED, REFUSED, LOST, LOST] {
+            is_refused(&mut story, errors);
+        }
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_refusal_is_not_kept_quiet() {
+        let mut story = story();
+        is_refused(&mut story, REFUSED);
+        is_refused(&mut story, &[]);
+        story.must_break("I-ERR-13");
+    }
+
+    #[test]
+    fn an_account_is_lost_with_the_third_refusal() {
+        let mut story = story();
+        for errors in [REFUSED, REFUSED, REFUSED] {
+            is_refused(&mut story, errors);
+        }
+        story.must_break("I-ERR-13");
+    }
+
+    #[test]
+    fn two_refusals_lose_no_account() {
+        let mut story = story();
+        for errors in [REFUSED, LOST] {
+            is_refused(&mut story, errors);
+        }
+        story.must_break("I-ERR-09");
+    }
+
+    #[test]
+    fn what_works_between_begins_the_count_anew() {
+        let mut story = story();
+        for errors in [REFUSED, REFUSED] {
+            is_refused(&mut story, errors);
+        }
+        story.list(CLOUD);
+        is_refused(&mut story, REFUSED);
+        story.must_hold();
+    }
+
+    #[test]
+    fn a_notice_loses_an_account_at_once() {
+        let mut story = story();
+        story.code(CLOUD, "1234", None, Status::Setting);
+        story.notice(CLOUD, News::AccountRevoked, Vec::new());
+        is_refused(&mut story, LOST);
+        story.must_hold();
+    }
+}
