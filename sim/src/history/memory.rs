@@ -1219,6 +1219,9 @@ impl History {
         if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {
             self.show_change(lock);
         }
+        if let News::EntryAdded(place) = notice.news {
+            self.hear_of_successor(now, lock, place, snapshot_at);
+        }
         let is_all = notice.news == News::AllRemoved;
         let place = match notice.news {
             News::EntryRemoved(place) => Some(place),
@@ -1243,6 +1246,30 @@ impl History {
                 }
             }
         }
+    }
+
+    /// The controller is told that something was added where a code had its entry: that came after it, and under another name it is nobody's.
+    fn hear_of_successor(&mut self, now: Timestamp, lock: Lock, place: Place, added_at: Timestamp) {
+        let state = self.lock(lock);
+        let Some(stored) = state.memory.get(&place).filter(|stored| stored.since == added_at && stored.cause == Cause::World) else {
+            return;
+        };
+        let Some(owner) = stored.code.filter(|_| stored.entry.origin == Origin::External && state.facts.profile.shows_names) else {
+            return;
+        };
+        if self.is_name_of(owner, &stored.entry.name) || self.whose_told(lock, place) != Some(Whose::Code(owner)) {
+            return;
+        }
+        let before = stored.clone();
+        self.unlink(lock, place, Some(&before));
+        self.lose(added_at, lock, owner, (place, &before));
+        if let Some(lost) = self.codes[owner.0 as usize].lost.last_mut() {
+            lost.noticed_at = Some(now);
+        }
+        if let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) {
+            stored.code = None;
+        }
+        self.touch_lock(lock);
     }
 
     /// Whether the vendor's answers have named this device.
