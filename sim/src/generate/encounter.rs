@@ -22,7 +22,7 @@ const ENCOUNTERS: [Encounter; 5] = [calls_by_id, converts_unasked, edits_a_linke
 
 /// Adds the first that fits, from a drawn one on.
 pub fn add(swarm: &Swarm, seed: u64, plan: &mut Plan) {
-    if swarm.wide.is_none() || (seed / WIDE_EVERY) % ONE_IN != 0 {
+    if swarm.wide.is_none() || !(seed / WIDE_EVERY).is_multiple_of(ONE_IN) {
         return;
     }
     let mut chance = Chance::new(!seed);

@@ -18,7 +18,7 @@ const REFUSALS_THAT_DISCONNECT: u32 = 3;
 /// Judged at the end of each step, for the accounts that the step was about.
 #[derive(Default)]
 pub(super) struct Logins {
-    logins: BTreeMap<AccountId, Login>,
+    known: BTreeMap<AccountId, Login>,
     /// The account of each command that is not answered, and when it was sent.
     asked: BTreeMap<CommandId, (AccountId, Timestamp)>,
     heard_of: Option<AccountId>,
@@ -56,7 +56,7 @@ impl Login {
 
 impl Logins {
     fn judge(&self, history: &History, account: AccountId, found: &mut Found) {
-        let Some(login) = self.logins.get(&account).filter(|login| login.refusals > 0) else { return };
+        let Some(login) = self.known.get(&account).filter(|login| login.refusals > 0) else { return };
         for lock in history.locks_of(account) {
             let Some(device) = history.lock(*lock).device.as_deref() else { continue };
             let shows = |error: ErrorCode| device.account_errors.iter().any(|entry| entry.error_code == error);
@@ -82,7 +82,7 @@ impl Logins {
             if was || !History::device_shows(history.lock(*lock).device.as_deref(), is_lost) {
                 continue;
             }
-            let login = self.logins.get(&history.lock(*lock).facts.account).copied().unwrap_or(Login::NEW);
+            let login = self.known.get(&history.lock(*lock).facts.account).copied().unwrap_or(Login::NEW);
             found.armed("I-ERR-09");
             if !login.is_told && login.refusals < REFUSALS_THAT_DISCONNECT {
                 let what = format!("its account counts as lost after {} refused calls, and no notice said so", login.refusals);
@@ -109,17 +109,17 @@ impl Invariant for Logins {
                 if answer.is_closing() {
                     self.asked.remove(command_id);
                 }
-                self.logins.entry(account).or_insert(Login::NEW).hear(sent_at, answer);
+                self.known.entry(account).or_insert(Login::NEW).hear(sent_at, answer);
                 self.heard_of = Some(account);
             }
             Occurrence::Noticed { notice, .. } if notice.news == News::AccountRevoked => {
-                let login = self.logins.entry(notice.account).or_insert(Login::NEW);
+                let login = self.known.entry(notice.account).or_insert(Login::NEW);
                 (login.works_since, login.is_told) = (now, true);
             }
             Occurrence::Commanded { command, .. } => drop(self.asked.insert(command.command_id, (command.account, now))),
             Occurrence::Crashed => {
                 self.asked.clear();
-                self.logins.values_mut().for_each(|login| login.remembered = 0);
+                self.known.values_mut().for_each(|login| login.remembered = 0);
             }
             Occurrence::StepEnded if !history.is_catching_up() => {
                 if let Some(account) = self.heard_of.take() {
