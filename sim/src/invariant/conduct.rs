@@ -1,18 +1,19 @@
 //! How a controller behaves: it is quiet when nothing is wrong and patient when something is (`I-QUI-01`), keeps its word over a crash (`I-DUR-01`),
 //! keeps trouble where it is (`I-ISO-01`), means the lock that is there (`I-IDENT-01`) and never changes a digit (`I-BYTES-01`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
-use keyway_core::id::{AccountId, CodeId, CommandId, Epoch, Handle, Key, VendorDevice};
+use keyway_core::id::{AccountId, CodeId, CommandId, Key};
 use keyway_core::pin::Pin;
-use keyway_core::port::{Answer, Command, Item, News, Notice, Op, Place};
+use keyway_core::port::{Command, Op};
 use keyway_core::request::{BehaviorWhenCodeCannotBeShared, Request, RequestedCode, Response};
-use keyway_core::time::{DAY_MS, Timestamp};
+use keyway_core::time::Timestamp;
 
+use super::identity::Identity;
+use super::quiet::Quiet;
 use super::{Found, Interests, Invariant, Row};
-use crate::bounds::attempts_allowed;
-use crate::history::{CodeIx, Goal, History, Input, Intent, Why, Work, target};
+use crate::history::{CodeIx, Goal, History, Input, Intent, Why};
 use crate::occurrence::{Cause, Change, Lock, Occurrence};
 
 /// The rows of this family.
@@ -31,189 +32,12 @@ pub fn checkers() -> Vec<Box<dyn Invariant>> {
 }
 
 /// The mutating commands of the step, each with its lock and code.
-fn mutating(history: &History) -> impl Iterator<Item = (&Command, Lock, CodeIx)> {
+pub(super) fn mutating(history: &History) -> impl Iterator<Item = (&Command, Lock, CodeIx)> {
     let commands = history.step().commands.iter().filter(|(command, _)| command.op.is_mutating());
     commands.filter_map(|(command, _)| {
         let sent = history.sent(command.command_id)?;
         Some((command, sent.lock?, sent.code?))
     })
-}
-
-/// What `name_cut_short` leaves of a name.
-const NAME_CUT_CHARS: usize = 14;
-
-/// `I-QUI-01`. Judged at the end of the step, when it is known whether the step itself changed what is wanted.
-#[derive(Default)]
-struct Quiet {
-    /// For a code whose last attempt was turned away for the rate: when that was told, and how long the vendor wants it to wait (`R-03`).
-    pauses: BTreeMap<CodeIx, (Timestamp, Timestamp)>,
-    /// Codes that have a user of a site, as far as the controller was told and may not have forgotten, each with the key under which it was made.
-    users: BTreeMap<CodeIx, Key>,
-}
-
-/// No pause is longer, whatever a vendor asks.
-const PAUSE_MAX_MS: i64 = DAY_MS;
-
-impl Quiet {
-    fn hear(&mut self, history: &History, now: Timestamp, command_id: CommandId, answer: &Answer) {
-        let Some(sent) = history.sent(command_id) else { return };
-        let Some(code) = sent.code else { return };
-        match answer {
-            // The pause counts from the closing input: a copy of it makes none longer (R-03, P-01).
-            Answer::RateLimited { retry_after_ms } if sent.closed_at.is_none_or(|closed_at| closed_at >= now) => {
-                self.pauses.insert(code, (now, now + (*retry_after_ms).clamp(0, PAUSE_MAX_MS)));
-            }
-            Answer::User { .. } => drop(self.users.insert(code, sent.command.key)),
-            Answer::NotFound => drop(self.users.remove(&code)),
-            _ => {}
-        }
-    }
-
-    /// Whether a site user is made for a code that has one (`R-63`).
-    fn crowds(&mut self, command: &Command, code: CodeIx) -> Option<String> {
-        match command.op {
-            Op::DeleteUser { .. } => drop(self.users.remove(&code)),
-            // Under the same key it is the same one (`P-04`).
-            Op::CreateUser { .. } if self.users.get(&code).is_some_and(|key| *key != command.key) => {
-                return Some("another user of the site is made for it".to_owned());
-            }
-            _ => {}
-        }
-        None
-    }
-
-    /// Whether a code is tried again before its vendor wants it, and nothing about it changed since.
-    fn disturbs(&self, history: &History, code: CodeIx, now: Timestamp) -> Option<String> {
-        let (told_at, until) = *self.pauses.get(&code)?;
-        let is_early = now < until && history.code(code).work.cause_at <= told_at;
-        is_early.then(|| format!("was turned away for the rate until {until}, and is tried again"))
-    }
-
-    /// Why a write for a code was needless; none if there was a reason.
-    fn needless(history: &History, command: &Command, lock: Lock, code: CodeIx, now: Timestamp) -> Option<String> {
-        let (state, intent) = (history.code(code), history.goal(code)?);
-        if command.op.is_erasing() && now < intent.due_at && history.is_resident(code) {
-            return None; // T36: it came to be there before its time.
-        }
-        if command.op.is_erasing() && history.entries(code).count() > 1 {
-            return None; // I-DEV-02: one of them has to go.
-        }
-        if command.op.is_erasing() && history.rests_as_left(code) && history.entries(code).any(|(_, stored)| stored.entry.enabled) {
-            return None; // T26, I-WIN-04: what came back since others took it away goes.
-        }
-        let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
-        let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
-        let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);
-        let in_step = |id| history.step().commands.iter().any(|(command, _)| command.command_id == id);
-        let is_unsettled =
-            history.open_commands(lock).any(|sent| sent.code == Some(code) && !sent.is_settled && !in_step(sent.command.command_id));
-        let is_clock_off = history.lock(lock).clock_off_ms.abs() > history.policy().clock_tolerance_ms;
-        let is_calm = confirmed > reason && !is_unsettled && !is_clock_off && !state.is_hindered && !history.is_touched(code);
-        let is_calm = is_calm && !Self::is_yet_to_be_written(history, code);
-        is_calm.then(|| format!("{:?} is sent, and nothing was asked, due, changed or faulty since {confirmed}", command.op.kind()))
-    }
-
-    /// Whether what lies in the lock was written for an older wish: it may differ in what memory shows only in part, such as the name.
-    fn is_yet_to_be_written(history: &History, code: CodeIx) -> bool {
-        let name = history.code(code).record.as_deref().and_then(|record| record.name.as_deref());
-        history.entries(code).any(|(_, stored)| {
-            let is_older = stored.version.is_some_and(|version| version < history.code(code).version);
-            // Controllers add to a name, and locks cut it short (`name_cut_short`). A crash may have cut short the call that changed it.
-            let shown = &*stored.entry.name;
-            let is_cut = shown.chars().count() == NAME_CUT_CHARS;
-            is_older || name.is_some_and(|name| !(shown.starts_with(name) || is_cut && name.starts_with(shown)))
-        })
-    }
-
-    /// Since when it is proven that nothing of a code is in the lock, and nothing need be.
-    fn absent_since(history: &History, code: CodeIx, now: Timestamp) -> Option<Timestamp> {
-        let is_idle = match history.goal(code)? {
-            Intent { goal: Goal::Absent, .. } => true,
-            Intent { goal: Goal::Present { .. }, due_at, .. } => now < *due_at,
-        };
-        let absent_at = history.code(code).work.absent_at;
-        absent_at.filter(|_| is_idle && !history.is_resident(code))
-    }
-
-    /// Which bound on attempts was passed.
-    fn impatient(history: &History, work: &Work, now: Timestamp) -> Option<String> {
-        let policy = history.policy();
-        let allowed = attempts_allowed(policy, now - work.cause_at);
-        if work.attempts > allowed {
-            return Some(format!("makes attempt {} since {}, and {allowed} are allowed", work.attempts, work.cause_at));
-        }
-        if let Some(refused_at) = work.refused_at {
-            let allowed = (now - refused_at) / policy.refused_retry_ms.max(1);
-            if i64::from(work.attempts_refused) > allowed {
-                return Some(format!("was refused at {refused_at} and is tried again, {allowed} tries being allowed"));
-            }
-        }
-        Self::quarrelsome(work, policy.reversal_period_ms).filter(|_| work.is_fighting(now, policy))
-    }
-
-    /// A clock is set because it is wrong, and no more often than anything else is tried (`R-56`).
-    fn fusses(history: &History, lock: Lock, now: Timestamp) -> Option<String> {
-        let (state, policy) = (history.lock(lock), history.policy());
-        let is_right = state.clock_off_ms.abs() <= policy.clock_tolerance_ms;
-        // A reading may be as old as its way.
-        let known_by = state.clock_since + 2 * state.facts.profile.command_timeout_ms;
-        if is_right && now > known_by {
-            return Some(format!("sets the clock of {}, which is right since {}", state.facts.name, state.clock_since));
-        }
-        let allowed = attempts_allowed(policy, now - state.clock_settings_since);
-        let times = state.clock_settings;
-        (times > allowed).then(|| format!("sets the clock of {} {times} times, and {allowed} are allowed", state.facts.name))
-    }
-
-    /// Re-sets in a fight: two in its first hour, one in each later one.
-    fn quarrelsome(work: &Work, period_ms: i64) -> Option<String> {
-        let start = work.reversals.windows(3).find(|three| three[2] - three[0] <= period_ms)?[0];
-        let mut by_hour: BTreeMap<i64, u32> = BTreeMap::new();
-        for reset in work.resets.iter().filter(|reset| **reset >= start) {
-            *by_hour.entry((*reset - start) / period_ms).or_default() += 1;
-        }
-        let over = by_hour.iter().find(|(hour, count)| **count > if **hour == 0 { 2 } else { 1 })?;
-        Some(format!("is written again {} times in hour {} of a fight", over.1, over.0 + 1))
-    }
-}
-
-impl Invariant for Quiet {
-    fn ids(&self) -> &'static [&'static str] {
-        &["I-QUI-01"]
-    }
-
-    fn interests(&self) -> Interests {
-        Interests::ANSWERED.and(Interests::NOTICED).and(Interests::CRASHED).and(Interests::STEP_ENDED)
-    }
-
-    fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
-        match occurrence {
-            Occurrence::Answered { command_id, answer, .. } => return self.hear(history, now, *command_id, answer),
-            // What was not saved is forgotten.
-            Occurrence::Crashed => return *self = Self::default(),
-            // Who took an entry may have taken its user.
-            Occurrence::Noticed { notice: Notice { news: News::EntryRemoved(_) | News::AllRemoved, .. }, .. } => return self.users.clear(),
-            Occurrence::Noticed { .. } => return,
-            _ => {}
-        }
-        for (command, lock, code) in mutating(history) {
-            found.armed("I-QUI-01");
-            let needless = Self::needless(history, command, lock, code, now);
-            let impatient = || Self::impatient(history, &history.code(code).work, now);
-            if let Some(what) =
-                needless.or_else(impatient).or_else(|| self.disturbs(history, code, now)).or_else(|| self.crowds(command, code))
-            {
-                found.broken_by("I-QUI-01", history, code, what);
-            }
-        }
-        for (command, lock) in &history.step().commands {
-            if let (Op::SetClock { .. }, Some(lock)) = (&command.op, *lock)
-                && let Some(what) = Self::fusses(history, lock, now)
-            {
-                found.broken("I-QUI-01", what, "clock".to_owned());
-            }
-        }
-    }
 }
 
 /// `I-DUR-01`, when everything was read again after a restart; and later no record may come out of a call that was answered long ago.
@@ -480,190 +304,6 @@ impl Invariant for Isolation {
     }
 }
 
-/// `I-IDENT-01`. A slot is learnt anew by any inventory of the incarnation. What was told and not saved is unknown again after a crash, until it is told again or
-/// used. Where a vendor tells no serial nobody can know that what is listed anew is the lock that was there (`R-57`), so that the old vendor id may still be
-/// asked for. That nothing meant for an old incarnation runs on a new one is the world's part.
-#[derive(Default)]
-struct Identity {
-    locks: BTreeMap<Lock, Knowledge>,
-    /// Locks of which something was told since the last save.
-    unsaved: BTreeSet<Lock>,
-    /// The lock of each vendor id.
-    names: BTreeMap<(AccountId, VendorDevice), Lock>,
-    /// Commands that ask for devices, and their accounts.
-    inventories: BTreeMap<CommandId, AccountId>,
-    /// The newest incarnation in which each handle was learnt.
-    handles: BTreeMap<(Lock, Handle), Epoch>,
-}
-
-/// What the controller knows of the incarnations of a lock.
-#[derive(Clone, Copy, Default)]
-struct Knowledge {
-    /// The newest it was told of and has not forgotten.
-    told: Epoch,
-    /// The newest that a save holds, or that it has used.
-    kept: Epoch,
-    /// Whether it was ever told of another.
-    has_risen: bool,
-    /// Whether the vendor told no serial.
-    is_nameless: bool,
-    /// The vendor id of the present incarnation.
-    device: VendorDevice,
-}
-
-impl Identity {
-    fn tell(&mut self, account: AccountId, device: VendorDevice, epoch: Epoch, is_nameless: bool) {
-        let Some(lock) = self.names.get(&(account, device)).copied() else { return };
-        let Some(known) = self.locks.get_mut(&lock) else { return };
-        known.is_nameless |= is_nameless;
-        if epoch > known.told {
-            self.unsaved.insert(lock);
-            known.has_risen |= known.told > Epoch::default();
-            known.told = epoch;
-        }
-    }
-
-    fn end_unsaved(&mut self, end: impl Fn(&mut Knowledge)) {
-        for lock in std::mem::take(&mut self.unsaved) {
-            self.locks.get_mut(&lock).into_iter().for_each(&end);
-        }
-    }
-
-    /// Notes the handles that an answer tells, by the incarnation that was asked.
-    fn learn(&mut self, history: &History, command_id: CommandId, answer: &Answer) {
-        let Some(Input::Answer(_, Some(lock))) = history.step().input else { return };
-        let told = self.locks.get(&lock).map_or(Epoch::default(), |known| known.told);
-        let asked = history.sent(command_id).map_or(told, |sent| sent.command.epoch);
-        let mut note = |handle: Handle| {
-            let learnt = self.handles.entry((lock, handle)).or_insert(asked);
-            *learnt = asked.max(*learnt);
-        };
-        let mut note_item = |item: &Item| match item.place {
-            Place::Handle(handle) => note(handle),
-            Place::Slot(_) => {}
-        };
-        match answer {
-            Answer::Entries { items, .. } => items.iter().for_each(note_item),
-            Answer::Entry(item) => note_item(item),
-            Answer::Done { handle: Some(handle) } => note(*handle),
-            _ => {}
-        }
-    }
-
-    fn hear(&mut self, command_id: CommandId, answer: &Answer) {
-        let Some(account) = self.inventories.get(&command_id).copied() else { return };
-        let items = match answer {
-            Answer::Devices { items, .. } => &items[..],
-            Answer::Device(info) => std::slice::from_ref(info),
-            _ => &[],
-        };
-        for info in items {
-            self.tell(account, info.device, info.epoch, info.serial.is_none());
-        }
-        if answer.is_closing() {
-            self.inventories.remove(&command_id);
-        }
-    }
-
-    fn fault(&self, history: &History, command: &Command, lock: Lock) -> Option<String> {
-        let known = self.locks.get(&lock).filter(|known| known.has_risen)?;
-        if known.is_nameless && command.device != Some(known.device) {
-            return None;
-        }
-        let (kind, told) = (command.op.kind(), known.told);
-        if command.epoch < told {
-            return Some(format!("{kind:?} is sent to incarnation {} and {} is known", command.epoch.0, told.0));
-        }
-        let place = target(&command.op)?;
-        let picture = &history.lock(lock).picture;
-        let is_void = match place {
-            Place::Handle(handle) => self.handles.get(&(lock, handle)).is_some_and(|learnt| *learnt < told),
-            Place::Slot(_) => {
-                let is_learnt = picture.is_inventoried || picture.places.contains_key(&place);
-                command.op.is_mutating() && picture.epoch == Some(told) && !is_learnt
-            }
-        };
-        is_void.then(|| format!("{kind:?} is sent to {place}, which was learnt of an older incarnation"))
-    }
-
-    fn send(&mut self, history: &History, command: &Command, found: &mut Found) {
-        if matches!(command.op, Op::ListDevices { .. } | Op::GetDevice) {
-            self.inventories.insert(command.command_id, command.account);
-        }
-        let Some(lock) = command.device.and_then(|device| self.names.get(&(command.account, device)).copied()) else { return };
-        let what = self.fault(history, command, lock).or_else(|| strays(history, command, lock));
-        let Some(known) = self.locks.get_mut(&lock) else { return };
-        (known.told, known.kept) = (known.told.max(command.epoch), known.kept.max(command.epoch));
-        if known.has_risen {
-            found.armed("I-IDENT-01");
-        }
-        let Some(what) = what else { return };
-        match command.for_code.and_then(|code| history.find_code(code)) {
-            Some(code) => found.broken_by("I-IDENT-01", history, code, what),
-            None => found.broken("I-IDENT-01", format!("{}: {what}", history.lock_name(lock)), history.lock_role(lock)),
-        }
-    }
-
-    fn see_truth(&mut self, history: &History, lock: Lock, change: &Change, cause: Cause, found: &mut Found) {
-        match (change, cause) {
-            (Change::Joined { device, .. }, _) => {
-                self.names.insert((history.lock(lock).facts.account, *device), lock);
-                self.locks.entry(lock).or_default().device = *device;
-            }
-            (Change::Stored { .. } | Change::Erased { .. }, Cause::Command(id)) => {
-                let Some(sent) = history.sent(id).filter(|sent| sent.command.epoch < history.lock(lock).epoch) else { return };
-                let what = format!("{}: {:?} for an older incarnation was run", history.lock_name(lock), sent.command.op.kind());
-                found.broken("I-IDENT-01", what, history.lock_role(lock));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Whether a write for a code goes to another lock than that of its record: a lock in another account is another one (`R-57`).
-fn strays(history: &History, command: &Command, lock: Lock) -> Option<String> {
-    let own = history.code(command.for_code.and_then(|id| history.find_code(id))?).lock?;
-    let strays = command.op.is_mutating() && !history.is_same_lock(own, lock);
-    strays
-        .then(|| format!("{:?} is sent to {}, and its record is on {}", command.op.kind(), history.lock_name(lock), history.lock_name(own)))
-}
-
-impl Invariant for Identity {
-    fn ids(&self) -> &'static [&'static str] {
-        &["I-IDENT-01"]
-    }
-
-    fn interests(&self) -> Interests {
-        let told = Interests::ANSWERED.and(Interests::NOTICED).and(Interests::TRUTH);
-        told.and(Interests::COMMANDED).and(Interests::SAVED).and(Interests::CRASHED)
-    }
-
-    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
-        match occurrence {
-            Occurrence::Answered { command_id, answer, .. } => {
-                self.learn(history, *command_id, answer);
-                self.hear(*command_id, answer);
-            }
-            Occurrence::Noticed { notice, .. } => {
-                let is_nameless = matches!(notice.news, News::DeviceAdded { serial: None });
-                let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
-                if let Some(device) = notice.device.filter(|device| names_serial || history.has_met(notice.account, *device)) {
-                    self.tell(notice.account, device, notice.epoch, is_nameless);
-                }
-            }
-            Occurrence::Commanded { command, .. } => self.send(history, command, found),
-            Occurrence::Saved => self.end_unsaved(|known| known.kept = known.told),
-            Occurrence::Crashed => {
-                // What it asked dies with it: an answer that comes now tells the next one nothing (`P-01`).
-                self.inventories.clear();
-                self.end_unsaved(|known| known.told = known.kept);
-            }
-            Occurrence::Truth { lock, change, cause } => self.see_truth(history, *lock, change, *cause, found),
-            _ => {}
-        }
-    }
-}
-
 /// `I-BYTES-01`. While a code is being removed any PIN may be written over it. A step that is repeated under its own key keeps its PIN, whatever was asked
 /// since (`P-04`).
 #[derive(Default)]
@@ -774,114 +414,18 @@ fn written(op: &Op) -> Option<Pin> {
 
 #[cfg(test)]
 mod tests {
-    use keyway_core::event::EventType;
     use keyway_core::id::Slot;
-    use keyway_core::port::Reason;
+    use keyway_core::port::{Answer, News, Place};
     use keyway_core::request::Update;
     use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
     use super::*;
-    use crate::judge::testing::{CLOUD, SLOT, Story, entry, pin};
-    use crate::occurrence::{Origin, TrueEntry};
+    use crate::judge::testing::{CLOUD, SLOT, Story, pin, set_slot};
 
     const ONE: Place = Place::Slot(Slot(1));
 
     fn story() -> Story {
         Story::judged_by(checkers())
-    }
-
-    fn set_slot(slot: u16, digits: &str) -> Op {
-        Op::SetSlot { slot: Slot(slot), pin: pin(digits), name: "code".into() }
-    }
-
-    #[test]
-    fn what_is_confirmed_is_left_alone() {
-        let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
-        story.wait(HOUR_MS);
-        story.command(SLOT, Some(id), set_slot(1, "1234"));
-        story.must_break("I-QUI-01");
-    }
-
-    #[test]
-    fn a_restart_is_no_reason_to_write() {
-        let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
-        story.change(id, |_| {});
-        story.crash(MINUTE_MS, |_| {});
-        story.wait(HOUR_MS);
-        story.command(SLOT, Some(id), set_slot(1, "1234"));
-        story.must_break("I-QUI-01");
-    }
-
-    #[test]
-    fn a_free_slot_is_not_cleared_again() {
-        let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
-        story.delete(id);
-        story.erase(id, ONE);
-        story.wait(MINUTE_MS);
-        story.must_hold();
-        story.command(SLOT, Some(id), Op::ClearSlot { slot: Slot(1) });
-        story.must_break("I-QUI-01");
-    }
-
-    #[test]
-    fn attempts_are_spaced() {
-        let mut story = story();
-        let id = story.code(SLOT, "1234", None, Status::Setting);
-        for _ in 0..4 {
-            let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
-            story.wait(SECOND_MS);
-            story.answer(command, Answer::Busy);
-        }
-        story.must_break("I-QUI-01");
-    }
-
-    #[test]
-    fn attempts_by_the_rule_are_allowed() {
-        let mut story = story();
-        let id = story.code(SLOT, "1234", None, Status::Setting);
-        let mut delay = 30 * SECOND_MS;
-        for _ in 0..30 {
-            let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
-            story.answer(command, Answer::Busy);
-            story.wait(delay);
-            delay = (2 * delay).min(HOUR_MS);
-        }
-        story.must_hold();
-    }
-
-    #[test]
-    fn what_was_refused_as_a_twin_waits_a_day() {
-        let mut story = story();
-        story.world_stores(SLOT, Place::Slot(Slot(5)), TrueEntry { hidden: true, ..entry("1234", Origin::External) });
-        story.wait(HOUR_MS);
-        let id = story.code(SLOT, "1234", None, Status::Setting);
-        let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
-        story.answer(command, Answer::Refused(Reason::PinTaken));
-        story.wait(DAY_MS);
-        let command = story.command(SLOT, Some(id), set_slot(1, "1234"));
-        story.answer(command, Answer::Refused(Reason::PinTaken));
-        story.must_hold();
-        story.wait(12 * HOUR_MS);
-        story.command(SLOT, Some(id), set_slot(1, "1234"));
-        story.must_break("I-QUI-01");
-    }
-
-    #[test]
-    fn a_fight_is_not_fought() {
-        let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
-        for _ in 0..3 {
-            story.world_erases(SLOT, ONE);
-            let record = story.record(id).clone();
-            let event = story.emits(&record, EventType::DeletedExternalToSeam);
-            story.notice(SLOT, News::EntryRemoved(ONE), vec![event, Occurrence::Saved]);
-            story.write(id);
-            story.wait(MINUTE_MS);
-        }
-        story.must_break("I-QUI-01");
     }
 
     #[test]
@@ -921,39 +465,6 @@ mod tests {
         let shows = story.shows(record);
         story.notice(CLOUD, News::LockOffline, vec![Occurrence::Saved, shows]);
         story.must_break("I-ISO-01");
-    }
-
-    fn join(story: &mut Story) {
-        story.truth(SLOT, Change::Joined { device: VendorDevice(7), epoch: Epoch(2) }, Cause::World);
-        let notice = keyway_core::port::Notice {
-            account: story.history().lock(SLOT).facts.account,
-            device: Some(VendorDevice(7)),
-            epoch: Epoch(2),
-            device_time: None,
-            serial: 1,
-            news: News::DeviceAdded { serial: Some("serial".into()) },
-        };
-        let snapshot_at = story.now();
-        story.step(Occurrence::Noticed { notice, snapshot_at, lock: Some(SLOT) }, Vec::new());
-    }
-
-    #[test]
-    fn an_old_incarnation_is_not_meant() {
-        let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
-        join(&mut story);
-        story.command(SLOT, Some(id), set_slot(1, "1234"));
-        story.must_break("I-IDENT-01");
-    }
-
-    #[test]
-    fn old_slots_are_void() {
-        let mut story = story();
-        let id = story.confirmed(SLOT, "1234", None);
-        join(&mut story);
-        let command = Command { epoch: Epoch(2), ..story.draft_command(SLOT, Some(id), set_slot(1, "1234")) };
-        story.step(Occurrence::Woken, vec![Occurrence::Saved, Occurrence::Commanded { command, lock: Some(SLOT) }]);
-        story.must_break("I-IDENT-01");
     }
 
     #[test]
