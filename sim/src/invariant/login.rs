@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyway_core::id::{AccountId, CommandId};
+use keyway_core::id::{AccountId, CommandId, Epoch};
 use keyway_core::port::{Answer, News};
 use keyway_core::problem::ErrorCode;
 use keyway_core::time::Timestamp;
@@ -10,7 +10,7 @@ use keyway_core::time::Timestamp;
 use super::memory::broken_at;
 use super::{Found, Interests, Invariant};
 use crate::history::History;
-use crate::occurrence::Occurrence;
+use crate::occurrence::{Lock, Occurrence};
 
 /// Refused calls in a row after which an account is lost.
 const REFUSALS_THAT_DISCONNECT: u32 = 3;
@@ -19,9 +19,19 @@ const REFUSALS_THAT_DISCONNECT: u32 = 3;
 #[derive(Default)]
 pub(super) struct Logins {
     known: BTreeMap<AccountId, Login>,
-    /// The account of each command that is not answered, and when it was sent.
-    asked: BTreeMap<CommandId, (AccountId, Timestamp)>,
+    /// Commands that are not answered.
+    asked: BTreeMap<CommandId, Asked>,
     heard_of: Option<AccountId>,
+}
+
+/// A command that is not answered.
+#[derive(Clone, Copy)]
+struct Asked {
+    account: AccountId,
+    at: Timestamp,
+    of: Option<(Lock, Epoch)>,
+    /// Whether it timed out.
+    is_late: bool,
 }
 
 /// What a controller was told of a login.
@@ -29,27 +39,34 @@ pub(super) struct Logins {
 struct Login {
     /// When the last call was made that the vendor did not refuse, or the last notice said that it would refuse them.
     works_since: Timestamp,
-    /// Calls made since then that were refused.
+    /// When a refusal was last told, or that there will be some.
+    refused_at: Timestamp,
+    /// Refusals that were told since the login was last known to work.
     refusals: u32,
-    /// Those of them that no crash made it forget.
+    /// Those of calls that nothing else made void or old, and that no crash made it forget.
     remembered: u32,
     /// Whether a notice said that the login is gone.
     is_told: bool,
 }
 
 impl Login {
-    const NEW: Self = Self { works_since: Timestamp::MIN, refusals: 0, remembered: 0, is_told: false };
+    const NEW: Self = Self { works_since: Timestamp::MIN, refused_at: Timestamp::MIN, refusals: 0, remembered: 0, is_told: false };
 
-    fn hear(&mut self, sent_at: Timestamp, answer: &Answer) {
+    /// An answer to a call of `sent_at`, which may be void by now (`P-10`) or come too late.
+    fn hear(&mut self, now: Timestamp, sent_at: Timestamp, is_void: bool, answer: &Answer) {
         match answer {
-            Answer::Unauthorized if sent_at >= self.works_since => {
+            Answer::Unauthorized => {
+                self.refused_at = now;
                 self.refusals += 1;
-                self.remembered += 1;
+                self.remembered += u32::from(sent_at >= self.works_since && !is_void);
             }
             // These come from before the vendor looks who calls.
-            Answer::Unauthorized | Answer::TimedOut | Answer::ServerError { .. } | Answer::RateLimited { .. } | Answer::Unreachable(_) => {}
-            _ if sent_at >= self.works_since => *self = Self { works_since: sent_at, ..Self::NEW },
-            _ => {}
+            Answer::TimedOut | Answer::ServerError { .. } | Answer::RateLimited { .. } | Answer::Unreachable(_) => {}
+            _ if sent_at >= self.refused_at => *self = Self { works_since: sent_at, ..Self::NEW },
+            _ => {
+                self.works_since = self.works_since.max(sent_at);
+                self.remembered = 0;
+            }
         }
     }
 }
@@ -105,18 +122,25 @@ impl Invariant for Logins {
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         match occurrence {
             Occurrence::Answered { command_id, answer, .. } => {
-                let Some((account, sent_at)) = self.asked.get(command_id).copied() else { return };
-                if answer.is_closing() {
-                    self.asked.remove(command_id);
+                let Some(asked) = self.asked.get(command_id).copied() else { return };
+                match answer {
+                    // More may be heard of it, if anybody still listens (`P-01`).
+                    Answer::TimedOut => drop(self.asked.insert(*command_id, Asked { is_late: true, ..asked })),
+                    _ if answer.is_closing() => drop(self.asked.remove(command_id)),
+                    _ => {}
                 }
-                self.known.entry(account).or_insert(Login::NEW).hear(sent_at, answer);
-                self.heard_of = Some(account);
+                let is_void = asked.is_late || asked.of.is_some_and(|(lock, epoch)| history.lock(lock).epoch > epoch);
+                self.known.entry(asked.account).or_insert(Login::NEW).hear(now, asked.at, is_void, answer);
+                self.heard_of = Some(asked.account);
             }
             Occurrence::Noticed { notice, .. } if notice.news == News::AccountRevoked => {
                 let login = self.known.entry(notice.account).or_insert(Login::NEW);
-                (login.works_since, login.is_told) = (now, true);
+                (login.works_since, login.refused_at, login.is_told) = (now, now, true);
             }
-            Occurrence::Commanded { command, .. } => drop(self.asked.insert(command.command_id, (command.account, now))),
+            Occurrence::Commanded { command, lock } => {
+                let asked = Asked { account: command.account, at: now, of: lock.map(|lock| (lock, command.epoch)), is_late: false };
+                self.asked.insert(command.command_id, asked);
+            }
             Occurrence::Crashed => {
                 self.asked.clear();
                 self.known.values_mut().for_each(|login| login.remembered = 0);
