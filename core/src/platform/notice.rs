@@ -212,7 +212,9 @@ impl Platform {
     /// was meant nobody knows, and the next one is clear.
     fn closes_an_earlier_write(&mut self, at: At, aims: impl Fn(&Write) -> bool) -> bool {
         let (now, timeout_ms) = (self.now, self.profile(at.device).command_timeout_ms);
-        let is_awaited = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && now < write.sent_at + timeout_ms;
+        // What was seen in the slot did add something.
+        let is_open = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && !write.was_seen;
+        let is_awaited = |write: &Write| is_open(write) && now < write.sent_at + timeout_ms;
         let late = |code: &Code| code.late.as_ref().filter(|write| aims(write) && is_awaited(write)).map(|write| write.command);
         let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
         let Some((_, n)) = others.filter_map(|code| Some((late(code)?, code.n))).min() else { return false };
