@@ -30,7 +30,7 @@ struct Asked {
     account: AccountId,
     at: Timestamp,
     of: Option<(Lock, Epoch)>,
-    /// Whether it timed out.
+    /// Whether it timed out, or whoever asked has died.
     is_late: bool,
 }
 
@@ -142,7 +142,7 @@ impl Invariant for Logins {
                 self.asked.insert(command.command_id, asked);
             }
             Occurrence::Crashed => {
-                self.asked.clear();
+                self.asked.values_mut().for_each(|asked| asked.is_late = true);
                 self.known.values_mut().for_each(|login| login.remembered = 0);
             }
             Occurrence::StepEnded if !history.is_catching_up() => {
