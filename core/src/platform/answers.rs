@@ -202,10 +202,11 @@ impl Platform {
             self.on_applied(at, None);
             return;
         }
-        // The bridge has taken it: it is there, and has room (vendors.md 9).
-        for error in [ErrorCode::IgloohomeBridgeOffline, ErrorCode::IgloohomeBridgeTooManyPendingJobs] {
-            if self.code(at).has_error(error) {
-                self.code_mut(at).clear_error(error);
+        // The bridge has taken it: it had room, and is there (vendors.md 9), unless this is the answer to an earlier sending (P-04).
+        let told = [ErrorCode::IgloohomeBridgeTooManyPendingJobs, ErrorCode::IgloohomeBridgeOffline];
+        for error in &told[..if self.is_bridge_missed(at.device) { 1 } else { 2 }] {
+            if self.code(at).has_error(*error) {
+                self.code_mut(at).clear_error(*error);
             }
         }
         let code = self.code_quiet(at);

@@ -223,8 +223,9 @@ impl Platform {
         for n in numbers {
             let at = At { device, n };
             self.keep_unanswered(at);
-            // What was on its way may be there under another name of its place.
+            // What was on its way may be there, under another name of its place.
             self.remember_attempt(at);
+            self.code_mut(at).has_trace |= self.code(at).may_be_on_lock();
             self.drop_write(at);
             let deadline = self.code(at).passing.restart_deadline;
             let code = self.code_mut(at);

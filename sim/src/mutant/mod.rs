@@ -182,7 +182,7 @@ fn naive() -> Vec<Mutant> {
         decides(
             "converts-unclaimed",
             &decisions::ConvertsUnclaimed,
-            &["I-LIV-01", "I-LIV-04", "I-WIN-04", "I-QUI-01"],
+            &["I-LIV-01", "I-LIV-04", "I-WIN-04", "I-DEV-06"],
             "Manages what it never claimed at the vendor, who then lets it neither change nor erase it.",
         ),
         decides(
