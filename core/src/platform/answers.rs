@@ -203,10 +203,11 @@ impl Platform {
             return;
         }
         // The bridge has taken it: it had room, and is there (vendors.md 9), unless this is the answer to an earlier sending (P-04).
-        let told = [ErrorCode::IgloohomeBridgeTooManyPendingJobs, ErrorCode::IgloohomeBridgeOffline];
-        for error in &told[..if self.is_bridge_missed(at.device) { 1 } else { 2 }] {
-            if self.code(at).has_error(*error) {
-                self.code_mut(at).clear_error(*error);
+        let is_there = !self.is_bridge_missed(at.device);
+        let is_over = |error| error == ErrorCode::IgloohomeBridgeTooManyPendingJobs || is_there;
+        for error in [ErrorCode::IgloohomeBridgeOffline, ErrorCode::IgloohomeBridgeTooManyPendingJobs] {
+            if is_over(error) && self.code(at).has_error(error) {
+                self.code_mut(at).clear_error(error);
             }
         }
         let code = self.code_quiet(at);
