@@ -10,6 +10,9 @@ use crate::port::{News, Notice, Place};
 use crate::time::{MINUTE_MS, SECOND_MS};
 use crate::vendor::Ack;
 
+/// Later than this after a notice no copy of it comes (port.md 7).
+pub(super) const COPIES_COME_WITHIN_MS: i64 = 2 * MINUTE_MS;
+
 impl Platform {
     /// A notice is a hint to read, and proof only where `P-12` says so.
     pub(super) fn on_notice(&mut self, notice: &Notice) {
@@ -133,8 +136,8 @@ impl Platform {
             self.want_verify(at, now);
             return;
         }
-        // Our own confirmed write sends notices too, and copies of them for two minutes (port.md 7).
-        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at <= 2 * MINUTE_MS);
+        // Our own confirmed write sends notices too, and copies of them come for a while.
+        let is_echo = code.held.as_ref().is_some_and(|held| now - held.confirmed_at <= COPIES_COME_WITHIN_MS);
         let is_storing = code.write.as_ref().is_some_and(Write::is_storing);
         // What is added where an entry of ours was came after it had left.
         let is_successor = matches!(news, News::EntryAdded(_)) && code.held.is_some() && !is_storing && !is_echo;

@@ -3,6 +3,7 @@
 use super::Platform;
 use super::likeness::{Content, Likeness, hides_pin, like, rounds_to};
 use super::listing::remember;
+use super::notice::COPIES_COME_WITHIN_MS;
 use super::reading::Evidence;
 use super::state::{Block, Closing, Doubt, Goal, Held, Write};
 use super::step::At;
@@ -11,7 +12,7 @@ use crate::draw::{Purpose, below, draw};
 use crate::id::Handle;
 use crate::port::{Item, OnLock, Op, Place, ShownPin};
 use crate::problem::ErrorCode;
-use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{SECOND_MS, Timestamp};
 use crate::vendor::{Ack, Vendor};
 
 impl Platform {
@@ -165,7 +166,7 @@ impl Platform {
     /// Whether what lies in the place of an entry came after it, though it tells nothing of itself: that the entry left was told later than copies of older
     /// such words can come (port.md 7).
     pub(super) fn is_succeeded(&self, at: At, held: &Held, item: &Item) -> bool {
-        let is_told = |told_at: Timestamp| told_at > held.confirmed_at + 2 * MINUTE_MS;
+        let is_told = |told_at: Timestamp| told_at > held.confirmed_at + COPIES_COME_WITHIN_MS;
         tells_nothing(item) && matches!(item.place, Place::Slot(_)) && self.code(at).passing.told_removed_at.is_some_and(is_told)
     }
 
