@@ -710,14 +710,28 @@ impl History {
     }
 
     /// Whether nobody can prove what became of the last write: nothing can be read, and it has a PIN that the lock drops without a word, so that no confirmation
-    /// says where it is or that it is nowhere (vendors.md 4). Then neither a removal nor another PIN can follow it (`R-19`, `I-DEV-05`).
+    /// says where it is or that it is nowhere (vendors.md 4). Then neither a removal nor another PIN can follow it (`R-19`, `I-DEV-05`). The twin may be an old
+    /// entry of the code itself, which came back (`F-06`).
     #[must_use]
     pub fn is_past_proof(&self, code: CodeIx) -> bool {
         let (Some(lock), Some(last)) = (self.code(code).lock, &self.code(code).work.last) else { return false };
         // What a join voided is in doubt no more (`P-10`).
         let is_in_doubt = !last.is_settled && matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
-        is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
+        if !is_in_doubt || self.lock(lock).facts.profile.read_back != ReadBack::None {
+            return false;
+        }
+        let has_made = |place: Place| {
+            let is_last = |sent: &&Sent| sent.command.key == last.key;
+            target(&last.op) == Some(place)
+                || self.open_commands(lock).filter(is_last).any(|sent| sent.stored.is_some_and(|(stored, _)| stored == place))
+        };
+        self.lock(lock).memory.iter().any(|(place, stored)| self.is_minded(lock, stored, pin) && !has_made(*place))
+    }
+
+    /// Whether the lock minds that an entry has this PIN.
+    fn is_minded(&self, lock: Lock, stored: &Stored, pin: Pin) -> bool {
+        self.lock(lock).facts.twins.is_some_and(|equality| equality.same(stored.entry.pin, pin))
     }
 
     /// Whether another code had the PIN of this one in an entry to which others have given another one since, where no read shows PINs: as far as anybody was told
@@ -736,9 +750,8 @@ impl History {
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
-        let is_minded = |stored: &Stored| state.facts.twins.is_some_and(|equality| equality.same(stored.entry.pin, pin));
         let is_shown = |stored: &Stored| stored.entry.pin == pin && !stored.entry.hidden && Self::proves_by_pin(&state.facts.profile);
-        state.memory.values().any(|stored| stored.code != Some(code) && (is_minded(stored) || is_shown(stored)))
+        state.memory.values().any(|stored| stored.code != Some(code) && (self.is_minded(lock, stored, pin) || is_shown(stored)))
     }
 
     /// What the controller learns from a write or an erasure that was done.
