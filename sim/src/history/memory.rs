@@ -559,7 +559,9 @@ impl History {
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
             let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
-            (is_named && is_its_name && is_told) || is_like_own
+            // Nor can anybody tell what lay there unseen in between from what was told to lie there.
+            let is_as_told = matches!(place, Place::Slot(_)) && is_told && self.told_pin(lock, place) == Some(entry.pin);
+            (is_named && is_its_name && is_told) || is_like_own || is_as_told
         };
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
@@ -593,9 +595,18 @@ impl History {
 
     /// Whose the controller was told a place to be, in the incarnation that is.
     fn whose_told(&self, lock: Lock, place: Place) -> Option<Whose> {
+        self.told(lock, place).map(|known| known.whose)
+    }
+
+    /// The PIN that the controller was told to lie in a place, in the incarnation that is.
+    fn told_pin(&self, lock: Lock, place: Place) -> Option<Pin> {
+        self.told(lock, place)?.pin
+    }
+
+    fn told(&self, lock: Lock, place: Place) -> Option<&Known> {
         let state = self.lock(lock);
         let is_of_now = state.picture.epoch == Some(state.epoch);
-        state.picture.places.get(&place).filter(|_| is_of_now).map(|known| known.whose)
+        state.picture.places.get(&place).filter(|_| is_of_now)
     }
 
     /// What stays unseen of a change by others after a command rewrote a part of the entry.
