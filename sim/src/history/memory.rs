@@ -192,11 +192,11 @@ impl History {
         state.places.iter().filter_map(move |place| Some((*place, memory?.get(place)?)))
     }
 
-    /// Whether a code lost its entry in this place at this moment, by nobody's wish.
+    /// The code that lost its entry in this place at this moment, by nobody's wish.
     #[must_use]
-    pub fn has_lost(&self, lock: Lock, place: Place, at: Timestamp) -> bool {
+    pub fn who_lost(&self, lock: Lock, place: Place, at: Timestamp) -> Option<CodeIx> {
         let is_it = |lost: &Lost| lost.place == place && lost.at == at;
-        self.lock(lock).codes.iter().any(|code| self.code(*code).lost.iter().any(is_it))
+        self.lock(lock).codes.iter().copied().find(|code| self.code(*code).lost.iter().any(is_it))
     }
 
     /// `resident(c)`.
