@@ -1081,11 +1081,17 @@ impl History {
         self.locks[lock.0 as usize].picture.refused.remove(&item.place);
         let state = self.lock(lock);
         let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
+        // Over a join an entry is the code's by a look past every cache alone: a plain read may be from before it, and who no longer waits hears none (`R-57`).
+        let is_look = is_fresh(&sent.command.op) && sent.closed_at.is_none_or(|closed_at| closed_at >= self.now);
+        let is_sure = is_look || state.joined_at.is_none() || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
+            Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
-            // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
-            Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
+            // A place in doubt, or somebody's, stays so while reads show nothing of what is in it, or what they showed.
+            Some(_) if before.is_some_and(|known| matches!(known.whose, Whose::Unsure | Whose::Foreign) && shows_nothing_new(known)) => {
+                before.map_or(Whose::Unsure, |known| known.whose)
+            }
             Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
             // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
             Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,
