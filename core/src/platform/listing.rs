@@ -157,7 +157,7 @@ impl Platform {
             let probe_at = memory.unreachable_at + self.probe_delay_ms(memory.list_failures);
             return Some((memory.fresh_at.unwrap_or(probe_at).max(memory.list_not_before), true));
         }
-        if state.has_path_error() {
+        if state.is_cut_off() {
             return None;
         }
         let fresh = memory.fresh_at.map(|at| (at, true));
