@@ -517,7 +517,8 @@ impl History {
             let is_back = before.is_some_and(|before| before.cause == Cause::World && joined_at.is_none_or(|at| before.since > at));
             let is_told = match self.whose_told(lock, place) {
                 Some(Whose::Code(other)) => other == code,
-                Some(Whose::Free) => is_back,
+                // That it was gone may have been shown, and that it came back not.
+                Some(Whose::Free) => is_back && !before.is_some_and(|before| before.touched.is_some_and(|touch| touch.came)),
                 None => is_back && self.code(code).work.confirmed_at.is_some(),
                 Some(Whose::Foreign | Whose::Unsure) => false,
             };
