@@ -528,6 +528,11 @@ fn tamperers() -> Vec<Mutant> {
             &["I-BAK-05"],
             "Goes on showing a backup as available once one was pulled.",
         ),
+        tampers::<tampering::ForgetsWhatLeaves>(
+            "forgets-what-leaves",
+            &["I-API-02"],
+            "Says of a code that is being removed that it is not there.",
+        ),
         tampers::<tampering::HidesUnknownCodes>("hides-unknown-codes", &["I-API-02"], "Leaves codes in `unknown` out of lists."),
         tampers::<tampering::AnnouncesRefusedChanges>(
             "announces-refused-changes",
