@@ -517,7 +517,8 @@ impl History {
             let is_back = before.is_some_and(|before| before.cause == Cause::World && joined_at.is_none_or(|at| before.since > at));
             let is_told = match self.whose_told(lock, place) {
                 Some(Whose::Code(other)) => other == code,
-                Some(Whose::Free) => is_back,
+                // That it was gone may have been shown, and that it came back not.
+                Some(Whose::Free) => is_back && !before.is_some_and(|before| before.touched.is_some_and(|touch| touch.came)),
                 None => is_back && self.code(code).work.confirmed_at.is_some(),
                 Some(Whose::Foreign | Whose::Unsure) => false,
             };
@@ -552,13 +553,20 @@ impl History {
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
         // A PIN that others gave it unseen is nobody's to know.
         let is_of_a_known_pin = |before: &Stored| before.touched.is_none_or(|touch| !touch.pin);
+        // What was told before a join is void, and yet a controller may hold an equal PIN in the same slot for its own (`R-57`).
+        let outlived_join = |before: &Stored| {
+            let was_known = before.code.is_some_and(|code| self.code(code).work.confirmed_at.is_some());
+            let is_from_before = self.lock(lock).joined_at.is_some_and(|joined_at| before.since <= joined_at);
+            matches!(place, Place::Slot(_)) && was_known && is_from_before && self.told(lock, place).is_none()
+        };
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
             let is_its_name = before.code.is_some_and(|code| self.is_name_of(code, &entry.name));
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
             let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
-            let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
+            let is_like_own = same(before.entry.pin, before.entry.window) && is_proven;
+            let is_like_own = is_like_own && (!shows_names || is_named || is_told || outlived_join(before));
             // Nor can anybody tell what lay there unseen in between from what was told to lie there.
             let is_as_told = matches!(place, Place::Slot(_)) && is_told && self.told_pin(lock, place) == Some(entry.pin);
             (is_named && is_its_name && is_told) || is_like_own || is_as_told
@@ -1028,7 +1036,10 @@ impl History {
         let state = self.lock(lock);
         let is_unseen = state.memory.values().any(|stored| stored.touched.is_some() || stored.since > snapshot_at);
         let is_lost = state.codes.iter().any(|code| !self.code(*code).lost.is_empty());
-        let is_stale = is_unseen || is_lost || !state.open.is_empty();
+        // Only a look past every cache makes it known for a code's after a join.
+        let is_unsure = |place: &Place| state.picture.places.get(place).is_some_and(|known| known.whose == Whose::Unsure);
+        let is_doubted = state.memory.iter().any(|(place, stored)| stored.code.is_some() && is_unsure(place));
+        let is_stale = is_unseen || is_lost || is_doubted || !state.open.is_empty();
         self.locks[lock.0 as usize].picture.is_stale = is_stale;
     }
 
