@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use crate::draw::digest;
 use crate::id::{AccountId, CommandId, Epoch, Handle, Key, VendorDevice};
 use crate::offline::OfflineKind;
-use crate::pin::{Lengths, Pin};
-use crate::port::{Answer, DeviceInfo, HubInfo, Item, Name, News, OnLock, Op, PathPart, Place, Reason, SlotContent};
+use crate::pin::Pin;
+use crate::port::{Answer, Item, Name, News, Op, PathPart, Place, Reason};
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
 
@@ -22,9 +22,12 @@ use super::quirk::Quirk;
 
 mod adoption;
 mod desk;
+mod hands;
 mod seats;
+mod shown;
 
 use desk::Desk;
+pub use hands::PersonAdds;
 pub use seats::{Seats, SiteUser};
 
 /// The vendor notices a lost lock or hub this long after the fact; until then it takes commands for it.
@@ -790,124 +793,6 @@ impl Site {
         out.push(Consequence::News { lock, news, snapshot_at: now, closes, not_before: now + delay });
     }
 
-    /// Notes what plain reads may show from now on.
-    fn remember(&mut self, now: Timestamp, lock: usize) {
-        let path_up = self.link_is_up(lock);
-        let site = &mut self.locks[lock];
-        let items = site.lock.items(now);
-        if site.versions.back().is_some_and(|(_, last)| *last == items) {
-            return;
-        }
-        site.versions.push_back((now, items));
-        let horizon = now - site.lock.profile.read_lag_ms;
-        while path_up && site.versions.len() > 1 && site.versions[1].0 <= horizon {
-            site.versions.pop_front();
-        }
-    }
-
-    fn plain_listing(&self, now: Timestamp, lock: usize, page: u32, order: &Order, fate: Fate) -> (Answer, Option<Timestamp>) {
-        let (snapshot_at, items) = self.shown(now, lock, order, fate);
-        if fate.listing_empty {
-            return (Answer::Entries { items: Arc::from([]), next_page: None }, Some(snapshot_at));
-        }
-        let (items, mut next_page) = page_of(&items, page, self.locks[lock].lock.profile.page_size);
-        if fate.listing_truncated {
-            next_page = None;
-        }
-        (Answer::Entries { items, next_page }, Some(snapshot_at))
-    }
-
-    fn plain_read(&self, now: Timestamp, lock: usize, order: &Order, fate: Fate) -> (Answer, Option<Timestamp>) {
-        let (snapshot_at, items) = self.shown(now, lock, order, fate);
-        let place = match order.op {
-            Op::ReadEntry { handle, .. } => Place::Handle(handle),
-            Op::ReadSlot { slot, .. } => Place::Slot(slot),
-            _ => return (Answer::Refused(Reason::NotSupported), None),
-        };
-        let item = items.iter().find(|item| item.place == place).cloned();
-        (read_answer(place, item, &self.locks[lock]), Some(snapshot_at))
-    }
-
-    /// What plain reads show: the memory of a moment ago, or of the moment before the path went down (`P-06`).
-    fn shown(&self, now: Timestamp, lock: usize, order: &Order, fate: Fate) -> (Timestamp, Arc<[Item]>) {
-        let site = &self.locks[lock];
-        if site.lock.quirks.has(Quirk::CacheNeverRefreshed)
-            && let Some((at, items)) = &site.refreshed
-        {
-            return (*at, items.clone());
-        }
-        let lag = if site.lock.quirks.has(Quirk::CacheBehindReport) { site.lock.profile.read_lag_ms } else { fate.staleness_ms };
-        let mut snapshot_at = (order.emitted_at - lag).min(now);
-        if let Some(down_since) = self.down_since(lock) {
-            snapshot_at = snapshot_at.min(down_since);
-        }
-        let version = site.versions.iter().rev().find(|(since, _)| *since <= snapshot_at).unwrap_or(&site.versions[0]);
-        snapshot_at = snapshot_at.max(version.0);
-        let mut items = version.1.clone();
-        if site.lock.profile.read_back == ReadBack::ExactLoaded {
-            items = site.with_pending(items);
-        }
-        if site.lock.quirks.has(Quirk::PinBlankAfterWrite) {
-            items = site.lock.items(now);
-            snapshot_at = now;
-        }
-        if site.lock.quirks.has(Quirk::ScanStopsEarly) {
-            items = items.iter().filter(|item| !matches!(item.place, Place::Slot(slot) if slot.0 > SCAN_ENDS_AT)).cloned().collect();
-        }
-        (snapshot_at, site.lock.as_listed(items, now))
-    }
-
-    fn down_since(&self, lock: usize) -> Option<Timestamp> {
-        let site = &self.locks[lock];
-        let hub = site.hub.map(|hub| self.hubs[hub].down);
-        let own = BROKEN_LINKS.into_iter().filter_map(|c| site.held(c));
-        own.chain(hub).filter(|held| held.times > 0).map(|held| held.since).min()
-    }
-
-    fn devices(&self, now: Timestamp, page: u32, fate: Fate) -> Answer {
-        if fate.listing_empty {
-            return Answer::Devices { items: Arc::from([]), next_page: None };
-        }
-        let present = self.locks.iter().enumerate().filter(|(_, site)| site.present);
-        let all: Vec<_> = present.map(|(lock, _)| self.device_info(now, lock)).collect();
-        let (items, next_page) = page_of(&all.into(), page, self.page_size);
-        Answer::Devices { items, next_page: next_page.filter(|_| !fate.listing_truncated) }
-    }
-
-    fn device_info(&self, now: Timestamp, lock: usize) -> DeviceInfo {
-        let site = &self.locks[lock];
-        let profile = &site.lock.profile;
-        let lost = matches!(self.known_down(now, lock), Some(PathPart::Lock));
-        DeviceInfo {
-            device: site.device,
-            serial: (!site.lock.quirks.has(Quirk::SerialHidden)).then(|| site.serial.clone()),
-            epoch: site.epoch,
-            model: site.model,
-            online: profile.tells_online.then_some(!lost),
-            hub: self.hub_info(now, lock),
-            keypad: site.lock.keypad,
-            lengths: site.lock.lengths,
-            constraints: profile.constraints.iter().copied().collect(),
-            positions: profile.slots,
-            zone: site.zone.clone().filter(|_| profile.tells_zone && !site.lock.quirks.has(Quirk::ZoneUntold)),
-            has_rights: !site.holds(LockCondition::RightsGone),
-            is_paid: !site.holds(LockCondition::PlanLapsed),
-        }
-    }
-
-    fn hub_info(&self, now: Timestamp, lock: usize) -> Option<HubInfo> {
-        let site = &self.locks[lock];
-        let hub = site.hub?;
-        if matches!(self.known_down(now, lock), Some(PathPart::Bridge)) && site.holds(LockCondition::BridgeGone) {
-            return None; // A bridge that is unplugged is missing, not down.
-        }
-        if site.holds(LockCondition::GatewayGone) {
-            return None;
-        }
-        let up = !matches!(self.known_down(now, lock), Some(part) if part != PathPart::Lock);
-        Some(HubInfo { part: self.hubs[hub].part, number: hub as u32, up })
-    }
-
     // What faults, people and other apps do.
 
     /// A condition of the account begins (`true`) or ends once.
@@ -1016,273 +901,6 @@ impl Site {
             self.start_head(now, lock, out);
         }
     }
-
-    /// Somebody stores a PIN at the lock or by another app; whether it was stored.
-    pub fn person_adds(&mut self, now: Timestamp, lock: usize, added: PersonAdds, out: &mut Vec<Consequence>) -> bool {
-        if self.lacks_seat(lock) {
-            return false;
-        }
-        let site = &mut self.locks[lock];
-        let Some(place) = added.place.or_else(|| site.lock.free_place()) else { return false };
-        site.past = Some(site.lock.entries.clone());
-        let write = Write { place, must_exist: false, pin: added.pin, name: added.name, window: None, source: Source::External };
-        let effect = site.lock.store(now, write);
-        if !matches!(effect, Effect::Added | Effect::Changed) {
-            return false;
-        }
-        if added.hidden
-            && let Some(entry) = site.lock.entries.iter_mut().find(|entry| entry.place == place)
-        {
-            entry.hidden = true;
-        }
-        out.push(Consequence::Stored { lock, place, by: None });
-        self.note_seats(lock, out);
-        self.remember(now, lock);
-        if !added.hidden {
-            self.report(now, lock, effect, place, None, out);
-        }
-        true
-    }
-
-    /// Somebody, or the vendor's loss, removes an entry; whether it was there.
-    pub fn removes(&mut self, now: Timestamp, lock: usize, place: Place, told: bool, out: &mut Vec<Consequence>) -> bool {
-        let site = &mut self.locks[lock];
-        let before = site.lock.entries.clone();
-        if site.lock.erase(place) != Effect::Removed {
-            return false;
-        }
-        site.past = Some(before);
-        out.push(Consequence::Erased { lock, place, by: None });
-        self.note_seats(lock, out);
-        self.remember(now, lock);
-        if told {
-            self.report(now, lock, Effect::Removed, place, None, out);
-        }
-        true
-    }
-
-    /// Somebody changes an entry by `edit`; whether it was there, and the lock took the change.
-    pub fn person_edits(
-        &mut self,
-        now: Timestamp,
-        lock: usize,
-        place: Place,
-        edit: &dyn Fn(&mut Entry),
-        out: &mut Vec<Consequence>,
-    ) -> bool {
-        let site = &mut self.locks[lock];
-        let Some(before) = site.lock.entry(place).filter(|entry| entry.source != Source::Reserved) else { return false };
-        let mut edited = before.clone();
-        edit(&mut edited);
-        // What the lock stores is of its own granularity, whoever writes it.
-        edited.window = edited.window.map(|window| window.rounded_outward(site.lock.profile.round_ms));
-        if edited == *before {
-            return false;
-        }
-        if edited.window != before.window {
-            edited.kept = site.lock.kept(edited.window, now);
-        }
-        if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
-            return false;
-        }
-        site.past = Some(site.lock.entries.clone());
-        site.lock.entries.iter_mut().filter(|entry| entry.place == place).for_each(|entry| *entry = edited.clone());
-        out.push(Consequence::Stored { lock, place, by: None });
-        self.note_seats(lock, out);
-        self.remember(now, lock);
-        self.report(now, lock, Effect::Changed, place, None, out);
-        true
-    }
-
-    /// All entries are gone, as after a power cut.
-    pub fn loses_memory(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        let places: Vec<_> = self.locks[lock].own_places();
-        for place in places {
-            self.removes(now, lock, place, false, out);
-        }
-        if self.locks[lock].lock.profile.family == Family::BySlot && self.locks[lock].lock.profile.notices.entry {
-            self.tell(now, Some(lock), News::AllRemoved, None, out);
-        }
-    }
-
-    /// Somebody sets another PIN length at the lock; some firmware drops every entry then (`length_change_wipes`).
-    pub fn sets_length(&mut self, now: Timestamp, lock: usize, length: u8, out: &mut Vec<Consequence>) -> bool {
-        let site = &mut self.locks[lock];
-        let lengths = Lengths::range(length, length);
-        if site.lock.lengths == lengths {
-            return false;
-        }
-        site.lock.lengths = lengths;
-        if site.lock.quirks.has(Quirk::LengthChangeWipes) {
-            self.loses_memory(now, lock, out);
-        }
-        true
-    }
-
-    /// The state of memory before its last change returns.
-    pub fn rolls_back(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        let site = &mut self.locks[lock];
-        let Some(past) = site.past.take() else { return };
-        let present = core::mem::replace(&mut site.lock.entries, past);
-        if site.lock.profile.family == Family::BySeat {
-            // The site sends no lock the PIN of a user that is gone, and by the seat alone it opens.
-            let seats = &self.seats;
-            site.lock.entries.retain(|entry| entry.source == Source::External || seats.is_of_user(lock, entry.place));
-            for entry in &mut site.lock.entries {
-                entry.enabled = seats.seat_at(lock, entry.place).unwrap_or(entry.enabled);
-            }
-        }
-        for entry in present.iter().filter(|entry| site.lock.entry(entry.place).is_none()) {
-            out.push(Consequence::Erased { lock, place: entry.place, by: None });
-        }
-        for entry in site.lock.entries.iter().filter(|entry| !present.contains(entry)) {
-            out.push(Consequence::Stored { lock, place: entry.place, by: None });
-        }
-        self.remember(now, lock);
-    }
-
-    /// The lock's clock jumps.
-    pub fn shifts_clock(&mut self, lock: usize, jump_ms: i64, out: &mut Vec<Consequence>) {
-        self.locks[lock].lock.clock_off_ms += jump_ms;
-        out.push(Consequence::ClockChanged { lock, by: None });
-    }
-
-    /// Somebody puts new batteries in, and the lock's clock falls back (`clock_reset_with_battery`).
-    pub fn gets_batteries(&mut self, now: Timestamp, lock: usize, set_back_ms: i64, out: &mut Vec<Consequence>) {
-        self.shifts_clock(lock, -set_back_ms, out);
-        if self.locks[lock].lock.profile.notices.battery {
-            self.tell(now, Some(lock), News::BatteryChanged, None, out);
-        }
-    }
-
-    /// Whatever was on its way to the lock is void, and its hub no longer busy with it.
-    fn drop_ties(&mut self, lock: usize) {
-        self.locks[lock].drop_ties();
-        if let Some(hub) = self.locks[lock].hub {
-            let heads = self.locks.iter().filter(|other| other.hub == Some(hub)).filter_map(|other| other.queue.front());
-            self.hubs[hub].busy_until = heads.map(|job| job.ready_at).filter(|at| *at != Timestamp::MAX).max().unwrap_or(Timestamp::MIN);
-        }
-    }
-
-    /// The lock is removed from the account.
-    pub fn leaves(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        if !self.locks[lock].present {
-            return;
-        }
-        self.locks[lock].present = false;
-        self.drop_ties(lock);
-        out.push(Consequence::Left { lock });
-        self.tell(now, Some(lock), News::DeviceRemoved, None, out);
-    }
-
-    /// The lock joins its account anew, as the next incarnation (`P-10`).
-    pub fn joins(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        self.next_device += 1;
-        let device = VendorDevice(self.next_device);
-        self.drop_ties(lock);
-        let site = &mut self.locks[lock];
-        self.devices.remove(&site.device);
-        self.devices.insert(device, lock);
-        site.present = true;
-        site.device = device;
-        site.epoch.0 += 1;
-        out.push(Consequence::Joined { lock });
-        self.rename_handles(lock, out);
-        let site = &mut self.locks[lock];
-        site.versions = VecDeque::from([(now, site.lock.items(now))]);
-        let serial = (!site.lock.quirks.has(Quirk::SerialHidden)).then(|| site.serial.clone());
-        self.tell(now, Some(lock), News::DeviceAdded { serial }, None, out);
-    }
-
-    /// A lock that was in another account is added to this one. What is in it is nobody's here.
-    pub fn takes_in(&mut self, now: Timestamp, lock: usize, from: &Lock, out: &mut Vec<Consequence>) {
-        self.drop_ties(lock);
-        let site = &mut self.locks[lock];
-        site.present = true;
-        out.push(Consequence::Joined { lock });
-        site.lock.entries.clear();
-        for entry in &from.entries {
-            let place = match entry.place {
-                Place::Handle(_) => Place::Handle(site.lock.new_handle()),
-                place @ Place::Slot(_) => place,
-            };
-            let source = if entry.source == Source::Reserved { Source::Reserved } else { Source::External };
-            site.lock.entries.push(Entry { place, source, ..entry.clone() });
-            out.push(Consequence::Stored { lock, place, by: None });
-        }
-        let off_ms = from.clock_off_ms - site.lock.clock_off_ms;
-        if off_ms != 0 {
-            self.shifts_clock(lock, off_ms, out);
-        }
-        let site = &mut self.locks[lock];
-        site.versions = VecDeque::from([(now, site.lock.items(now))]);
-        let serial = (!site.lock.quirks.has(Quirk::SerialHidden)).then(|| site.serial.clone());
-        self.tell(now, Some(lock), News::DeviceAdded { serial }, None, out);
-    }
-
-    /// A factory reset: memory empty (or left behind, nobody's), then a join.
-    pub fn resets(&mut self, now: Timestamp, lock: usize, keeps_entries: bool, out: &mut Vec<Consequence>) {
-        let places = self.locks[lock].own_places();
-        for place in places {
-            if keeps_entries {
-                let site = &mut self.locks[lock];
-                let entry = site.lock.entries.iter_mut().find(|entry| entry.place == place).expect("an own place");
-                entry.source = Source::External;
-                out.push(Consequence::Stored { lock, place, by: None });
-            } else {
-                self.removes(now, lock, place, false, out);
-            }
-        }
-        if let Some(algorithm) = &mut self.locks[lock].lock.algorithm {
-            algorithm.renew();
-            out.push(Consequence::Renewed { lock });
-        }
-        if self.locks[lock].present {
-            self.joins(now, lock, out);
-        }
-    }
-
-    /// A vendor's ids are void after a join: what is still there gets new ones.
-    fn rename_handles(&mut self, lock: usize, out: &mut Vec<Consequence>) {
-        let site = &mut self.locks[lock];
-        if site.lock.profile.family == Family::BySlot {
-            return;
-        }
-        // What the lock might roll back to has names that the vendor has given up.
-        site.past = None;
-        let entries = core::mem::take(&mut site.lock.entries);
-        for mut entry in entries {
-            out.push(Consequence::Erased { lock, place: entry.place, by: None });
-            let old = entry.place;
-            entry.place = Place::Handle(site.lock.new_handle());
-            let of_it = self.seats.users.values_mut().filter(|user| user.entry == Some((lock, old)));
-            of_it.for_each(|user| user.entry = Some((lock, entry.place)));
-            out.push(Consequence::Stored { lock, place: entry.place, by: None });
-            site.lock.entries.push(entry);
-        }
-    }
-
-    /// Somebody enters a PIN; whether the door opens.
-    pub fn enters(&mut self, now: Timestamp, lock: usize, pin: crate::pin::Pin, out: &mut Vec<Consequence>) -> bool {
-        let site = &self.locks[lock];
-        if !site.works() {
-            return false;
-        }
-        if site.lock.algorithm.is_some() && self.enters_offline(now, lock, pin, out) {
-            return true;
-        }
-        let site = &self.locks[lock];
-        let notices = site.lock.profile.notices;
-        let place = site.lock.opening_entry(pin, now + site.lock.clock_off_ms).map(|entry| entry.place);
-        let news = match place {
-            Some(place) => News::KeypadUsed { place: notices.use_names_entry.then_some(place) },
-            None => News::KeypadRefused,
-        };
-        if notices.keypad_use {
-            self.tell(now, Some(lock), news, None, out);
-        }
-        place.is_some()
-    }
 }
 
 impl LockSite {
@@ -1346,59 +964,6 @@ impl LockSite {
             op => unreachable!("{op:?} changes no memory"),
         }
     }
-
-    /// A command that asks the lock itself: fresh reads and the clock.
-    fn direct_answer(&mut self, now: Timestamp, order: &Order, page_size: u32) -> (Answer, Option<Timestamp>) {
-        let place = match &order.op {
-            Op::ListEntries { page, .. } => {
-                let items = self.lock.items(now);
-                self.refreshed = Some((now, items.clone()));
-                let items = self.lock.as_listed(self.with_pending(items), now);
-                let (items, next_page) = page_of(&items, *page, page_size);
-                return (Answer::Entries { items, next_page }, Some(now));
-            }
-            Op::ReadClock => return (Answer::Clock { lock_time: now + self.lock.clock_off_ms }, Some(now)),
-            Op::SetClock { to } => {
-                self.lock.clock_off_ms = *to - now;
-                self.lock.clock_set_at = Some(now);
-                return (Answer::Done { handle: None }, Some(now));
-            }
-            Op::ReadEntry { handle, .. } => Place::Handle(*handle),
-            Op::ReadSlot { slot, .. } => Place::Slot(*slot),
-            op => unreachable!("{op:?} is no direct read"),
-        };
-        self.refreshed = Some((now, self.lock.items(now)));
-        let shown = self.lock.entry(place).filter(|entry| !entry.hidden && entry.source != Source::Reserved);
-        let item = shown.and_then(|entry| self.lock.as_listed(Arc::from([self.lock.item(entry, now)]), now).first().cloned());
-        (read_answer(place, item, self), Some(now))
-    }
-
-    /// The vendor's copy: what the lock holds, and what is still on its way to it.
-    fn with_pending(&self, items: Arc<[Item]>) -> Arc<[Item]> {
-        if self.lock.profile.read_back != ReadBack::ExactLoaded || !self.queue.iter().any(|job| job.order.op.is_mutating()) {
-            return items;
-        }
-        let mut copy: Vec<Item> = items.to_vec();
-        for job in &self.queue {
-            match (&job.order.op, job.place) {
-                (Op::CreateEntry { pin, name, window }, Some(place)) => copy.push(Item {
-                    place,
-                    pin: crate::port::ShownPin::Shown(*pin),
-                    name: Some(name.clone()),
-                    window: window.map(|window| window.rounded_outward(self.lock.profile.round_ms)),
-                    enabled: true,
-                    on_lock: OnLock::No,
-                }),
-                (Op::DeleteEntry { handle }, _) => {
-                    for item in copy.iter_mut().filter(|item| item.place == Place::Handle(*handle)) {
-                        item.on_lock = OnLock::Deleting;
-                    }
-                }
-                _ => {}
-            }
-        }
-        copy.into()
-    }
 }
 
 impl Held {
@@ -1411,19 +976,6 @@ impl Held {
         }
         held != (self.times > 0)
     }
-}
-
-/// What a person stores.
-#[derive(Clone, Debug)]
-pub struct PersonAdds {
-    /// Where; none: the first free place.
-    pub place: Option<Place>,
-    /// The PIN.
-    pub pin: crate::pin::Pin,
-    /// The name.
-    pub name: Name,
-    /// Seen by no read.
-    pub hidden: bool,
 }
 
 fn answered(command_id: CommandId, answer: Answer) -> Consequence {
@@ -1490,30 +1042,6 @@ fn closing_answer(effect: Effect, place: Place, site: &LockSite) -> Option<Answe
             DuplicatePolicy::Notify | DuplicatePolicy::Silent | DuplicatePolicy::Accept => None,
         },
     }
-}
-
-fn read_answer(place: Place, item: Option<Item>, site: &LockSite) -> Answer {
-    match (place, item) {
-        (Place::Handle(_), Some(item)) => Answer::Entry(item),
-        (Place::Handle(_), None) => Answer::NotFound,
-        (Place::Slot(_), Some(item)) => Answer::Slot(SlotContent::Occupied(item)),
-        (Place::Slot(_), None) if site.lock.is_master_place(place) => Answer::Slot(SlotContent::Reserved),
-        (Place::Slot(_), None) => {
-            let zeros = site.lock.quirks.has(Quirk::ZerosWhenEmpty);
-            let filler = site.lock.lengths.shortest().filter(|_| zeros).and_then(|length| crate::pin::Pin::new(length, 0));
-            Answer::Slot(SlotContent::Free { filler })
-        }
-    }
-}
-
-fn page_of<T: Clone>(items: &Arc<[T]>, page: u32, page_size: u32) -> (Arc<[T]>, Option<u32>) {
-    let size = page_size.max(1) as usize;
-    if page == 0 && items.len() <= size {
-        return (items.clone(), None);
-    }
-    let from = (page as usize * size).min(items.len());
-    let to = (from + size).min(items.len());
-    (items[from..to].into(), (to < items.len()).then_some(page + 1))
 }
 
 fn site_timeout(site: &LockSite, op: &Op) -> i64 {
