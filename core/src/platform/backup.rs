@@ -187,8 +187,7 @@ impl Platform {
         let sets_only = self.policy.backup_pull_picks_set_only();
         let once = self.policy.backup_is_single_use();
         let is_available = |code: &&Code| {
-            let is_free =
-                is_pooled(code) || (!once && code.record.is_backup && code.record.is_managed && !code.is_gone && code.goal == Goal::Hold);
+            let is_free = is_pooled(code) || !once && code.record.is_backup && !code.is_gone;
             is_free && (code.record.status == Status::Set || !sets_only)
         };
         self.device(device).codes.iter().find(is_available).map(|code| At { device, n: code.n })

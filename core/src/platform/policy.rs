@@ -284,10 +284,8 @@ pub trait Policy: Sync {
     /// The window that goes to the lock: the start is moved as far ahead as the vendor demands (`F-22`).
     fn window_to_store(&self, window: Window, now: Timestamp, start_margin_ms: i64) -> Window {
         let earliest = (now + start_margin_ms + MINUTE_MS / 2).ceil_to(MINUTE_MS);
-        if start_margin_ms > 0 && window.starts_at < earliest && earliest < window.ends_at {
-            return Window { starts_at: earliest, ..window };
-        }
-        window
+        let is_moved = start_margin_ms > 0 && earliest < window.ends_at;
+        if is_moved { Window { starts_at: window.starts_at.max(earliest), ..window } } else { window }
     }
 
     /// The window that the record of an offline code shows: the vendor's, not the one that was asked (`I-WIN-08`).
