@@ -510,7 +510,8 @@ impl Platform {
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
         let may_be_it = move |past: &Held| !past.is_bound || self.may_have_moved_to(at, item, past);
-        code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
+        let held = code.held.iter().filter(|held| !held.is_edited);
+        code.past.iter().chain(held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
     }
 
     /// Whether an entry of which there is but one may lie here now: where it lay, or after a join elsewhere, if it is not found there.
