@@ -612,7 +612,7 @@ impl Platform {
             return;
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
-        let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
+        let told_at = code.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
         if told_at.is_some() && code.write.is_none() {
             // A notice and a fresh listing since are proof, however young the entry was and whosesoever (P-12).
             let is_strangers = !code.record.is_managed && !code.is_gone;
