@@ -158,13 +158,6 @@ impl Platform {
                 self.on_applied(at, *handle);
             }
             Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
-            // It is no less for good for having come late (`R-20`).
-            Answer::Refused(reason) if reason.is_permanent() && self.is_asked_by(at, &write) => {
-                let closed_at = write.closed.map_or(now, |closing| closing.at);
-                self.code_mut(at).write = Some(write);
-                self.on_permanent_refusal(at, *reason, closed_at);
-                self.code_mut(at).late = None;
-            }
             Answer::Refused(Reason::Full) => {
                 self.learn_full(at.device);
             }
@@ -172,6 +165,13 @@ impl Platform {
                 if let Some(Place::Slot(slot)) = write.place() {
                     self.learn_size(at.device, slot);
                 }
+            }
+            // It is no less for good for having come late (`R-20`).
+            Answer::Refused(reason) if reason.is_permanent() && self.is_asked_by(at, &write) => {
+                let closed_at = write.closed.map_or(now, |closing| closing.at);
+                self.code_mut(at).write = Some(write);
+                self.on_permanent_refusal(at, *reason, closed_at);
+                self.code_mut(at).late = None;
             }
             _ => {}
         }

@@ -157,7 +157,7 @@ impl Platform {
             let probe_at = memory.unreachable_at + self.probe_delay_ms(memory.list_failures);
             return Some((memory.fresh_at.unwrap_or(probe_at).max(memory.list_not_before), true));
         }
-        if state.has_path_error() {
+        if state.is_cut_off() {
             return None;
         }
         let fresh = memory.fresh_at.map(|at| (at, true));
@@ -307,7 +307,7 @@ impl Platform {
             self.compare_missing(At { device, n }, created.contains(&n), evidence);
         }
         if evidence.is_fresh {
-            self.forget_nameless(device);
+            self.forget_nameless(device, |_| true);
         }
         self.end_recovery(device, evidence);
         if is_first {
@@ -318,9 +318,9 @@ impl Platform {
         }
     }
 
-    /// What outlived a join was found by now: from here on an equal PIN in the same slot under another name is somebody's (`R-57`).
-    fn forget_nameless(&mut self, device: u32) {
-        let is_past = |held: &Held| held.name.is_none() && matches!(held.place, Place::Slot(_));
+    /// What outlived a join in these places was found by now, or has left: from here on an equal PIN in the same slot under another name is somebody's (`R-57`).
+    pub(super) fn forget_nameless(&mut self, device: u32, is_meant: impl Fn(Place) -> bool) {
+        let is_past = |held: &Held| held.name.is_none() && matches!(held.place, Place::Slot(_)) && is_meant(held.place);
         if !self.profile(device).shows_names || !self.device(device).codes.iter().any(|code| code.past.iter().any(is_past)) {
             return;
         }

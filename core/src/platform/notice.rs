@@ -100,6 +100,7 @@ impl Platform {
     /// All entries are said to be gone: one fresh listing that agrees is proof then (`P-12`).
     fn on_all_removed(&mut self, device: u32) {
         let now = self.now;
+        self.forget_nameless(device, |_| true);
         let is_concerned = |code: &&Code| code.held.is_some() || code.write.is_some();
         let held: Vec<u64> = self.device(device).codes.iter().filter(is_concerned).map(|code| code.n).collect();
         for n in held {
@@ -123,6 +124,7 @@ impl Platform {
                 memory.told.remove(&place);
             }
             if matches!(news, News::EntryRemoved(_)) {
+                self.forget_nameless(device, |left| left == place);
                 self.on_unknown_removed(device, place);
             }
             self.want_listing(device, now);

@@ -111,6 +111,9 @@ impl Platform {
             Goal::Rest | Goal::End => return self.resolve_removal(at),
         }
         let was_told = self.code(at).told.set || self.code(at).told.scheduled;
+        if was_told {
+            self.overlook_name(at);
+        }
         if !self.is_due(self.code(at), now) {
             let code = self.code_mut(at);
             code.episode = None;
@@ -133,6 +136,16 @@ impl Platform {
         }
         self.refresh_pool(at.device);
         self.again(at);
+    }
+
+    /// What is there as it was asked but for its name serves, and gets the name with the next write (`R-64` a).
+    fn overlook_name(&mut self, at: At) {
+        let code = self.code(at);
+        let serves = |held: &Held| self.fits(code, &Held { name: None, ..held.clone() });
+        if code.held.as_ref().is_some_and(serves) && !self.policy.name_difference_is_modification() {
+            let name = code.display.clone();
+            self.code_mut(at).held.iter_mut().for_each(|held| held.name = Some(name.clone()));
+        }
     }
 
     /// Whether a code that was on its way out until its new start is due by now, and lies in the lock as it shall (`R-21`, `I-STA-08`).

@@ -77,7 +77,7 @@ impl Platform {
     pub(super) fn verify(&mut self, at: At) -> Option<Timestamp> {
         let code = self.code(at);
         let place = code.write.as_ref().and_then(Write::place).or(code.held.as_ref().map(|held| held.place))?;
-        if code.passing.read.is_some() || self.device(at.device).has_path_error() {
+        if code.passing.read.is_some() || self.device(at.device).is_cut_off() {
             return None;
         }
         let wait = earliest_of_both(code.passing.verify_at, code.passing.read_not_before);

@@ -251,13 +251,18 @@ impl Platform {
         self.on_erased(at, place);
     }
 
-    /// The site had no seat after all: somebody was faster.
+    /// The site had no seat after all: somebody was faster. That is known of it until a read of the site tells otherwise (`R-20`).
     pub(super) fn on_seat_refused(&mut self, at: At, closed_at: Timestamp) {
+        let is_taking = self.code(at).write.as_ref().is_some_and(|write| matches!(write.op, Op::TakeSeat { .. }));
         self.settle(at);
         let keeps_user = self.policy.keeps_user_without_seat();
         let code = self.code_mut(at);
         code.user = code.user.filter(|_| keeps_user).map(|user| SiteUser { has_seat: false, ..user });
         let account = self.device(at.device).account;
+        if let Some(site) = self.state.accounts[account as usize].site.as_mut().filter(|_| is_taking) {
+            site.used = site.used.max(site.seats);
+            self.refresh_site_error(account);
+        }
         self.attempt_failed(at, closed_at, 0);
         self.lack_seat(at);
         self.want_site(account);

@@ -119,11 +119,21 @@ impl Device {
     pub fn has_path_error(&self) -> bool {
         self.errors.iter().any(|entry| is_path_error(entry.error_code))
     }
+
+    /// Whether the lock itself is out of reach, and not merely barred to writes.
+    pub fn is_cut_off(&self) -> bool {
+        self.errors.iter().any(|entry| is_path_error(entry.error_code) && !bars_only_writes(entry.error_code))
+    }
 }
 
 /// The errors of a device or account under which nothing is written (`I-DEV-10`).
 pub(super) fn is_path_error(code: ErrorCode) -> bool {
     !matches!(code, ErrorCode::EmptyBackupAccessCodePool | ErrorCode::AuxiliaryHeatRunning | ErrorCode::SaltoKsSubscriptionLimitExceeded)
+}
+
+/// The errors under which the lock is read as ever (`R-04`).
+fn bars_only_writes(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::AugustLockNotAuthorized | ErrorCode::SubscriptionRequired | ErrorCode::MissingDeviceCredentials)
 }
 
 /// What the lock shall come to.

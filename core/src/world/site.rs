@@ -778,6 +778,10 @@ impl Site {
 
     /// Sends a notice, or keeps it in the lock's own log while the path is down.
     fn tell(&mut self, now: Timestamp, lock: Option<usize>, news: News, closes: Option<CommandId>, out: &mut Vec<Consequence>) {
+        // An account hears nothing of a lock that is not in it, but that it left.
+        if lock.is_some_and(|lock| !self.locks[lock].present && news != News::DeviceRemoved) && closes.is_none() {
+            return;
+        }
         if let Some(lock) = lock.filter(|lock| is_kept(&news) && !self.link_is_up(*lock)) {
             self.locks[lock].own_log.push((now, news));
             return;

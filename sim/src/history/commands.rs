@@ -372,8 +372,14 @@ impl History {
             self.count_backlog(lock, now, |path| path.open += 1);
         }
         if let Some(code) = code {
+            // What a restart made it take for timed out told it nothing definite (`P-01`).
+            let unheard = self.code(code).work.last.as_ref().filter(|last| last.closing == Closing::Open);
+            let is_unheard = unheard.and_then(|last| self.sent(last.id)).is_some_and(|sent| self.is_forgotten(sent, now));
             let state = &mut self.codes[code.0 as usize];
             state.lock = state.lock.or(lock);
+            if is_unheard {
+                state.work.doubt_refusal();
+            }
             state.work.unsettled += 1;
             state.work.attempt(now, &command.op);
             if let Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } = &command.op {

@@ -75,6 +75,15 @@ impl History {
         };
         let events = self.step.events[..self.step.saved_events].to_vec();
         self.cut = if self.is_in_step { Cut { at: now, call, events } } else { Cut::default() };
+        if let Some(Request::Delete(delete)) = self.unanswered().cloned() {
+            for n in 0..self.codes.len() {
+                // What is `unknown` shows no deletion before it leaves that (T38), and may be read unchanged after the restart.
+                let is_unknown = self.codes[n].status() == Some(Status::Unknown);
+                if is_unknown && self.goes_with(delete.access_code_id, self.codes[n].id) {
+                    self.codes[n].perhaps_deleted_at = Some(now);
+                }
+            }
+        }
     }
 
     /// It had saved that it would send a command, and died before. Whoever takes up from there can't know but that it was sent (`R-60`).
@@ -149,7 +158,6 @@ impl History {
                 if record.status == Status::Removing && !was_removing {
                     self.ask(code, Goal::Absent, Why::Deleted, at);
                 }
-                // What is `unknown` shows no deletion before it leaves that (T38).
                 self.codes[code.0 as usize].perhaps_deleted_at = Some(at).filter(|_| record.status == Status::Unknown);
             }
             Request::PullBackupAccessCode(pull) if pull.access_code_id == id => {

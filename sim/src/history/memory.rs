@@ -206,11 +206,11 @@ impl History {
         state.places.iter().filter_map(move |place| Some((*place, memory?.get(place)?)))
     }
 
-    /// Whether a code lost its entry in this place at this moment, by nobody's wish.
+    /// The code that lost its entry in this place at this moment, by nobody's wish.
     #[must_use]
-    pub fn has_lost(&self, lock: Lock, place: Place, at: Timestamp) -> bool {
+    pub fn who_lost(&self, lock: Lock, place: Place, at: Timestamp) -> Option<CodeIx> {
         let is_it = |lost: &Lost| lost.place == place && lost.at == at;
-        self.lock(lock).codes.iter().any(|code| self.code(*code).lost.iter().any(is_it))
+        self.lock(lock).codes.iter().copied().find(|code| self.code(*code).lost.iter().any(is_it))
     }
 
     /// `resident(c)`.
@@ -531,7 +531,8 @@ impl History {
             let is_back = before.is_some_and(|before| before.cause == Cause::World && joined_at.is_none_or(|at| before.since > at));
             let is_told = match self.whose_told(lock, place) {
                 Some(Whose::Code(other)) => other == code,
-                Some(Whose::Free) => is_back,
+                // That it was gone may have been shown, and that it came back not.
+                Some(Whose::Free) => is_back && !before.is_some_and(|before| before.touched.is_some_and(|touch| touch.came)),
                 None => is_back && self.code(code).work.confirmed_at.is_some(),
                 Some(Whose::Foreign | Whose::Unsure) => false,
             };
@@ -566,14 +567,23 @@ impl History {
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
         // A PIN that others gave it unseen is nobody's to know.
         let is_of_a_known_pin = |before: &Stored| before.touched.is_none_or(|touch| !touch.pin);
+        // What was told before a join is void, and yet a controller may hold an equal PIN in the same slot for its own (`R-57`).
+        let outlived_join = |before: &Stored| {
+            let was_known = before.code.is_some_and(|code| self.code(code).work.confirmed_at.is_some());
+            let is_from_before = self.lock(lock).joined_at.is_some_and(|joined_at| before.since <= joined_at);
+            matches!(place, Place::Slot(_)) && was_known && is_from_before && self.told(lock, place).is_none()
+        };
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
             let is_its_name = before.code.is_some_and(|code| self.is_name_of(code, &entry.name));
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
             let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
-            let is_like_own = same(before.entry.pin, before.entry.window) && is_proven && (!shows_names || is_named || is_told);
-            (is_named && is_its_name && is_told) || is_like_own
+            let is_like_own = same(before.entry.pin, before.entry.window) && is_proven;
+            let is_like_own = is_like_own && (!shows_names || is_named || is_told || outlived_join(before));
+            // Nor can anybody tell what lay there unseen in between from what was told to lie there.
+            let is_as_told = matches!(place, Place::Slot(_)) && is_told && self.told_pin(lock, place) == Some(entry.pin);
+            (is_named && is_its_name && is_told) || is_like_own || is_as_told
         };
         // Nobody can tell it from the one that was lost unseen at the same place, unless it has another name where nobody knew of the one (`R-64` a).
         let is_named = |lost: &Lost| !shows_names || lost.name == entry.name;
@@ -607,9 +617,18 @@ impl History {
 
     /// Whose the controller was told a place to be, in the incarnation that is.
     fn whose_told(&self, lock: Lock, place: Place) -> Option<Whose> {
+        self.told(lock, place).map(|known| known.whose)
+    }
+
+    /// The PIN that the controller was told to lie in a place, in the incarnation that is.
+    fn told_pin(&self, lock: Lock, place: Place) -> Option<Pin> {
+        self.told(lock, place)?.pin
+    }
+
+    fn told(&self, lock: Lock, place: Place) -> Option<&Known> {
         let state = self.lock(lock);
         let is_of_now = state.picture.epoch == Some(state.epoch);
-        state.picture.places.get(&place).filter(|_| is_of_now).map(|known| known.whose)
+        state.picture.places.get(&place).filter(|_| is_of_now)
     }
 
     /// What stays unseen of a change by others after a command rewrote a part of the entry.
@@ -724,14 +743,28 @@ impl History {
     }
 
     /// Whether nobody can prove what became of the last write: nothing can be read, and it has a PIN that the lock drops without a word, so that no confirmation
-    /// says where it is or that it is nowhere (vendors.md 4). Then neither a removal nor another PIN can follow it (`R-19`, `I-DEV-05`).
+    /// says where it is or that it is nowhere (vendors.md 4). Then neither a removal nor another PIN can follow it (`R-19`, `I-DEV-05`). The twin may be an old
+    /// entry of the code itself, which came back (`F-06`).
     #[must_use]
     pub fn is_past_proof(&self, code: CodeIx) -> bool {
         let (Some(lock), Some(last)) = (self.code(code).lock, &self.code(code).work.last) else { return false };
         // What a join voided is in doubt no more (`P-10`).
         let is_in_doubt = !last.is_settled && matches!(last.closing, Closing::Open | Closing::Ambiguous);
         let (Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = last.op else { return false };
-        is_in_doubt && self.lock(lock).facts.profile.read_back == ReadBack::None && self.has_twin(lock, code, pin)
+        if !is_in_doubt || self.lock(lock).facts.profile.read_back != ReadBack::None {
+            return false;
+        }
+        let has_made = |place: Place| {
+            let is_last = |sent: &&Sent| sent.command.key == last.key;
+            target(&last.op) == Some(place)
+                || self.open_commands(lock).filter(is_last).any(|sent| sent.stored.is_some_and(|(stored, _)| stored == place))
+        };
+        self.lock(lock).memory.iter().any(|(place, stored)| self.is_minded(lock, stored, pin) && !has_made(*place))
+    }
+
+    /// Whether the lock minds that an entry has this PIN.
+    fn is_minded(&self, lock: Lock, stored: &Stored, pin: Pin) -> bool {
+        self.lock(lock).facts.twins.is_some_and(|equality| equality.same(stored.entry.pin, pin))
     }
 
     /// Whether another code had the PIN of this one in an entry to which others have given another one since, where no read shows PINs: as far as anybody was told
@@ -750,9 +783,8 @@ impl History {
     #[must_use]
     pub fn has_twin(&self, lock: Lock, code: CodeIx, pin: Pin) -> bool {
         let state = self.lock(lock);
-        let is_minded = |stored: &Stored| state.facts.twins.is_some_and(|equality| equality.same(stored.entry.pin, pin));
         let is_shown = |stored: &Stored| stored.entry.pin == pin && !stored.entry.hidden && Self::proves_by_pin(&state.facts.profile);
-        state.memory.values().any(|stored| stored.code != Some(code) && (is_minded(stored) || is_shown(stored)))
+        state.memory.values().any(|stored| stored.code != Some(code) && (self.is_minded(lock, stored, pin) || is_shown(stored)))
     }
 
     /// What the controller learns from a write or an erasure that was done.
@@ -1013,7 +1045,10 @@ impl History {
         let state = self.lock(lock);
         let is_unseen = state.memory.values().any(|stored| stored.touched.is_some() || stored.since > snapshot_at);
         let is_lost = state.codes.iter().any(|code| !self.code(*code).lost.is_empty());
-        let is_stale = is_unseen || is_lost || !state.open.is_empty();
+        // Only a look past every cache makes it known for a code's after a join.
+        let is_unsure = |place: &Place| state.picture.places.get(place).is_some_and(|known| known.whose == Whose::Unsure);
+        let is_doubted = state.memory.iter().any(|(place, stored)| stored.code.is_some() && is_unsure(place));
+        let is_stale = is_unseen || is_lost || is_doubted || !state.open.is_empty();
         self.locks[lock.0 as usize].picture.is_stale = is_stale;
     }
 
@@ -1066,11 +1101,17 @@ impl History {
         self.locks[lock.0 as usize].picture.refused.remove(&item.place);
         let state = self.lock(lock);
         let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
+        // Over a join an entry is the code's by a look past every cache alone: a plain read may be from before it, and who no longer waits hears none (`R-57`).
+        let is_look = is_fresh(&sent.command.op) && sent.closed_at.is_none_or(|closed_at| closed_at >= self.now);
+        let is_sure = is_look || state.joined_at.is_none() || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
+            Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
-            // A place in doubt stays so while reads show nothing of what is in it, or what they showed.
-            Some(_) if before.is_some_and(|known| known.whose == Whose::Unsure && shows_nothing_new(known)) => Whose::Unsure,
+            // A place in doubt, or somebody's, stays so while reads show nothing of what is in it, or what they showed.
+            Some(_) if before.is_some_and(|known| matches!(known.whose, Whose::Unsure | Whose::Foreign) && shows_nothing_new(known)) => {
+                before.map_or(Whose::Unsure, |known| known.whose)
+            }
             Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
             // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
             Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,

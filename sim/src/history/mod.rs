@@ -188,6 +188,8 @@ pub struct LockState {
     pub lengths: Lengths,
     /// PIN lengths that a call reported; they count for the controller instead of those that the vendor tells.
     pub reported: Option<Lengths>,
+    /// Whether a call ever asked that its device be given up.
+    pub was_to_be_given_up: bool,
     /// Its incarnation.
     pub epoch: Epoch,
     /// Whether it is in its account.
@@ -701,6 +703,11 @@ impl History {
             Occurrence::Called { call_id, workspace, request } => {
                 self.step.input = Some(Input::Call(*call_id));
                 self.calls.insert(*call_id, Call { workspace: *workspace, request: request.clone() });
+                if let Request::Device(request) = request
+                    && let Some(lock) = self.find_lock(request.device())
+                {
+                    self.locks[lock.0 as usize].was_to_be_given_up |= request.gives_up();
+                }
             }
             Occurrence::Answered { command_id, answer, snapshot_at } => {
                 let lock = self.commands.get(command_id).and_then(|sent| sent.lock);
@@ -1249,6 +1256,7 @@ impl LockState {
             works: true,
             lengths: facts.profile.lengths,
             reported: None,
+            was_to_be_given_up: false,
             epoch: Epoch::default(),
             is_present: true,
             joined_at: None,

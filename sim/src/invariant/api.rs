@@ -7,8 +7,8 @@ use keyway_core::request::{Create, CreateMultiple, Get, List, Request, Requested
 use keyway_core::time::Timestamp;
 
 use super::story::{Check, Steps, View};
-use super::unmanaged;
 use super::{Found, Row};
+use super::{refusal, unmanaged};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[Row::of("I-API-01"), Row::of("I-API-02"), Row::of("I-API-03")];
@@ -53,7 +53,6 @@ fn answers(view: &View<'_>, found: &mut Found) {
     let workspace = call.workspace;
     let fault = match (&call.request, reply) {
         (Request::Get(get), Ok(Response::AccessCode(code))) => wrong_get(view, workspace, get, *code),
-        (Request::Get(get), Err(_)) => wrong_refusal(view, workspace, get),
         (Request::List(list), Ok(Response::AccessCodes(codes))) => wrong_list(view, workspace, list, codes),
         (Request::Create(create), Ok(Response::AccessCode(code))) => wrong_create(view, create, *code),
         (Request::CreateMultiple(create), Ok(Response::AccessCodes(codes))) => wrong_creates(view, create, codes),
@@ -64,23 +63,12 @@ fn answers(view: &View<'_>, found: &mut Found) {
         (Request::GenerateCode(generate), Ok(Response::GeneratedCode(pin))) => wrong_generated(view, workspace, generate.device_id, *pin),
         (Request::Device(_), Ok(Response::Done)) => None,
         (Request::Unmanaged(request), Ok(response)) => unmanaged::wrong_answer(view, workspace, request, response),
-        (
-            Request::Create(_)
-            | Request::GenerateCode(_)
-            | Request::Unmanaged(_)
-            | Request::Device(_)
-            | Request::CreateMultiple(_)
-            | Request::Update(_)
-            | Request::UpdateMultiple(_)
-            | Request::Delete(_)
-            | Request::List(_)
-            | Request::PullBackupAccessCode(_),
-            Err(_),
-        ) => return,
+        (_, Err(refusal)) => refusal::wrong_refusal(view, call, *refusal),
         (_, Ok(_)) => Some("the answer has the wrong shape".to_owned()),
     };
     found.armed("I-API-02");
-    let what = fault.or_else(|| reads_change(view, &call.request));
+    let overlooked = || refusal::overlooked(view, call).filter(|_| reply.is_ok());
+    let what = fault.or_else(|| reads_change(view, &call.request)).or_else(overlooked);
     if let Some(what) = what {
         found.broken("I-API-02", format!("{}: {what}", name_of(&call.request)), format!("a call of {}", name_of(&call.request)));
     }
@@ -132,20 +120,6 @@ fn wrong_get(view: &View<'_>, workspace: WorkspaceId, get: &Get, code: CodeId) -
         && get.device_id.is_none_or(|device| device == record.device_id)
         && get.code.as_ref().is_none_or(|pin| requested(Some(pin)) == record.code);
     (!is_asked).then(|| format!("gave {code}, which was not asked for"))
-}
-
-/// Both an id and a PIN, or neither, may be refused for their form.
-fn wrong_refusal(view: &View<'_>, workspace: WorkspaceId, get: &Get) -> Option<String> {
-    let is_there = match (get.access_code_id, get.device_id, &get.code) {
-        (Some(code), None, None) => visible(view, workspace, code).iter().all(Option::is_some),
-        (None, Some(device), Some(pin)) => {
-            let pin = requested(Some(pin));
-            let stays = |code: CodeId| visible(view, workspace, code).iter().all(|record| record.is_some_and(|record| record.code == pin));
-            pin.is_some() && view.codes_on(device).any(|(_, record)| stays(record.access_code_id))
-        }
-        _ => false,
-    };
-    is_there.then(|| "refused a code that is there".to_owned())
 }
 
 fn wrong_list(view: &View<'_>, workspace: WorkspaceId, list: &List, codes: &[CodeId]) -> Option<String> {
@@ -332,7 +306,7 @@ fn accepted_pins(view: &View<'_>, found: &mut Found) {
 }
 
 /// A requested PIN is a string of 4 to 9 digits, never a number (`F-24`).
-fn wrong_form(code: &RequestedCode) -> Option<String> {
+pub fn wrong_form(code: &RequestedCode) -> Option<String> {
     match code {
         RequestedCode::Number(number) => Some(format!("the number {number} as a PIN")),
         RequestedCode::Text(text) => {
@@ -460,7 +434,7 @@ mod tests {
         let mut record = story.record(id).clone();
         record.name = Some("other".to_owned());
         let shows = story.shows(record);
-        let request = Request::Update(Update { access_code_id: id, ..Update::default() });
+        let request = Request::Update(Update { access_code_id: id, code: Some(RequestedCode::Number(1_234)), ..Update::default() });
         call(&mut story, request, Err(Refusal::InvalidInput), vec![shows]);
         breaks(&mut story, "I-API-01");
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::id::CommandId;
-use keyway_core::port::{Answer, Op};
+use keyway_core::port::{Answer, Op, Place};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::Ack;
 
 use super::alarms::Alarms;
 use super::{Found, Interests, Invariant, Row};
-use crate::history::{History, Input, Sent};
+use crate::history::{History, Input, Sent, target};
 use crate::occurrence::{Cause, Lock, Occurrence};
 
 /// The rows of this family.
@@ -139,8 +139,12 @@ impl Jobs {
         let facts = &history.lock(lock).facts;
         let Some(quiet) = history.quiet_since(lock).filter(|_| facts.hub.is_some() && facts.profile.ack == Ack::Queued) else { return };
         let has_ended = |sent: &Sent| sent.stored.is_some() || self.ended.contains(&sent.command.command_id);
-        // What the lock refuses changes nothing: that it ran is told by an answer alone, and answers may be late or lost (`P-06`).
+        // What the lock refuses, or finds nothing to do for, changes nothing: that it ran is told by an answer alone, and answers may be late or lost (`P-06`).
         let ends_unseen = |sent: &Sent| {
+            let is_in_place = matches!(target(&sent.command.op), Some(Place::Handle(_))) || sent.command.op.is_erasing();
+            if is_in_place && target(&sent.command.op).is_some_and(|place| !history.lock(lock).memory.contains_key(&place)) {
+                return true;
+            }
             let (Some(code), Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. }) = (sent.code, &sent.command.op) else {
                 return false;
             };

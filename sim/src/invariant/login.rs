@@ -34,6 +34,15 @@ struct Asked {
     is_late: bool,
 }
 
+impl Asked {
+    /// A command that was answered already: a copy of it may be answered otherwise, and that is as true (`P-01`).
+    fn before(history: &History, command_id: CommandId) -> Option<Self> {
+        let sent = history.sent(command_id)?;
+        let of = sent.lock.map(|lock| (lock, sent.command.epoch));
+        Some(Self { account: sent.command.account, at: sent.at, of, is_late: true })
+    }
+}
+
 /// What a controller was told of a login.
 #[derive(Clone, Copy)]
 struct Login {
@@ -122,7 +131,7 @@ impl Invariant for Logins {
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
         match occurrence {
             Occurrence::Answered { command_id, answer, .. } => {
-                let Some(asked) = self.asked.get(command_id).copied() else { return };
+                let Some(asked) = self.asked.get(command_id).copied().or_else(|| Asked::before(history, *command_id)) else { return };
                 match answer {
                     // More may be heard of it, if anybody still listens (`P-01`).
                     Answer::TimedOut => drop(self.asked.insert(*command_id, Asked { is_late: true, ..asked })),

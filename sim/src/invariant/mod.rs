@@ -33,6 +33,7 @@ pub mod pool;
 pub mod problems;
 pub mod progress;
 mod quiet;
+mod refusal;
 pub mod status;
 pub mod story;
 pub mod unmanaged;

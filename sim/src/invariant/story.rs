@@ -133,6 +133,32 @@ impl Check for Steps {
     }
 }
 
+/// A check without memory of its own: how a device and its codes go together.
+pub struct Locks {
+    /// The id it may report.
+    pub id: &'static str,
+    /// Judges a lock whose device or codes differ.
+    pub judge: fn(&View<'_>, Lock, &mut Found),
+}
+
+impl Check for Locks {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn check(&mut self, view: &View<'_>, found: &mut Found) {
+        for lock in view.concerned_locks() {
+            (self.judge)(view, lock, found);
+        }
+    }
+
+    fn full(&self, view: &View<'_>, found: &mut Found) {
+        for (lock, _) in view.history.locks() {
+            (self.judge)(view, lock, found);
+        }
+    }
+}
+
 /// An event that is in the log from now on.
 #[derive(Clone, Debug)]
 pub struct Logged {
@@ -634,12 +660,15 @@ impl Story {
                 let by_others = (by_others || is_unasked) && !is_seat_lost;
                 self.displaced(history, now, lock, *place, by_others);
                 self.stored(now, lock, *place, entry, by_others);
+                if let Some(owner) = stored.and_then(|stored| stored.code).filter(|_| by_others) {
+                    self.codes.entry(history.code(owner).id).or_default().suffer(now);
+                }
                 let state = history.lock(lock);
                 let is_full = state.memory.len() >= state.facts.usable_slots as usize;
                 self.locks.entry(lock).or_default().was_full |= is_full;
             }
             Change::Erased { place } => {
-                let is_unasked = history.has_lost(lock, *place, now);
+                let is_unasked = history.who_lost(lock, *place, now).is_some();
                 self.displaced(history, now, lock, *place, by_others || is_unasked);
                 self.locks.entry(lock).or_default().places.remove(place);
             }
@@ -667,7 +696,13 @@ impl Story {
     /// What lay at this place is replaced or erased.
     fn displaced(&mut self, history: &History, now: Timestamp, lock: Lock, place: Place, by_others: bool) {
         let seen = self.locks.entry(lock).or_default();
-        let Some((Origin::Code(code), pin)) = seen.places.get(&place).copied() else { return };
+        let Some((Origin::Code(code), pin)) = seen.places.get(&place).copied() else {
+            // What outlived a join is the code's own though the world knows no creator any more.
+            if let Some(owner) = history.who_lost(lock, place, now).filter(|_| by_others) {
+                self.codes.entry(history.code(owner).id).or_default().suffer(now);
+            }
+            return;
+        };
         let record = history.find_code(code).and_then(|code| history.code(code).record.as_ref());
         // A residual may have been seen by a read that is still on its way.
         if record.is_none_or(|record| !record.is_managed) {
@@ -682,8 +717,8 @@ impl Story {
         if let Origin::Code(code) = entry.origin {
             let seen = self.codes.entry(code).or_default();
             seen.was_stored = true;
-            if by_others && seen.foreign.last() != Some(&now) {
-                seen.foreign.push(now);
+            if by_others {
+                seen.suffer(now);
             }
         }
         let is_strange = by_others || !matches!(entry.origin, Origin::Code(_));
@@ -807,6 +842,13 @@ impl Seen {
         }
         if from == Some(Status::Unknown) || from == Some(Status::Removing) || after.status == Status::Removing {
             self.life.begin_remove_episode();
+        }
+    }
+
+    /// Others did something to its entry, once at an instant.
+    fn suffer(&mut self, now: Timestamp) {
+        if self.foreign.last() != Some(&now) {
+            self.foreign.push(now);
         }
     }
 

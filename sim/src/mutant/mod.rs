@@ -528,6 +528,11 @@ fn tamperers() -> Vec<Mutant> {
             &["I-BAK-05"],
             "Goes on showing a backup as available once one was pulled.",
         ),
+        tampers::<tampering::ForgetsWhatLeaves>(
+            "forgets-what-leaves",
+            &["I-API-02"],
+            "Says of a code that is being removed that it is not there.",
+        ),
         tampers::<tampering::HidesUnknownCodes>("hides-unknown-codes", &["I-API-02"], "Leaves codes in `unknown` out of lists."),
         tampers::<tampering::AnnouncesRefusedChanges>(
             "announces-refused-changes",
@@ -567,10 +572,8 @@ mod tests {
     /// The stories of a folder of scenarios.
     fn stories(folder: &str) -> Vec<Plan> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(folder);
-        let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
-        let mut stories: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
-        stories.sort();
-        stories.iter().flat_map(|file| scenario::read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)))).collect()
+        let files = scenario::files_below(&folder).expect("the stories");
+        files.iter().flat_map(|file| scenario::read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)))).collect()
     }
 
     /// What a story came to, and the ids of what was broken.

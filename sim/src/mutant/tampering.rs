@@ -14,7 +14,7 @@ use keyway_core::pin::Pin;
 use keyway_core::platform::{Policy, Reference};
 use keyway_core::port::{Answer, Command, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::ErrorCode;
-use keyway_core::request::{Delete, Request, Response};
+use keyway_core::request::{Delete, Refusal, Request, Response};
 use keyway_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Window};
 
 /// The number of a call that the caller never made.
@@ -554,6 +554,20 @@ impl Tamper for AnnouncesRefusedChanges {
             workspace_id: view.workspace_id,
         };
         outputs.insert(0, Output::Event(event));
+    }
+}
+
+/// Says that a code which is on its way out is not there.
+#[derive(Debug, Default)]
+pub struct ForgetsWhatLeaves;
+
+impl Tamper for ForgetsWhatLeaves {
+    fn outputs(&mut self, _: Timestamp, _: &Input, outputs: &mut Vec<Output>, _: &dyn Controller) {
+        for output in outputs {
+            if let Output::Reply { result: Err(refusal @ Refusal::AccessCodeIsBeingRemoved), .. } = output {
+                *refusal = Refusal::AccessCodeNotFound;
+            }
+        }
     }
 }
 

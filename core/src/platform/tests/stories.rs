@@ -644,6 +644,25 @@ fn a_number_is_no_pin() {
     assert!(bench.managed().is_empty());
 }
 
+/// `R-20` for an offline code: only what no repetition can change is given up.
+#[test]
+fn a_registration_that_is_refused_for_now_is_repeated() {
+    let mut bench = Bench::new(Vendor::LocklyOffline.profile());
+    let window = bench.window(2 * HOUR, 5 * HOUR);
+    let registered = Answer::Registered { handle: Handle(9), pin: pin("1029384756"), window: window.unwrap() };
+    let mut answers = [Answer::Refused(Reason::StartInPast), registered].into_iter();
+    bench.fates = Box::new(move |command| match command.op.kind() {
+        OpKind::RegisterOffline => answers.next().map_or(Fate::LoseRequest, Fate::Answer),
+        _ => Fate::Plain,
+    });
+    let id = bench.create_with("", window, |create| create.is_offline_access_code = Some(true)).unwrap();
+    bench.run(MINUTE);
+    assert_eq!(bench.errors(id), []);
+    bench.run(HOUR);
+    let shown = bench.controller.access_code(id).and_then(|view| view.code);
+    assert_eq!(shown, Some(pin("1029384756")));
+}
+
 #[test]
 fn unknown_answers_and_stray_copies_do_nothing() {
     let mut bench = cloud();
