@@ -840,8 +840,10 @@ impl History {
         state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
         // A late answer may speak of an entry that has since been replaced (port.md 7).
         let is_told = |stored: &Stored| snapshot_at.is_none_or(|snapshot_at| stored.since <= snapshot_at);
+        // Nor does it tell what became of a command that was saved to follow it, and perhaps was sent (`R-60`).
         if let Some(code) = sent.code
             && self.is_at_goal(code)
+            && self.code(code).work.unsent.is_none()
             && self.entries(code).all(|(_, stored)| is_told(stored))
         {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
