@@ -14,14 +14,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All scenario files, the folders one after another.
+/// All scenario files.
 fn scenarios() -> Vec<PathBuf> {
-    let folders = root().join("scenarios").read_dir().expect("the scenarios").map(|entry| entry.expect("an entry").path());
-    let files = folders.filter(|path| path.is_dir()).flat_map(|folder| folder.read_dir().expect("a folder"));
-    let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    files.sort();
-    files
+    scenario::files_below(&root().join("scenarios")).expect("the scenarios")
 }
 
 /// Runs the target over all files of a folder; how many there were.

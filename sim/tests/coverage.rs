@@ -1,14 +1,14 @@
 //! The stories raise every row of `keyway coverage`, and clear it, but for those that the domain knows never to be raised or cleared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use keyway_core::id::CodeId;
 use keyway_core::platform::Reference;
 use keyway_sim::coverage::{Coverage, Kind};
 use keyway_sim::occurrence::Occurrence;
 use keyway_sim::run::{Options, run};
-use keyway_sim::scenario::read;
+use keyway_sim::scenario::{files_below, read};
 use rayon::prelude::*;
 
 /// Never raised: no lock has one (`V-18`).
@@ -20,25 +20,14 @@ const NEVER_CLEARED: [&str; 3] = [
     "warning management_transferred",
 ];
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in folder.read_dir().expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "json") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
-}
-
 #[test]
 fn no_row_is_empty_but_those_that_are_named_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    let plans: Vec<_> =
-        files(&folder).iter().flat_map(|file| read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)))).collect();
+    let plans: Vec<_> = files_below(&folder)
+        .expect("the scenarios")
+        .iter()
+        .flat_map(|file| read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))))
+        .collect();
     let options = Options { keep_log: true, unjudged: true, ..Options::default() };
     let outcomes: Vec<_> = plans.par_iter().map(|plan| run(plan, &Reference::new(), options)).collect();
     let mut coverage = Coverage::default();

@@ -2,24 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use keyway_sim::scenario::{parse, read, schema, to_text};
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in folder.read_dir().expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "json") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
-}
+use keyway_sim::scenario::{files_below, parse, read, schema, to_text};
 
 fn scenarios() -> Vec<PathBuf> {
-    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios"));
+    let files = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")).expect("the scenarios");
     assert!(!files.is_empty());
     files
 }

@@ -5,7 +5,7 @@
 //! run, for machines on which a run takes minutes.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use keyway_core::platform::Reference;
 use keyway_sim::generate::plan_of_seed;
@@ -14,23 +14,10 @@ use keyway_sim::{plan::Plan, scenario};
 
 const SEEDS: [u64; 12] = [0, 1, 2, 3, 5, 8, 13, 42, 1_000, 4_711, 65_536, u64::MAX];
 
-fn files(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in folder.read_dir().expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, into);
-        } else if path.extension().is_some_and(|ending| ending == "json") {
-            into.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_pinned_run_gives_the_bytes_it_gave() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut scenarios = Vec::new();
-    files(&home.join("../scenarios"), &mut scenarios);
-    scenarios.sort();
+    let mut scenarios = scenario::files_below(&home.join("../scenarios")).expect("the scenarios");
     let only = std::env::var("TRACE_LOCK_ONLY").unwrap_or_default();
     scenarios.retain(|file| file.to_string_lossy().contains(&only));
     let mut lock = String::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Refused;
 use crate::bytes::plan_of_bytes;
 use crate::plan::Plan;
-use crate::scenario::nearest;
+use crate::scenario::{self, nearest};
 
 /// Something to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,9 +62,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Refused> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut files = Vec::new();
-    collect(path, &mut files)?;
-    files.sort();
+    let files = scenario::files_below(path)?;
     if files.is_empty() {
         let message = format!("{}: the folder holds no scenario file", path.display());
         let mut names = Vec::new();
@@ -76,22 +74,6 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Refused> {
         return Err(Refused::Word { message, help: Some(help) });
     }
     Ok(files)
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Refused> {
-    let unreadable =
-        |wrong: std::io::Error| Refused::Word { message: format!("{}: can't be read: {}", folder.display(), wrong.kind()), help: None };
-    for entry in folder.read_dir().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let path = entry.path();
-        // A link to a folder could lead in circles; one to a file is as good as the file.
-        if entry.file_type().map_err(unreadable)?.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Files that were perhaps meant to be scenario files.

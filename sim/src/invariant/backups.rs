@@ -6,7 +6,7 @@ use keyway_core::id::CodeId;
 use keyway_core::request::{Refusal, Request, Response};
 
 use super::api::obeys;
-use super::story::{Check, CodeChange, Held, States, Steps, View};
+use super::story::{Check, CodeChange, Held, Locks, States, Steps, View};
 use super::{Found, Row};
 use crate::history::Goal;
 use crate::occurrence::Lock;
@@ -31,7 +31,7 @@ pub fn checks() -> Vec<Box<dyn Check>> {
         Box::new(Steps { id: "I-BAK-02", judge: fit_to_pull }),
         States::of_codes("I-BAK-03", aligned),
         Box::new(Steps { id: "I-BAK-04", judge: same_again }),
-        Box::new(Availability),
+        Box::new(Locks { id: "I-BAK-05", judge: availability }),
         Box::new(Steps { id: "I-BAK-06", judge: where_pools_are }),
         Box::new(Steps { id: "I-BAK-07", judge: pins }),
         States::of_codes("I-BAK-08", name),
@@ -145,40 +145,18 @@ fn starts_now(view: &View<'_>, reply: &Result<Response, Refusal>, found: &mut Fo
 }
 
 /// I-BAK-05.
-struct Availability;
-
-impl Availability {
-    fn judge(view: &View<'_>, lock: Lock, found: &mut Found) {
-        let Some(device) = view.history.lock(lock).device.as_deref() else { return };
-        let available = view.available_backups(device.device_id).count();
-        let target = view.history.facts().config.policy.backup_pool_target as usize;
-        let expected = device.is_backup_pool_active && available > 0;
-        if available > target {
-            view.broken_device(found, "I-BAK-05", lock, &format!("its pool holds {available} backups, and the target is {target}"));
-        } else if device.is_backup_access_code_available != expected {
-            let told = if device.is_backup_access_code_available { "a" } else { "no" };
-            view.broken_device(found, "I-BAK-05", lock, &format!("{told} backup is said to be available, and {available} are"));
-        } else if device.is_backup_pool_active {
-            found.armed("I-BAK-05");
-        }
-    }
-}
-
-impl Check for Availability {
-    fn id(&self) -> &'static str {
-        "I-BAK-05"
-    }
-
-    fn check(&mut self, view: &View<'_>, found: &mut Found) {
-        for lock in view.concerned_locks() {
-            Self::judge(view, lock, found);
-        }
-    }
-
-    fn full(&self, view: &View<'_>, found: &mut Found) {
-        for (lock, _) in view.history.locks() {
-            Self::judge(view, lock, found);
-        }
+fn availability(view: &View<'_>, lock: Lock, found: &mut Found) {
+    let Some(device) = view.history.lock(lock).device.as_deref() else { return };
+    let available = view.available_backups(device.device_id).count();
+    let target = view.history.facts().config.policy.backup_pool_target as usize;
+    let expected = device.is_backup_pool_active && available > 0;
+    if available > target {
+        view.broken_device(found, "I-BAK-05", lock, &format!("its pool holds {available} backups, and the target is {target}"));
+    } else if device.is_backup_access_code_available != expected {
+        let told = if device.is_backup_access_code_available { "a" } else { "no" };
+        view.broken_device(found, "I-BAK-05", lock, &format!("{told} backup is said to be available, and {available} are"));
+    } else if device.is_backup_pool_active {
+        found.armed("I-BAK-05");
     }
 }
 

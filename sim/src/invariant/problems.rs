@@ -7,7 +7,7 @@ use keyway_core::problem::{ErrorCode, ProblemFamily, WarningCode};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::Vendor;
 
-use super::story::{Check, CodeChange, Held, States, Steps, View};
+use super::story::{Check, CodeChange, Held, Locks, States, Steps, View};
 use super::{Found, Row};
 use crate::occurrence::Lock;
 
@@ -40,7 +40,7 @@ pub fn checks() -> Vec<Box<dyn Check>> {
         States::of_codes("I-ERR-08", removal_problems),
         Box::new(Steps { id: "I-ERR-10", judge: thresholds }),
         Box::new(Dates { states: States { id: "I-ERR-11", of_code: dates_of_code, of_device: dates_of_device } }),
-        Box::new(EmptyPool),
+        Box::new(Locks { id: "I-ERR-14", judge: empty_pool }),
     ]
 }
 
@@ -600,43 +600,21 @@ fn in_the_past(now: Timestamp, mut dates: impl Iterator<Item = Timestamp>) -> He
 }
 
 /// I-ERR-14.
-struct EmptyPool;
-
-impl EmptyPool {
-    fn judge(view: &View<'_>, lock: Lock, found: &mut Found) {
-        let Some(device) = view.history.lock(lock).device.as_deref() else { return };
-        let shown = device.errors.iter().any(|entry| entry.error_code == ErrorCode::EmptyBackupAccessCodePool);
-        let first: Option<CodeId> = view.available_backups(device.device_id).next();
-        let expected = device.is_backup_pool_active && first.is_none();
-        if shown != expected {
-            let state = match (device.is_backup_pool_active, first.is_some()) {
-                (false, _) => "the pool is not active",
-                (true, true) => "a backup could be pulled",
-                (true, false) => "no backup could be pulled",
-            };
-            let word = if shown { "stands" } else { "is missing" };
-            view.broken_device(found, "I-ERR-14", lock, &format!("empty_backup_access_code_pool {word}, and {state}"));
-        } else if device.is_backup_pool_active {
-            found.armed("I-ERR-14");
-        }
-    }
-}
-
-impl Check for EmptyPool {
-    fn id(&self) -> &'static str {
-        "I-ERR-14"
-    }
-
-    fn check(&mut self, view: &View<'_>, found: &mut Found) {
-        for lock in view.concerned_locks() {
-            Self::judge(view, lock, found);
-        }
-    }
-
-    fn full(&self, view: &View<'_>, found: &mut Found) {
-        for (lock, _) in view.history.locks() {
-            Self::judge(view, lock, found);
-        }
+fn empty_pool(view: &View<'_>, lock: Lock, found: &mut Found) {
+    let Some(device) = view.history.lock(lock).device.as_deref() else { return };
+    let shown = device.errors.iter().any(|entry| entry.error_code == ErrorCode::EmptyBackupAccessCodePool);
+    let first: Option<CodeId> = view.available_backups(device.device_id).next();
+    let expected = device.is_backup_pool_active && first.is_none();
+    if shown != expected {
+        let state = match (device.is_backup_pool_active, first.is_some()) {
+            (false, _) => "the pool is not active",
+            (true, true) => "a backup could be pulled",
+            (true, false) => "no backup could be pulled",
+        };
+        let word = if shown { "stands" } else { "is missing" };
+        view.broken_device(found, "I-ERR-14", lock, &format!("empty_backup_access_code_pool {word}, and {state}"));
+    } else if device.is_backup_pool_active {
+        found.armed("I-ERR-14");
     }
 }
 

@@ -280,7 +280,7 @@ impl<'a> Asked<'a> {
             Request::Unmanaged(request) => {
                 let own = |record: &&Record| !record.is_managed && record.workspace_id == self.workspace;
                 let id = request.converts().or(request.deletes());
-                let is_there = |id: CodeId| [self.view.before(id), self.view.live(id)].map(|record| record.filter(own).is_some());
+                let is_there = |id: CodeId| [self.view.before(id), self.view.live(id)].map(|record| record.as_ref().is_some_and(own));
                 id.map_or(Fault::Possible, |id| Fault::of(is_there(id).map(|there| !there)))
             }
             Request::Create(_) | Request::CreateMultiple(_) | Request::List(_) | Request::GenerateCode(_) | Request::Device(_) => {
@@ -327,8 +327,8 @@ impl<'a> Asked<'a> {
                 Fault::plain_if(is_bad).or(Fault::possible_if(devices.len() > 1))
             }
             Request::Update(update) => {
-                let windows = self.windows_after(update);
-                Fault::of(windows.map(|window| window.is_none()))
+                let is_unknown = Fault::possible_if(self.records == [None, None]);
+                Fault::of(self.windows_after(update).map(|window| window == Err(Refusal::InvalidInput))).or(is_unknown)
             }
             Request::UpdateMultiple(_) => Fault::possible_if(is_half || is_turned),
             Request::Get(get) => {
@@ -349,18 +349,18 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The window that the code has after an update, as it was before the step and after it; none where it can be none at all.
-    fn windows_after(&self, update: &Update) -> [Option<Option<Window>>; 2] {
+    /// The window that an update makes of what the code had before the step and after it.
+    fn windows_after(&self, update: &Update) -> [Result<Option<Window>, Refusal>; 2] {
         self.records.map(|record| {
             let (starts_at, ends_at) = (update.starts_at, update.ends_at);
             if update.kind == Some(Type::Ongoing) {
-                return (starts_at, ends_at).eq(&(None, None)).then_some(None);
+                return if (starts_at, ends_at) == (None, None) { Ok(None) } else { Err(Refusal::InvalidInput) };
             }
-            let record = record?;
+            let record = record.ok_or(Refusal::AccessCodeNotFound)?;
             match (starts_at.or(record.starts_at), ends_at.or(record.ends_at)) {
-                (Some(starts_at), Some(ends_at)) if starts_at < ends_at => Some(Some(Window { starts_at, ends_at })),
-                (None, None) if update.kind.is_none() => Some(None),
-                _ => None,
+                (Some(starts_at), Some(ends_at)) if starts_at < ends_at => Ok(Some(Window { starts_at, ends_at })),
+                (None, None) if update.kind.is_none() => Ok(None),
+                _ => Err(Refusal::InvalidInput),
             }
         })
     }
@@ -369,7 +369,7 @@ impl<'a> Asked<'a> {
         let is_over = |window: Window| window.ends_at <= self.view.now;
         if let Some(update) = self.update() {
             let is_asked = self.bounds() != (None, None);
-            let after = self.windows_after(update).map(|window| window.flatten().is_some_and(is_over));
+            let after = self.windows_after(update).map(|window| window.ok().flatten().is_some_and(is_over));
             return if is_asked { Fault::of(after) } else { Fault::possible_if(after.contains(&true)) };
         }
         match self.request {

@@ -133,6 +133,32 @@ impl Check for Steps {
     }
 }
 
+/// A check without memory of its own: how a device and its codes go together.
+pub struct Locks {
+    /// The id it may report.
+    pub id: &'static str,
+    /// Judges a lock whose device or codes differ.
+    pub judge: fn(&View<'_>, Lock, &mut Found),
+}
+
+impl Check for Locks {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn check(&mut self, view: &View<'_>, found: &mut Found) {
+        for lock in view.concerned_locks() {
+            (self.judge)(view, lock, found);
+        }
+    }
+
+    fn full(&self, view: &View<'_>, found: &mut Found) {
+        for (lock, _) in view.history.locks() {
+            (self.judge)(view, lock, found);
+        }
+    }
+}
+
 /// An event that is in the log from now on.
 #[derive(Clone, Debug)]
 pub struct Logged {

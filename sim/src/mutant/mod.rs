@@ -572,10 +572,8 @@ mod tests {
     /// The stories of a folder of scenarios.
     fn stories(folder: &str) -> Vec<Plan> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(folder);
-        let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
-        let mut stories: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
-        stories.sort();
-        stories.iter().flat_map(|file| scenario::read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)))).collect()
+        let files = scenario::files_below(&folder).expect("the stories");
+        files.iter().flat_map(|file| scenario::read(file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100)))).collect()
     }
 
     /// What a story came to, and the ids of what was broken.

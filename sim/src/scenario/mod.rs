@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
@@ -44,6 +44,35 @@ pub fn read(path: &Path) -> Result<Vec<Plan>, BadInput> {
     let bytes = bytes_of(path).map_err(|problem| BadInput::new(&file, "", problem))?;
     let text = String::from_utf8(bytes).map_err(|wrong| BadInput::new(&file, "", not_utf8(&wrong)))?;
     parse(&file, &text)
+}
+
+/// All scenario files in a folder and in those within it, by name.
+///
+/// # Errors
+/// [`BadInput`] for a folder that can't be read.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, BadInput> {
+    let mut files = Vec::new();
+    collect(folder, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), BadInput> {
+    let unreadable = |wrong: std::io::Error| {
+        let problem = Problem::whole(format!("can't be read: {}", said(&wrong)));
+        BadInput::new(&folder.display().to_string(), "", problem)
+    };
+    for entry in folder.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        // A link to a folder could lead in circles; one to a file is as good as the file.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn not_utf8(wrong: &std::string::FromUtf8Error) -> Problem {

@@ -4,8 +4,8 @@ use alloc::vec;
 
 use super::bench::{Bench, DAY, HOUR, MINUTE};
 use crate::access_code::Status;
-use crate::id::CodeId;
-use crate::request::{List, Refusal, Request, Response};
+use crate::id::{CodeId, DeviceId};
+use crate::request::{CreateMultiple, List, Refusal, Request, Response};
 use crate::vendor::Vendor;
 
 fn cloud() -> Bench {
@@ -61,4 +61,43 @@ fn a_list_wants_one_filter_and_shows_backups_and_what_is_leaving_in_order_of_cre
     assert_eq!(list(&mut bench, of_ids.clone()), Ok(Response::AccessCodes(vec![first, second])));
     assert_eq!(list(&mut bench, List::default()), Err(Refusal::InvalidInput));
     assert_eq!(list(&mut bench, List { access_code_ids: of_ids.access_code_ids, ..of_device }), Err(Refusal::InvalidInput));
+}
+
+/// api.md 3
+#[test]
+fn several_devices_are_named_once_each() {
+    let mut bench = cloud();
+    let one = Bench::device_id();
+    let many = (0..51).map(DeviceId).collect();
+    for device_ids in [vec![], vec![one, one], many] {
+        let create = Request::CreateMultiple(CreateMultiple { device_ids, ..CreateMultiple::default() });
+        assert_eq!(bench.call(create), Err(Refusal::InvalidInput));
+    }
+    let create = Request::CreateMultiple(CreateMultiple { device_ids: vec![one], ..CreateMultiple::default() });
+    assert!(bench.call(create).is_ok());
+}
+
+/// `R-40`: a code that the vendor computes wants such a vendor.
+#[test]
+fn an_offline_code_is_for_locks_that_compute_them() {
+    let mut bench = cloud();
+    let window = bench.window(HOUR, DAY);
+    let refused = bench.create_with("", window, |create| create.is_offline_access_code = Some(true));
+    assert_eq!(refused, Err(Refusal::OfflineAccessCodesNotSupported));
+}
+
+/// api.md 4, 6 and 9: what waits in the pool is nobody's yet.
+#[test]
+fn a_backup_in_the_pool_takes_no_calls_and_a_pulled_one_can_be_deleted() {
+    let mut bench = cloud();
+    let window = bench.window(0, DAY);
+    let guest = bench.create_with("4711", window, |create| create.use_backup_access_code_pool = Some(true)).unwrap();
+    bench.run(HOUR);
+    let backup = *bench.managed().iter().find(|id| **id != guest).unwrap();
+    assert_eq!(bench.update(backup, |update| update.name = Some("mine".into())), Err(Refusal::AccessCodeIsBackup));
+    assert_eq!(bench.delete(backup), Err(Refusal::AccessCodeIsBackup));
+    assert_eq!(bench.pull(backup), Err(Refusal::AccessCodeIsBackup));
+    let pulled = bench.pull(guest).unwrap();
+    assert_eq!(bench.update(pulled, |update| update.name = Some("mine".into())), Err(Refusal::AccessCodeIsBackup));
+    assert_eq!(bench.delete(pulled), Ok(Response::Done));
 }
