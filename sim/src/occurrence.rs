@@ -138,6 +138,13 @@ pub enum Occurrence {
         /// The lock it means, if its vendor id names one of the account.
         lock: Option<Lock>,
     },
+    /// The controller died before it sent this command, and had saved in the same step: after a restart it can't know but that it was sent (`R-60`).
+    Unsent {
+        /// The command, with `for_code`.
+        command: Command,
+        /// The lock it means, if its vendor id names one of the account.
+        lock: Option<Lock>,
+    },
     /// The controller emitted an event. It is in the log only from the save on (`P-08`).
     Emitted(Event),
     /// Events emitted since the last save are in the log now.

@@ -151,6 +151,7 @@ impl View {
             | Occurrence::Replied { .. }
             | Occurrence::NoTarget { .. }
             | Occurrence::Commanded { .. }
+            | Occurrence::Unsent { .. }
             | Occurrence::Unannounced { .. }
             | Occurrence::StepEnded
             | Occurrence::Disturbed { .. }

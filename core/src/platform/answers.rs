@@ -47,7 +47,7 @@ impl Platform {
                     self.close_write(at, Doubt::Removed);
                     self.code_quiet(at).passing.absent_since = absent_since;
                 } else if is_told_gone
-                    || is_stored && self.code(at).passing.told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None
+                    || is_stored && self.code(at).told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None
                 {
                     // Done it was, and perhaps it is gone again: a read tells.
                     self.close_write(at, Doubt::Removed);
@@ -243,7 +243,7 @@ impl Platform {
         let is_off = is_new && self.caches[at.device as usize].places.get(&place).is_some_and(|item| !item.enabled);
         let code = self.code_mut(at);
         code.late = None;
-        code.passing.told_removed_at = None;
+        code.told_removed_at = None;
         code.has_trace = true;
         let before = code.held.take();
         if write.content().is_some() {
@@ -310,7 +310,7 @@ impl Platform {
             remember(&mut code.past, held.clone(), now);
         }
         let left: Vec<Held> = code.surplus.extract_if(.., |held| held.place == place).chain(held).collect();
-        let left_at = code.passing.told_removed_at.unwrap_or(now);
+        let left_at = code.told_removed_at.unwrap_or(now);
         for held in &left {
             self.unblock_twins_of(at.device, held.pin, left_at);
         }

@@ -30,7 +30,7 @@ impl Platform {
         let code = self.code_mut(at);
         let before = code.held.take();
         code.held = ours.as_ref().map(|item| as_held(item, before.as_ref(), &profile, now));
-        let told_removed_at = code.passing.told_removed_at.take();
+        let told_removed_at = code.told_removed_at.take();
         if let (Some(held), Some(returned)) = (&mut code.held, returned) {
             held.pin = held.pin.or(returned.pin);
             held.is_edited = false;
@@ -76,7 +76,7 @@ impl Platform {
             let moved = Held { place, confirmed_at: now, ..held.clone() };
             self.code_mut(at).held = Some(moved);
         }
-        self.code_quiet(at).passing.told_removed_at = None;
+        self.code_quiet(at).told_removed_at = None;
         self.again(at);
         true
     }

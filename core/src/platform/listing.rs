@@ -510,7 +510,8 @@ impl Platform {
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
         let may_be_it = move |past: &Held| !past.is_bound || self.may_have_moved_to(at, item, past);
-        code.past.iter().chain(&code.held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
+        let held = code.held.iter().filter(|held| !held.is_edited);
+        code.past.iter().chain(held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
     }
 
     /// Whether an entry of which there is but one may lie here now: where it lay, or after a join elsewhere, if it is not found there.
@@ -611,7 +612,7 @@ impl Platform {
             return;
         };
         let (place, confirmed_at) = (held.place, held.confirmed_at);
-        let told_at = code.passing.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
+        let told_at = code.told_removed_at.filter(|told_at| evidence.is_fresh && evidence.sent_at >= *told_at);
         if told_at.is_some() && code.write.is_none() {
             // A notice and a fresh listing since are proof, however young the entry was and whosesoever (P-12).
             let is_strangers = !code.record.is_managed && !code.is_gone;

@@ -188,7 +188,8 @@ impl Platform {
             }
             self.caches[device as usize].recover_from = Some(self.now);
             self.wake_device(device, Some(self.now));
-            if self.device(device).refusal.is_some() {
+            // That its description was to be asked for is forgotten.
+            if self.device(device).refusal.is_some() || self.device(device).unreachable.is_some() {
                 self.want_condition(device, self.now);
             }
         }

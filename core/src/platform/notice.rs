@@ -104,7 +104,7 @@ impl Platform {
         let is_concerned = |code: &&Code| code.held.is_some() || code.write.is_some();
         let held: Vec<u64> = self.device(device).codes.iter().filter(is_concerned).map(|code| code.n).collect();
         for n in held {
-            self.code_quiet(At { device, n }).passing.told_removed_at.get_or_insert(now);
+            self.code_quiet(At { device, n }).told_removed_at.get_or_insert(now);
         }
         self.want_listing(device, now);
     }
@@ -144,13 +144,13 @@ impl Platform {
         // What is added where an entry of ours was came after it had left.
         let is_successor = matches!(news, News::EntryAdded(_)) && code.held.is_some() && !is_storing && !is_echo;
         if is_successor || is_removal && code.write.is_none() {
-            self.code_quiet(at).passing.told_removed_at.get_or_insert(now);
+            self.code_quiet(at).told_removed_at.get_or_insert(now);
         }
         if self.code(at).write.is_some() {
             self.note_seen(at);
             if is_removal {
                 // What it meant a read tells that was sent after it.
-                self.code_quiet(at).passing.told_removed_at = Some(now);
+                self.code_quiet(at).told_removed_at = Some(now);
             }
             if self.profile(device).ack == Ack::Nothing {
                 self.want_verify(at, now);

@@ -228,7 +228,7 @@ impl Platform {
         let code = self.code(at);
         let is_blank = item.pin == ShownPin::Blank && !hides_pin(self.profile(at.device));
         let is_renamed = code.held.as_ref().is_some_and(|held| held.name.is_some() && item.name.is_some() && item.name != held.name);
-        is_blank && is_renamed && matches!(item.place, Place::Slot(_)) && code.passing.told_removed_at.is_none()
+        is_blank && is_renamed && matches!(item.place, Place::Slot(_)) && code.told_removed_at.is_none()
     }
 
     /// How old what a read shows may be: a fresh one is never older than its emission (`P-06`).
@@ -238,11 +238,10 @@ impl Platform {
 
     fn on_still_there(&mut self, at: At, evidence: Evidence) {
         if evidence.is_fresh {
-            let passing = &mut self.code_quiet(at).passing;
-            passing.absent_since = None;
+            let code = self.code_quiet(at);
+            (code.passing.absent_since, code.told_removed_at) = (None, None);
             // A look that was wanted since it began is still to come.
-            passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
-            passing.told_removed_at = None;
+            code.passing.verify_at = code.passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
         if self.ends_outage(at, evidence) {
             self.resolve(at);

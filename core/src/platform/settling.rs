@@ -25,7 +25,7 @@ impl Platform {
             return;
         };
         let is_conclusive = is_conclusive(&write, evidence);
-        let is_before_removal = code.passing.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at);
+        let is_before_removal = code.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at);
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
@@ -151,11 +151,14 @@ impl Platform {
             Place::Slot(_) if self.is_taken_elsewhere(at.device, held) => false,
             Place::Slot(_) => {
                 let has_name_of = |own: &Held| own.name.is_some() && own.name == item.name;
-                let has_our_name = has_name_of(held) || code.past.iter().any(|past| past.place == held.place && has_name_of(past));
+                let past = || code.past.iter().filter(|past| past.place == held.place);
+                let has_our_name = has_name_of(held) || past().any(has_name_of);
                 let has_our_pin = matches!(item.pin, ShownPin::Shown(pin) if Some(pin) == held.pin);
                 let tells_nothing = tells_nothing(item) && !self.is_succeeded(at, held, item);
-                // Ours was said to be gone: what has another name came after it.
-                if code.passing.told_removed_at.is_some() && item.name.is_some() && held.name.is_some() && !has_our_name {
+                // Ours was said to be gone: what has another name came after it, and so did what has one that others gave.
+                let was_ours = |own: &Held| !own.is_edited && has_name_of(own);
+                let is_named = item.name.is_some() && held.name.is_some();
+                if code.told_removed_at.is_some() && is_named && !was_ours(held) && !past().any(was_ours) {
                     return false;
                 }
                 has_our_name || has_our_pin || tells_nothing
@@ -167,7 +170,7 @@ impl Platform {
     /// such words can come (port.md 7).
     pub(super) fn is_succeeded(&self, at: At, held: &Held, item: &Item) -> bool {
         let is_told = |told_at: Timestamp| told_at > held.confirmed_at + COPIES_COME_WITHIN_MS;
-        tells_nothing(item) && matches!(item.place, Place::Slot(_)) && self.code(at).passing.told_removed_at.is_some_and(is_told)
+        tells_nothing(item) && matches!(item.place, Place::Slot(_)) && self.code(at).told_removed_at.is_some_and(is_told)
     }
 
     /// The vendor has the entry, the lock not yet (`lock_loads_late`).

@@ -420,6 +420,9 @@ pub(super) struct Code {
     pub errand: Option<Errand>,
     /// Of an unmanaged code only.
     pub awaited: Option<Awaited>,
+    /// When a notice told that its entry was removed, if nothing has told more of that since. What was tried because of it is durable, and so is it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_removed_at: Option<Timestamp>,
     #[serde(skip)]
     pub passing: Passing,
 }
@@ -440,8 +443,6 @@ pub(super) struct Passing {
     pub scouted: Option<(Slot, Timestamp)>,
     /// Reads for it failed; not before this the next one.
     pub read_not_before: Option<Timestamp>,
-    /// A notice told that its entry was removed.
-    pub told_removed_at: Option<Timestamp>,
     /// When a notice told of a change of this entry of somebody else's, if no read was made since.
     pub told_changed_at: Option<Timestamp>,
     /// How long the last write was on its way whose start had gone by when it arrived (`F-22`).
@@ -628,6 +629,7 @@ pub(super) fn new_code(n: u64, record: Record, display: Name) -> Code {
         is_in_fight: false,
         errand: None,
         awaited: None,
+        told_removed_at: None,
         passing: Passing::default(),
     }
 }

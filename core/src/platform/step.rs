@@ -218,7 +218,7 @@ impl Platform {
         };
         let place = write.place();
         code.write = Some(write);
-        code.passing.told_removed_at = None;
+        code.told_removed_at = None;
         code.passing.restart_deadline = None;
         code.passing.absent_since = None;
         code.passing.verify_at = None;

@@ -51,7 +51,7 @@ impl Platform {
             if evidence.is_fresh {
                 let code = self.code(at);
                 let place = code.held.as_ref().map(|held| held.place);
-                let told_at = code.passing.told_changed_at.or(code.passing.told_removed_at);
+                let told_at = code.passing.told_changed_at.or(code.told_removed_at);
                 self.end_unmanaged_since(at, told_at.unwrap_or(now));
                 if let Some(place) = place {
                     self.note_left(at.device, place, evidence.sent_at);
@@ -62,9 +62,9 @@ impl Platform {
         };
         let mut told_changed_at = None;
         if evidence.is_fresh {
-            let passing = &mut self.code_quiet(at).passing;
-            (passing.verify_at, passing.told_removed_at) = (None, None);
-            told_changed_at = passing.told_changed_at.take();
+            let code = self.code_quiet(at);
+            (code.passing.verify_at, code.told_removed_at) = (None, None);
+            told_changed_at = code.passing.told_changed_at.take();
         }
         let code = self.code(at);
         let is_same = code.held.as_ref().is_some_and(|held| {

@@ -110,6 +110,8 @@ pub struct Work {
     pub unsettled: u32,
     /// The last mutating command.
     pub last: Option<Last>,
+    /// What it had saved after that to send next, and died before it did.
+    pub unsent: Option<Op>,
     /// Since when attempts at the present goal fail.
     pub failing_since: Option<Timestamp>,
     /// Whether the last failure named or hinted at a twin.
@@ -154,6 +156,7 @@ impl Work {
         Self {
             unsettled: 0,
             last: None,
+            unsent: None,
             failing_since: None,
             is_twin: false,
             is_refused_for_good: false,
@@ -401,6 +404,7 @@ impl History {
                 }
             }
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
+            state.work.unsent = None;
             state.before_last = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
             self.touch_code(code);
         }

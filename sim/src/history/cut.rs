@@ -4,6 +4,7 @@
 use keyway_core::access_code::{Record, Status};
 use keyway_core::event::{Event, EventType};
 use keyway_core::id::{CallId, CodeId, CommandId};
+use keyway_core::port::Command;
 use keyway_core::request::{Request, RequestedCode, Update};
 use keyway_core::time::Timestamp;
 
@@ -82,6 +83,14 @@ impl History {
                     self.codes[n].perhaps_deleted_at = Some(now);
                 }
             }
+        }
+    }
+
+    /// It had saved that it would send a command, and died before. Whoever takes up from there can't know but that it was sent (`R-60`).
+    pub(super) fn intend(&mut self, command: &Command) {
+        if let Some(code) = command.for_code {
+            let code = self.intern(code);
+            self.codes[code.0 as usize].work.unsent = Some(command.op.clone());
         }
     }
 

@@ -7,15 +7,18 @@ use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, DeviceInfo, Item, Name, News, Notice, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::problem::WarningCode;
-use keyway_core::time::{SECOND_MS, Timestamp, Window};
+use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
-use super::commands::{Closing, Sent, is_fresh, target};
-use super::{Code, CodeIx, Goal, Hindrance, History};
+use super::commands::{Closing, Last, Sent, is_fresh, target};
+use super::{Code, CodeIx, Goal, Hindrance, History, LockState};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// Two complete fresh listings this far apart show an absence (`P-12`).
 const LISTINGS_APART_MS: i64 = 30 * SECOND_MS;
+
+/// A copy of a notice comes within this time of the first (port.md 7).
+const COPIES_COME_WITHIN_MS: i64 = 2 * MINUTE_MS;
 
 /// An entry in a lock's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +121,17 @@ pub enum Whose {
 pub(super) enum Cleared {
     Entry(Lock, Place, Touch),
     Lost(CodeIx, Lost),
+    /// Somebody's entry at this place, since then, was this code's.
+    Owner(Lock, Place, Timestamp, CodeIx),
+}
+
+/// What the controller was told of a lock since the last save; a crash takes it back.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unsaved {
+    /// Something of this place, of which it knew this before.
+    Of(Lock, Place, Option<Known>),
+    /// The first complete listing of an incarnation.
+    Inventory(Lock),
 }
 
 /// What the controller was told of a lock.
@@ -931,7 +945,7 @@ impl History {
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
-                let before = self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+                let before = self.tell(lock, place, Some(Known { pin: None, whose: Whose::Free }));
                 if is_fresh(&sent.command.op) {
                     let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
@@ -942,7 +956,7 @@ impl History {
             }
             Answer::Slot(SlotContent::Reserved) => {
                 let Some(place) = target(&sent.command.op) else { return };
-                self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Foreign });
+                self.tell(lock, place, Some(Known { pin: None, whose: Whose::Foreign }));
             }
             _ => {}
         }
@@ -964,8 +978,8 @@ impl History {
             self.read_page_anew(lock, sent, items, at, is_last, fresh, snapshot_at);
         }
         if is_last && self.lock(lock).picture.listing_began.is_some() {
+            self.tell_all(lock);
             let picture = &mut self.locks[lock.0 as usize].picture;
-            picture.is_inventoried = true;
             picture.listed = Some((now, picture.listing_snapshot));
             // What was unseen when the lock called itself full was in it too.
             picture.limit = picture.limit.map(|limit| limit.max(picture.occupied()));
@@ -1001,27 +1015,22 @@ impl History {
                     self.see_entry(lock, sent, item, self.lock(lock).picture.listing_snapshot);
                 }
             }
-            let state = &mut self.locks[lock.0 as usize];
-            let pages = std::mem::take(&mut state.picture.pages);
-            let (memory, missed) = (&state.memory, &mut state.picture.missed);
-            let mut is_missed = false;
-            state.picture.places.retain(|place, known| {
+            let LockState { memory, picture, .. } = self.lock(lock);
+            let is_missed = |(place, known): &(&Place, &Known)| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
                 let is_still_its_own =
                     matches!(known.whose, Whose::Code(code) if memory.get(place).is_some_and(|stored| stored.code == Some(code)));
-                let is_shown = pages.iter().any(|page| page.iter().any(|item| item.place == *place));
-                if known.whose == Whose::Free || is_still_its_own || is_shown {
-                    return true;
-                }
-                is_missed = true;
-                missed.insert(*place);
+                let is_shown = picture.pages.iter().any(|page| page.iter().any(|item| item.place == **place));
+                !(known.whose == Whose::Free || is_still_its_own || is_shown)
+            };
+            let missed: Vec<(Place, Known)> = picture.places.iter().filter(is_missed).map(|(place, known)| (*place, *known)).collect();
+            for (place, known) in &missed {
+                self.locks[lock.0 as usize].picture.missed.insert(*place);
                 // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
                 let was_own = matches!(known.whose, Whose::Code(_));
-                *known = Known { pin: None, whose: Whose::Free };
-                was_own
-            });
-            state.picture.pages = pages;
-            if is_missed {
+                self.tell(lock, *place, Some(Known { pin: None, whose: Whose::Free }).filter(|_| was_own));
+            }
+            if !missed.is_empty() {
                 self.show_change(lock);
             }
             if fresh && let Some(began) = self.lock(lock).picture.listing_began {
@@ -1110,33 +1119,55 @@ impl History {
             // It shows what was known already, and others have changed since.
             None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
         };
-        self.unsaved_known.push((lock, item.place, before));
         if item.on_lock == keyway_core::port::OnLock::No {
             // The vendor has it, the lock has not.
-            self.locks[lock.0 as usize].picture.places.entry(item.place).or_insert(Known { pin: None, whose: Whose::Free });
+            self.tell(lock, item.place, before.or(Some(Known { pin: None, whose: Whose::Free })));
         } else {
-            self.locks[lock.0 as usize].picture.places.insert(item.place, Known { pin: shown, whose });
+            self.tell(lock, item.place, Some(Known { pin: shown, whose }));
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
         }
     }
 
-    /// Whether the last command of a code was to store something in this place, and no answer told what became of it.
+    /// Whether the last command of a code was to store something in this place, and no answer told what became of it: or one that it could not know to be
+    /// unsent (`R-60`).
     fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
-        self.lock(lock).codes.iter().filter_map(|code| self.code(*code).work.last.as_ref()).any(|last| {
-            let is_in_doubt = matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
-            is_in_doubt && !last.op.is_erasing() && target(&last.op) == Some(place)
+        let is_in_doubt = |last: &&Last| matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
+        let stores_here = |op: &Op| !op.is_erasing() && target(op) == Some(place);
+        self.lock(lock).codes.iter().map(|code| &self.code(*code).work).any(|work| {
+            let last = work.last.as_ref().filter(is_in_doubt).map(|last| &last.op);
+            last.into_iter().chain(&work.unsent).any(stores_here)
         })
     }
 
-    /// It died before it saved what the reads of this step told of single places.
+    /// The controller is told of a place, which a crash before the next save takes back; none: it knows nothing of it any more.
+    fn tell(&mut self, lock: Lock, place: Place, known: Option<Known>) -> Option<Known> {
+        let places = &mut self.locks[lock.0 as usize].picture.places;
+        let before = match known {
+            Some(known) => places.insert(place, known),
+            None => places.remove(&place),
+        };
+        if before != known {
+            self.unsaved_known.push(Unsaved::Of(lock, place, before));
+        }
+        before
+    }
+
+    /// All of the lock is known from now on.
+    fn tell_all(&mut self, lock: Lock) {
+        if !std::mem::replace(&mut self.locks[lock.0 as usize].picture.is_inventoried, true) {
+            self.unsaved_known.push(Unsaved::Inventory(lock));
+        }
+    }
+
+    /// It died before it saved what it was told of places.
     pub(super) fn take_back_known(&mut self) {
-        for (lock, place, before) in std::mem::take(&mut self.unsaved_known).into_iter().rev() {
-            let places = &mut self.locks[lock.0 as usize].picture.places;
-            match before {
-                Some(before) => drop(places.insert(place, before)),
-                None => drop(places.remove(&place)),
+        for unsaved in std::mem::take(&mut self.unsaved_known).into_iter().rev() {
+            match unsaved {
+                Unsaved::Of(lock, place, Some(before)) => drop(self.locks[lock.0 as usize].picture.places.insert(place, before)),
+                Unsaved::Of(lock, place, None) => drop(self.locks[lock.0 as usize].picture.places.remove(&place)),
+                Unsaved::Inventory(lock) => self.locks[lock.0 as usize].picture.is_inventoried = false,
             }
         }
     }
@@ -1244,17 +1275,19 @@ impl History {
         if names_serial || notice.device.is_some_and(|device| self.has_met(notice.account, device)) {
             self.learn_epoch(lock, notice.epoch);
         }
-        let picture = &mut self.locks[lock.0 as usize].picture;
+        let picture = &self.lock(lock).picture;
         // A late copy may tell of an entry that was erased since (port.md 7).
         let was_erased = |place: Place| matches!(place, Place::Handle(handle) if picture.erased.contains_key(&handle));
         if let News::EntryAdded(place) = notice.news
             && !was_erased(place)
         {
-            let known = picture.places.entry(place).or_insert(Known { pin: None, whose: Whose::Unsure });
-            if known.whose == Whose::Free {
-                known.whose = Whose::Unsure;
+            let before = picture.places.get(&place).copied();
+            if before.is_none_or(|known| known.whose == Whose::Free) {
+                self.tell(lock, place, Some(Known { pin: before.and_then(|known| known.pin), whose: Whose::Unsure }));
+            }
+            if before.is_some_and(|known| known.whose == Whose::Free) {
                 // Whether it is still there the next listing tells, even one that shows what the last one showed.
-                picture.is_stale = true;
+                self.locks[lock.0 as usize].picture.is_stale = true;
             }
         }
         if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {
@@ -1278,14 +1311,15 @@ impl History {
             return;
         }
         self.show_change(lock);
-        let picture = &mut self.locks[lock.0 as usize].picture;
-        picture.places.retain(|known, _| !is_all && Some(*known) != place);
         if is_all {
-            picture.is_inventoried = true;
+            for known in self.lock(lock).picture.places.keys().copied().collect::<Vec<_>>() {
+                self.tell(lock, known, None);
+            }
+            self.tell_all(lock);
         } else if let Some(place) = place {
-            picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+            self.tell(lock, place, Some(Known { pin: None, whose: Whose::Free }));
         }
-        picture.is_stale = true;
+        self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {
             for lost in &mut self.codes[code.0 as usize].lost {
                 if (is_all || Some(lost.place) == place) && snapshot_at >= lost.at {
@@ -1308,6 +1342,10 @@ impl History {
         if self.is_name_of(owner, &stored.entry.name) || self.whose_told(lock, place) != Some(Whose::Code(owner)) {
             return;
         }
+        // So soon after the code's own was confirmed it may be a copy of what was said of that.
+        if self.code(owner).work.confirmed_at.is_some_and(|confirmed_at| now <= confirmed_at + COPIES_COME_WITHIN_MS) {
+            return;
+        }
         let before = stored.clone();
         self.unlink(lock, place, Some(&before));
         self.lose(before.since, lock, owner, (place, &before));
@@ -1317,6 +1355,7 @@ impl History {
         if let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) {
             stored.code = None;
         }
+        self.cleared.push(Cleared::Owner(lock, place, added_at, owner));
         self.touch_lock(lock);
     }
 
@@ -1350,6 +1389,7 @@ impl History {
             return;
         }
         let is_first = state.picture.epoch.is_none();
+        self.unsaved_known.retain(|unsaved| !matches!(unsaved, Unsaved::Of(of, ..) | Unsaved::Inventory(of) if *of == lock));
         state.picture = Picture { epoch: Some(epoch), epoch_at: Some(self.now), is_stale: true, ..Picture::default() };
         if is_first {
             return;
@@ -1382,6 +1422,15 @@ impl History {
                         && stored.since <= touch.at
                     {
                         stored.touched = Some(touch);
+                    }
+                }
+                Cleared::Owner(lock, place, since, code) => {
+                    if let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place).filter(|stored| stored.since == since) {
+                        stored.code = Some(code);
+                        let state = &mut self.codes[code.0 as usize];
+                        state.lost.retain(|lost| (lost.place, lost.at) != (place, since));
+                        state.places.push(place);
+                        self.touch_code(code);
                     }
                 }
                 Cleared::Lost(code, lost) => {

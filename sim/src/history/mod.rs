@@ -325,8 +325,8 @@ pub struct History {
     changed_devices: Vec<Lock>,
     unsaved_losses: Vec<CodeIx>,
     unsaved_proofs: Vec<CodeIx>,
-    /// What was known of places before the reads of this step told of them, as long as it is not saved.
-    unsaved_known: Vec<(Lock, Place, Option<Known>)>,
+    /// What reads and notices told of places, as long as it is not saved.
+    unsaved_known: Vec<memory::Unsaved>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 
@@ -732,6 +732,7 @@ impl History {
                 self.send(now, command, *lock);
                 self.step.commands.push((command.clone(), *lock));
             }
+            Occurrence::Unsent { command, .. } => self.intend(command),
             Occurrence::Emitted(event) => self.emit(now, event),
             Occurrence::Saved => self.save(),
             Occurrence::Recorded { code, after } => self.record(now, *code, after.clone()),
@@ -859,7 +860,6 @@ impl History {
         (self.is_in_step, self.is_real_step) = (true, true);
         self.cut = cut::Cut::default();
         self.untold = cut::Untold::default();
-        self.unsaved_known.clear();
         self.clear_step();
     }
 

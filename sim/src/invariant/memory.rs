@@ -417,12 +417,12 @@ mod tests {
 
     use keyway_core::access_code::Status;
     use keyway_core::id::Slot;
-    use keyway_core::port::{Answer, News};
+    use keyway_core::port::{Answer, Item, News, ShownPin};
     use keyway_core::problem::{ErrorCode, ErrorEntry};
     use keyway_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
     use super::*;
-    use crate::judge::testing::{CLOUD, SLOT, Story, pin};
+    use crate::judge::testing::{CLOUD, SLOT, Story, item, pin};
     use crate::occurrence::TrueEntry;
 
     const ONE: Place = Place::Slot(Slot(1));
@@ -539,6 +539,52 @@ mod tests {
         let mut story = story();
         story.person_stores(SLOT, ONE, "9999");
         story.list(SLOT);
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story.must_break("I-DEV-07");
+    }
+
+    /// The controller dies between its save and a write to a slot, somebody adds something there, and reads show nothing of it. Had it no intent, it knows.
+    fn writes_where_somebody_added(is_intended: bool) -> Story {
+        let mut story = Story::with(checkers(), |facts| {
+            let profile = Arc::make_mut(&mut facts.locks[1].profile);
+            (profile.read_back, profile.shows_names) = (ReadBack::Masked, false);
+        });
+        let id = story.code(SLOT, "1234", None, Status::Setting);
+        let command = story.draft_command(SLOT, Some(id), set_slot(1, "1234"));
+        let unsent = Occurrence::Unsent { command, lock: Some(SLOT) };
+        for occurrence in [Occurrence::StepBegan, Occurrence::Woken, Occurrence::Saved] {
+            story.occur(occurrence);
+        }
+        if is_intended {
+            story.occur(unsent);
+        }
+        story.crash(MINUTE_MS, |_| {});
+        story.person_stores(SLOT, ONE, "9999");
+        let shown = Item { pin: ShownPin::Masked, name: None, ..item(ONE, &story.history().lock(SLOT).memory[&ONE].entry) };
+        let listing = story.command(SLOT, None, Op::ListEntries { page: 0, fresh: true });
+        story.answer(listing, Answer::Entries { items: vec![shown].into(), next_page: None });
+        story.wait(HOUR_MS);
+        story.command(SLOT, Some(id), set_slot(1, "1234"));
+        story
+    }
+
+    #[test]
+    fn what_a_write_that_may_have_left_has_stored_is_nobodys_to_know() {
+        writes_where_somebody_added(true).must_hold();
+        writes_where_somebody_added(false).must_break("I-DEV-07");
+    }
+
+    #[test]
+    fn what_was_told_in_a_step_that_died_was_not_told() {
+        let mut story = story();
+        story.person_stores(SLOT, ONE, "9999");
+        story.list_with(SLOT, false, vec![Occurrence::Saved]);
+        let removed = story.draft_notice(SLOT, News::EntryRemoved(ONE));
+        for occurrence in [Occurrence::StepBegan, removed] {
+            story.occur(occurrence);
+        }
+        story.crash(MINUTE_MS, |_| {});
         let id = story.code(SLOT, "1234", None, Status::Setting);
         story.command(SLOT, Some(id), set_slot(1, "1234"));
         story.must_break("I-DEV-07");

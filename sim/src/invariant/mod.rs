@@ -399,6 +399,7 @@ interests! {
     PHASE = 23, Occurrence::Phase(_),
     CLAIMED = 24, Occurrence::Claimed { .. },
     SLOWED = 25, Occurrence::Slowed { .. },
+    UNSENT = 26, Occurrence::Unsent { .. },
 }
 
 impl Interests {
@@ -409,7 +410,7 @@ impl Interests {
     /// Every kind.
     pub const ALL: Self = Self((1 << 26) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 26;
+    pub const COUNT: usize = 27;
 
     /// Both sets together.
     #[must_use]

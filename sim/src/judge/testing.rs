@@ -388,6 +388,12 @@ impl Story {
 
     /// A notice is delivered in a step of its own.
     pub fn notice(&mut self, lock: Lock, news: News, rest: Vec<Occurrence>) {
+        let notice = self.draft_notice(lock, news);
+        self.step(notice, rest);
+    }
+
+    /// A notice of this instant, not yet delivered.
+    pub fn draft_notice(&mut self, lock: Lock, news: News) -> Occurrence {
         let notice = Notice {
             account: AccountId::numbered(lock.0),
             device: Some(VendorDevice(lock.0)),
@@ -396,7 +402,7 @@ impl Story {
             serial: self.number(),
             news,
         };
-        self.step(Occurrence::Noticed { notice, snapshot_at: self.now, lock: Some(lock) }, rest);
+        Occurrence::Noticed { notice, snapshot_at: self.now, lock: Some(lock) }
     }
 
     /// Shows a device changed, in a step by a wake.

@@ -113,6 +113,10 @@ impl<'a> Telling<'a> {
                 let what = words::command(view, &command.op, command.for_code)?;
                 quietly(Side::Controller, format!("sends {}", on(view, *lock, &what)))
             }
+            Occurrence::Unsent { command, lock } => {
+                let what = words::command(view, &command.op, command.for_code)?;
+                quietly(Side::Controller, format!("has not sent {}", on(view, *lock, &what)))
+            }
             Occurrence::Answered { command_id, answer, .. } => {
                 let what = self.commands.get(command_id)?;
                 quietly(Side::Controller, format!("hears of {what}: {}", words::answer(answer)))

@@ -187,18 +187,27 @@ impl Simulation<'_> {
         };
         let (mut codes, mut devices) = (BTreeSet::new(), BTreeSet::new());
         let total = outputs.as_slice().len();
-        let list: Vec<_> = outputs.drain().collect();
-        for (k, output) in list.into_iter().enumerate() {
-            if at == Some(k) {
-                break;
-            }
+        let mut list = outputs.drain();
+        let mut has_saved = false;
+        for output in list.by_ref().take(at.unwrap_or(total)) {
+            has_saved |= matches!(output, Output::Save(_));
             self.take_output(output, &mut codes, &mut devices);
         }
         if let (Some((index, _)), Some(at)) = (cut, at) {
+            for output in list {
+                if let Output::Command(command) = output
+                    && has_saved
+                    && command.op.is_mutating()
+                {
+                    let lock = self.lock_meant(&command);
+                    self.see(&Occurrence::Unsent { command, lock });
+                }
+            }
             self.crashes_done[index] = true;
             self.figures.crashes_inside += u64::from(at < total);
             return self.go_down(index);
         }
+        drop(list);
         self.read_views(&codes, &devices);
         if mix(self.plan.noise_seed ^ self.figures.steps).is_multiple_of(STEPS_A_COMPARISON * self.fleet()) {
             self.compare_all();

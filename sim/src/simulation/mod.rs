@@ -459,7 +459,7 @@ fn is_call(action: &Action) -> bool {
 fn is_productive(occurrence: &Occurrence) -> bool {
     match occurrence {
         Occurrence::StepBegan | Occurrence::StepEnded | Occurrence::Woken | Occurrence::Saved | Occurrence::Phase(_) => false,
-        Occurrence::Disturbed { .. } => false,
+        Occurrence::Disturbed { .. } | Occurrence::Unsent { .. } => false,
         Occurrence::Commanded { command, .. } => command.op.is_mutating(),
         Occurrence::Answered { answer, .. } => !matches!(answer, Answer::Entries { .. } | Answer::Devices { .. } | Answer::Device(_)),
         _ => true,

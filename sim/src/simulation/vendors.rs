@@ -257,14 +257,19 @@ impl<'a> Simulation<'a> {
         on && kind && of_code
     }
 
+    /// The lock that a command means, if its vendor id names one of the account.
+    pub(super) fn lock_meant(&self, command: &Command) -> Option<Lock> {
+        let site = self.setup.site_of(command.account)?;
+        let local = self.setup.sites[site].last_lock_of(command.device?)?;
+        self.setup.view_of(command.account, site, local)
+    }
+
     /// A command leaves the controller.
     pub(super) fn send(&mut self, command: Command) {
         let Some(site) = self.setup.site_of(command.account) else {
             return self.stop(Verdict::Contract, format!("command {} names no account of the configuration", command.command_id.0));
         };
-        let at_site = &self.setup.sites[site];
-        let local = command.device.and_then(|device| at_site.last_lock_of(device));
-        let lock = local.and_then(|local| self.setup.view_of(command.account, site, local));
+        let lock = self.lock_meant(&command);
         self.note_look(&command);
         self.see(&Occurrence::Commanded { command: command.clone(), lock });
         let (op, is_registering) = (command.op.kind(), command.op.is_registering());

@@ -188,6 +188,7 @@ impl<'a> Fold<'a> {
             Occurrence::StepBegan
             | Occurrence::CallLost { .. }
             | Occurrence::Woken
+            | Occurrence::Unsent { .. }
             | Occurrence::Bound { .. }
             | Occurrence::NoTarget { .. }
             | Occurrence::Emitted(_)
