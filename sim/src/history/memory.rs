@@ -1355,7 +1355,7 @@ impl History {
         if let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) {
             stored.code = None;
         }
-        self.cleared.push(Cleared::Owner(lock, place, added_at, owner));
+        self.cleared.push(Cleared::Owner(lock, place, before.since, owner));
         self.touch_lock(lock);
     }
 
