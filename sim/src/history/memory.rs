@@ -1295,8 +1295,14 @@ impl History {
         if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {
             self.show_change(lock);
         }
-        if let News::EntryAdded(place) = notice.news {
-            self.hear_of_successor(now, lock, place, snapshot_at);
+        let successors: Vec<Place> = match notice.news {
+            News::EntryAdded(place) | News::EntryRemoved(place) => vec![place],
+            News::AllRemoved => self.lock(lock).memory.keys().copied().collect(),
+            _ => Vec::new(),
+        };
+        let is_departure = !matches!(notice.news, News::EntryAdded(_));
+        for place in successors {
+            self.hear_of_successor(now, lock, place, |since| since == snapshot_at || is_departure && since > snapshot_at);
         }
         let is_all = notice.news == News::AllRemoved;
         let place = match notice.news {
@@ -1325,10 +1331,11 @@ impl History {
         }
     }
 
-    /// The controller is told that something was added where a code had its entry: that came after it, and under another name it is nobody's.
-    fn hear_of_successor(&mut self, now: Timestamp, lock: Lock, place: Place, added_at: Timestamp) {
+    /// The controller is told that a code's entry left its place, or that something was added there: what lies there since came after it, and under another name it
+    /// is nobody's.
+    fn hear_of_successor(&mut self, now: Timestamp, lock: Lock, place: Place, is_meant: impl Fn(Timestamp) -> bool) {
         let state = self.lock(lock);
-        let Some(stored) = state.memory.get(&place).filter(|stored| stored.since == added_at && stored.cause == Cause::World) else {
+        let Some(stored) = state.memory.get(&place).filter(|stored| is_meant(stored.since) && stored.cause == Cause::World) else {
             return;
         };
         let Some(owner) = stored.code.filter(|_| stored.entry.origin == Origin::External && state.facts.profile.shows_names) else {
@@ -1343,14 +1350,14 @@ impl History {
         }
         let before = stored.clone();
         self.unlink(lock, place, Some(&before));
-        self.lose(added_at, lock, owner, (place, &before));
+        self.lose(before.since, lock, owner, (place, &before));
         if let Some(lost) = self.codes[owner.0 as usize].lost.last_mut() {
             lost.noticed_at = Some(now);
         }
         if let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) {
             stored.code = None;
         }
-        self.cleared.push(Cleared::Owner(lock, place, added_at, owner));
+        self.cleared.push(Cleared::Owner(lock, place, before.since, owner));
         self.touch_lock(lock);
     }
 
