@@ -4,7 +4,7 @@
 //! each device. A call is cut short only after its reply: before, it was never answered, so that what comes of it is open.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use keyway_core::access_code::Record;
 use keyway_core::id::{CodeId, CommandId, DeviceId};
@@ -17,7 +17,7 @@ use keyway_sim::occurrence::{Cause, Change, Lock, LockFacts, Occurrence, Origin,
 use keyway_sim::plan::{Action, Counted, Crash, CrashPoint, Expectations, Plan};
 use keyway_sim::plan_text::Span;
 use keyway_sim::run::{Options, Outcome, run};
-use keyway_sim::scenario::read;
+use keyway_sim::scenario::{files_below, read};
 use keyway_sim::verdict::Verdict;
 use rayon::prelude::*;
 
@@ -378,20 +378,6 @@ fn crash_anywhere(mut plan: Plan, steps_a_story: u64) -> Tally {
     let each = (steps_a_story / (3 * plain.figures.steps)).max(2) as usize;
     let died = share(steps(&plain), each).into_par_iter().map(|step| die_in(&plan, &plain, step));
     died.reduce(Tally::default, Tally::and).and(Tally { stories: 1, ..Tally::default() })
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in folder.read_dir().expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "json") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {

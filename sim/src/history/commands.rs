@@ -8,7 +8,7 @@ use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, 
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
-use super::memory::{Known, Whose};
+use super::told::{Known, Whose};
 use super::{CodeIx, Goal, History, Intent};
 use crate::occurrence::Lock;
 

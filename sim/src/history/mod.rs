@@ -19,19 +19,22 @@ use keyway_core::vendor::{Family, Profile, SerialPath};
 use crate::bounds::Peak;
 use crate::occurrence::{Facts, Lock, LockFacts, Occurrence, Origin, Phase, TrueEntry};
 
+mod attribution;
 pub mod commands;
 mod cut;
 pub mod hindrance;
 pub mod intents;
-pub mod memory;
+mod memory;
 pub mod offline;
+mod told;
 mod unmanaged;
 
 pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
 pub use hindrance::Hindrance;
 pub use intents::{Goal, Intent, Why};
-pub use memory::{Known, Lost, Picture, Stored, Touch, Whose};
+pub use memory::{Lost, Stored, Touch};
 pub use offline::{AskedOffline, Computed};
+pub use told::{Known, Picture, Whose};
 
 /// An answer may come this long after a command's time to live (`P-01`).
 const LATE_ANSWER_MS: i64 = 2 * MINUTE_MS;
@@ -309,7 +312,7 @@ pub struct History {
     commands: BTreeMap<CommandId, Sent>,
     fading: VecDeque<(Timestamp, CommandId)>,
     calls: BTreeMap<CallId, Call>,
-    cleared: Vec<memory::Cleared>,
+    cleared: Vec<told::Cleared>,
     cut: cut::Cut,
     untold: cut::Untold,
     step: Step,
@@ -326,7 +329,7 @@ pub struct History {
     unsaved_losses: Vec<CodeIx>,
     unsaved_proofs: Vec<CodeIx>,
     /// What reads and notices told of places, as long as it is not saved.
-    unsaved_known: Vec<memory::Unsaved>,
+    unsaved_known: Vec<told::Unsaved>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 
