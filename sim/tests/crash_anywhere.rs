@@ -384,7 +384,8 @@ fn survive_a_crash_anywhere(steps_a_story: u64) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     // For a closer look at some of them.
     let only = std::env::var("KEYWAY_STORY").unwrap_or_default();
-    let files: Vec<PathBuf> = files(&folder).into_iter().filter(|file| file.to_string_lossy().contains(&only)).collect();
+    let mut files = files_below(&folder).expect("the scenarios");
+    files.retain(|file| file.to_string_lossy().contains(&only));
     let plans = files.into_par_iter().flat_map(|file| read(&file).unwrap_or_else(|bad| panic!("{}", bad.render(false, 100))));
     let tally = plans.map(|plan| crash_anywhere(plan, steps_a_story)).reduce(Tally::default, Tally::and);
     let Tally { stories, left_out, crashes, otherwise, wrong } = tally;
