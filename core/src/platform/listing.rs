@@ -510,7 +510,9 @@ impl Platform {
     fn pasts_of(&self, at: At, item: &Item) -> impl Iterator<Item = &Held> {
         let (code, profile) = (self.code(at), self.profile(at.device));
         let may_be_it = move |past: &Held| !past.is_bound || self.may_have_moved_to(at, item, past);
-        let held = code.held.iter().filter(|held| !held.is_edited);
+        // What others made of it may in a slot as well be another's, unless a write of ours has yet to replace it.
+        let is_same_entry = |held: &Held| held.place == item.place && (matches!(held.place, Place::Handle(_)) || code.write.is_some());
+        let held = code.held.iter().filter(move |held| !held.is_edited || is_same_entry(held));
         code.past.iter().chain(held).filter(move |past| is_return_of(item, past, profile) && may_be_it(past))
     }
 
