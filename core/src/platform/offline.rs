@@ -43,6 +43,8 @@ pub(super) struct Offline {
 pub(super) struct Registration {
     pub at: At,
     pub sent_at: Timestamp,
+    /// It was turned away; a copy of it may have been taken all the same (`P-01`).
+    pub is_turned_away: bool,
 }
 
 impl Code {
@@ -249,7 +251,7 @@ impl Platform {
             offline.is_sent = true;
         }
         code.retry.not_before = None;
-        self.registrations.insert(command_id, Registration { at, sent_at: self.now });
+        self.registrations.insert(command_id, Registration { at, sent_at: self.now, is_turned_away: false });
         let device = self.device(at.device);
         let account = self.config.accounts[device.account as usize].account;
         let (device, epoch) = (Some(device.info.device), device.epoch());
@@ -270,6 +272,11 @@ impl Platform {
     pub(super) fn on_registration_answer(&mut self, command_id: CommandId, registration: Registration, answer: &Answer) {
         let at = registration.at;
         let account = self.device(at.device).account;
+        let is_for_good = matches!(answer, Answer::Refused(reason) if reason.is_permanent());
+        if registration.is_turned_away && !is_for_good && !matches!(answer, Answer::Registered { .. }) {
+            // That a copy is turned away too is not another refused call (V-17), nor another attempt.
+            return;
+        }
         self.take_condition(account, Some(at.device), registration.sent_at, answer);
         let is_open =
             self.find(at).is_some_and(|code| !code.is_gone && code.offline.as_ref().is_some_and(|offline| offline.handle.is_none()));
@@ -290,6 +297,11 @@ impl Platform {
         }
         if let Some(offline) = &mut self.code_mut(at).offline {
             offline.is_sent = false;
+        }
+        if !matches!(answer, Answer::TimedOut | Answer::ServerError { .. })
+            && let Some(registration) = self.registrations.get_mut(&command_id)
+        {
+            registration.is_turned_away = true;
         }
         match answer {
             Answer::Refused(reason) if reason.is_permanent() => {
