@@ -2,7 +2,7 @@
 
 use keyway_core::access_code::{DeviceRecord, Record, Status, Type};
 use keyway_core::id::{CodeId, DeviceId, WorkspaceId};
-use keyway_core::pin::{Constraint, Pin};
+use keyway_core::pin::{Constraint, Lengths, Pin};
 use keyway_core::request::{Create, CreateMultiple, Get, List, Request, RequestedCode, Response, Update, UpdateMultiple};
 use keyway_core::time::Timestamp;
 
@@ -174,6 +174,7 @@ struct Wanted<'a> {
     name: Option<&'a String>,
     bounds: (Option<Timestamp>, Option<Timestamp>),
     is_external_modification_allowed: Option<bool>,
+    uses_pool: Option<bool>,
 }
 
 fn wrong_create(view: &View<'_>, create: &Create, code: CodeId) -> Option<String> {
@@ -183,6 +184,7 @@ fn wrong_create(view: &View<'_>, create: &Create, code: CodeId) -> Option<String
         name: create.name.as_ref(),
         bounds: (create.starts_at, create.ends_at),
         is_external_modification_allowed: create.is_external_modification_allowed,
+        uses_pool: create.use_backup_access_code_pool,
     };
     let key_differs = |record: &Record| create.common_code_key.is_some() && record.common_code_key != create.common_code_key;
     let kind_differs = |record: &Record| {
@@ -208,6 +210,7 @@ fn wrong_creates(view: &View<'_>, create: &CreateMultiple, codes: &[CodeId]) -> 
             name: create.name.as_ref(),
             bounds: (create.starts_at, create.ends_at),
             is_external_modification_allowed: create.is_external_modification_allowed,
+            uses_pool: create.use_backup_access_code_pool,
         };
         wrong_birth(view, &wanted, *code)
     })
@@ -216,6 +219,8 @@ fn wrong_creates(view: &View<'_>, create: &CreateMultiple, codes: &[CodeId]) -> 
 fn wrong_birth(view: &View<'_>, wanted: &Wanted<'_>, code: CodeId) -> Option<String> {
     let Some(record) = view.live(code) else { return Some(format!("gave {code}, which is not there")) };
     let pin = requested(wanted.pin);
+    //
+    let has_pool = || view.lock(wanted.device).and_then(|lock| lock.device.as_deref()).is_some_and(|device| device.is_backup_pool_active);
     let what = if view.before(code).is_some() {
         "gave a code that was there before"
     } else if record.device_id != wanted.device {
@@ -230,6 +235,8 @@ fn wrong_birth(view: &View<'_>, wanted: &Wanted<'_>, code: CodeId) -> Option<Str
         "gave a code with another window"
     } else if record.is_external_modification_allowed != wanted.is_external_modification_allowed.unwrap_or(false) {
         "gave a code with another leave for external changes"
+    } else if wanted.uses_pool == Some(true) && !has_pool() {
+        "left the pool of its device switched off"
     } else {
         return None;
     };
@@ -305,7 +312,13 @@ fn accepted_pins(view: &View<'_>, found: &mut Found) {
             let length = if is_own { Length::Chosen { preferred: create.preferred_code_length } } else { Length::Given };
             (create.code.as_ref(), length, vec![*code])
         }
-        (Request::CreateMultiple(create), Response::AccessCodes(codes)) => (create.code.as_ref(), Length::Given, codes.clone()),
+        (Request::CreateMultiple(create), Response::AccessCodes(codes)) => {
+            let length = match create.code {
+                None => Length::Shared { preferred: create.preferred_code_length, lengths: shared_lengths(view, codes) },
+                Some(_) => Length::Given,
+            };
+            (create.code.as_ref(), length, codes.clone())
+        }
         (Request::Update(update), _) if update.code.is_some() => (update.code.as_ref(), Length::Given, vec![update.access_code_id]),
         _ => return,
     };
@@ -338,6 +351,15 @@ enum Length {
     Given,
     /// It was generated for this device alone.
     Chosen { preferred: Option<u8> },
+    /// It was generated for all devices that can share it, which take these lengths.
+    Shared { preferred: Option<u8>, lengths: Lengths },
+}
+
+/// What the locks of all codes with a key take.
+fn shared_lengths(view: &View<'_>, codes: &[CodeId]) -> Lengths {
+    let records = codes.iter().filter_map(|code| view.live(*code)).filter(|record| record.common_code_key.is_some());
+    let lengths = records.filter_map(|record| Some(view.lock(record.device_id)?.told_lengths()));
+    lengths.reduce(Lengths::and).unwrap_or_default()
 }
 
 fn wrong_pin(view: &View<'_>, record: &Record, length: Length) -> Option<String> {
@@ -353,7 +375,11 @@ fn wrong_pin(view: &View<'_>, record: &Record, length: Length) -> Option<String>
     if let Some(constraint) = profile.constraints.iter().find(|constraint| !obeys(pin, **constraint)) {
         return Some(format!("got {pin}, which breaks {constraint:?}"));
     }
-    let Length::Chosen { preferred } = length else { return None };
+    let (preferred, lengths) = match length {
+        Length::Given => return None,
+        Length::Shared { preferred, lengths } if record.common_code_key.is_some() => (preferred, lengths),
+        Length::Chosen { preferred } | Length::Shared { preferred, .. } => (preferred, lengths),
+    };
     let wanted = preferred.filter(|length| lengths.contains(*length)).or(lengths.shortest());
     (wanted != Some(pin.length())).then(|| format!("was given {pin}, which has not the length of {} digits", wanted.unwrap_or_default()))
 }
@@ -422,6 +448,42 @@ mod tests {
         let Request::Create(create) = Story::create_request(&record) else { unreachable!() };
         let request = Request::Create(Create { is_one_time_use: Some(true), ..create });
         story.call(request, Response::AccessCode(id), vec![Occurrence::Saved], vec![record]);
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_pool_that_was_asked_for_and_is_off_is_found() {
+        let mut story = story();
+        let window = Some(story.window(60_000, 3_600_000));
+        let record = story.draft(CLOUD, "1234", window);
+        let id = record.access_code_id;
+        let Request::Create(create) = Story::create_request(&record) else { unreachable!() };
+        let request = Request::Create(Create { use_backup_access_code_pool: Some(true), ..create });
+        story.call(request, Response::AccessCode(id), vec![Occurrence::Saved], vec![record]);
+        breaks(&mut story, "I-API-02");
+    }
+
+    #[test]
+    fn a_shared_pin_has_the_length_that_all_locks_take() {
+        let mut story = story();
+        let mut records = [CLOUD, SLOT].map(|lock| story.draft(lock, "123456", None));
+        records.iter_mut().for_each(|record| record.common_code_key = Some("key".to_owned()));
+        let device_ids = records.iter().map(|record| record.device_id).collect();
+        let ids = records.iter().map(|record| record.access_code_id).collect();
+        let request = Request::CreateMultiple(CreateMultiple { device_ids, preferred_code_length: Some(5), ..CreateMultiple::default() });
+        story.call(request, Response::AccessCodes(ids), vec![Occurrence::Saved], records.into());
+        breaks(&mut story, "I-API-03");
+    }
+
+    #[test]
+    fn of_two_codes_with_a_pin_the_active_one_is_given() {
+        let mut story = story();
+        let (soon, later) = (story.window(3_600_000, 7_200_000), story.window(72_000_000, 80_000_000));
+        let ids = [later, soon].map(|window| story.code(SLOT, "1234", Some(window), Status::Unset));
+        let request = Request::Get(Get { device_id: Some(story.device(SLOT)), code: Some(pin("1234").into()), ..Get::default() });
+        call(&mut story, request.clone(), Ok(Response::AccessCode(ids[1])), Vec::new());
+        story.must_hold();
+        call(&mut story, request, Ok(Response::AccessCode(ids[0])), Vec::new());
         breaks(&mut story, "I-API-02");
     }
 

@@ -1,6 +1,6 @@
 //! Codes that nobody manages: where they may be shown, when they must be, and what a conversion is (`I-UNM-01` to `I-UNM-03`, `I-LIV-09`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_core::access_code::Record;
 use keyway_core::event::{Event, EventType};
@@ -26,7 +26,7 @@ pub const ROWS: &[Row] = &[Row::of("I-UNM-01"), Row::of("I-UNM-02"), Row::of("I-
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
     vec![
         OfCode::boxed(&["I-UNM-01"], shown_where_allowed),
-        Box::new(ConvertedWhereAllowed),
+        Box::<ConvertedWhereAllowed>::default(),
         Box::<Listing>::default(),
         Box::new(Conversions),
         Box::<Decisions>::default(),
@@ -63,8 +63,26 @@ fn shown_where_allowed(history: &History, code: CodeIx, _now: Timestamp, found: 
     }
 }
 
-/// `I-UNM-01`, the conversions.
-struct ConvertedWhereAllowed;
+/// `I-UNM-01`, the conversions; they take over the leave for external changes that was asked for (A-14).
+#[derive(Default)]
+struct ConvertedWhereAllowed {
+    /// What open conversions asked for.
+    leaves: BTreeMap<CodeId, BTreeSet<bool>>,
+}
+
+impl ConvertedWhereAllowed {
+    fn hear(&mut self, history: &History) {
+        let Some(Input::Call(call_id)) = history.step().input else { return };
+        let asked = match history.call(call_id).map(|call| &call.request) {
+            Some(Request::Unmanaged(UnmanagedRequest::ConvertToManaged(convert))) => {
+                (convert.access_code_id, convert.is_external_modification_allowed)
+            }
+            Some(Request::Unmanaged(UnmanagedRequest::Update(update))) => (update.access_code_id, update.is_external_modification_allowed),
+            _ => return,
+        };
+        self.leaves.entry(asked.0).or_default().insert(asked.1 == Some(true));
+    }
+}
 
 impl Invariant for ConvertedWhereAllowed {
     fn ids(&self) -> &'static [&'static str] {
@@ -72,11 +90,23 @@ impl Invariant for ConvertedWhereAllowed {
     }
 
     fn interests(&self) -> Interests {
-        Interests::STEP_ENDED
+        Interests::CALLED.and(Interests::STEP_ENDED)
     }
 
-    fn observe(&mut self, history: &History, _now: Timestamp, _occurrence: &Occurrence, found: &mut Found) {
-        for (code, before, _) in conversions(history) {
+    fn observe(&mut self, history: &History, _now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
+        if matches!(occurrence, Occurrence::Called { .. }) {
+            return self.hear(history);
+        }
+        for (code, before, after) in conversions(history) {
+            let leaves = self.leaves.remove(&history.code(code).id);
+            if leaves.is_some_and(|leaves| !leaves.contains(&after.is_external_modification_allowed)) {
+                found.broken_by(
+                    "I-UNM-01",
+                    history,
+                    code,
+                    "is converted, with another leave for external changes than was asked for".to_owned(),
+                );
+            }
             let Some(profile) = history.profile(code) else { continue };
             if !profile.converts_unmanaged || before.code.is_none() {
                 let why = if before.code.is_none() { "its PIN is hidden" } else { "its vendor allows none" };
@@ -454,6 +484,15 @@ mod tests {
         let code = stranger(&mut story);
         ask(&mut story, code);
         convert(&mut story, code, |_| {});
+        story.must_break("I-UNM-01");
+    }
+
+    #[test]
+    fn a_conversion_takes_over_the_leave_that_was_asked_for() {
+        let mut story = story();
+        let code = stranger(&mut story);
+        ask(&mut story, code);
+        convert(&mut story, code, |record| record.is_external_modification_allowed = true);
         story.must_break("I-UNM-01");
     }
 
