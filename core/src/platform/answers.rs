@@ -87,7 +87,13 @@ impl Platform {
                 self.attempt_failed(at, closed_at, 0);
             }
             Answer::ServerError { .. } if self.policy.server_error_is_refusal() => self.on_not_applied(at, closed_at, 0),
-            Answer::TimedOut if write.is_without_effect || self.policy.timeout_is_refusal() => self.conclude(at, Doubt::Lost, closed_at),
+            Answer::TimedOut if write.is_without_effect || self.policy.timeout_is_refusal() => {
+                self.conclude(at, Doubt::Lost, closed_at);
+                if write.is_without_effect && write.content().is_none() {
+                    // The entry stayed, and others may have put it right meanwhile (T23, I-QUI-01).
+                    self.want_verify(at, now);
+                }
+            }
             Answer::MaybeDuplicate => self.close_write(at, Doubt::Unclear),
             Answer::ServerError { .. } => {
                 if matches!(write.op, Op::CreateEntry { .. }) {

@@ -294,6 +294,8 @@ impl Platform {
         let is_removed = self.device(at.device).is_removed;
         let is_lost = self.is_account_down(self.device(at.device).account);
         let code = self.code_mut(at);
+        // To end what is being erased already changes nothing of how that goes on.
+        let is_going = matches!(code.goal, Goal::Rest | Goal::End);
         code.goal = goal;
         if is_removed && goal == Goal::End {
             // the lock is out of reach for good; what it holds is a residual.
@@ -303,7 +305,9 @@ impl Platform {
         code.clear_set_problems(false);
         code.clear_error(ErrorCode::AugustLockMissingKeypad);
         code.block = None;
-        code.retry = Retry::default();
+        if !is_going {
+            code.retry = Retry::default();
+        }
         code.record.is_scheduled_on_device = false;
         if code.record.status == Status::Unknown && code.before_outage != Some(Status::Removing) {
             code.episode = None;

@@ -58,6 +58,8 @@ impl History {
             self.commands.insert(sent.command.command_id, sent);
         }
         for (lock, picture, open) in locks {
+            // What was settled in that step is open again, and not to be forgotten before it is settled once more (P-05).
+            self.fading.retain(|(_, id)| !open.contains(id));
             let state = &mut self.locks[lock.0 as usize];
             (state.picture, state.open) = (picture, open);
         }
