@@ -108,6 +108,10 @@ impl Platform {
         watch.list_at = watch.list_at.min(next_at);
         watch.failures = 0;
         watch.works_since = listing.started_at;
+        // Before anything is confirmed again: what left with an earlier incarnation is not.
+        for info in &listing.items {
+            self.meet(account, info);
+        }
         self.on_account_works(account);
         self.compare_devices(account, &listing.items, listing.started_at);
         self.want_site(account);
@@ -195,9 +199,6 @@ impl Platform {
 
     /// `F-08`: a device that the list lacks is asked for; only the direct answer counts.
     fn compare_devices(&mut self, account: u32, items: &[DeviceInfo], started_at: Timestamp) {
-        for info in items {
-            self.meet(account, info);
-        }
         for device in self.devices_of(account) {
             let known = self.device(device);
             if known.is_removed {

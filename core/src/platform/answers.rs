@@ -446,6 +446,7 @@ impl Platform {
         if self.profile(at.device).read_back == ReadBack::None {
             // What is in doubt for good holds up nobody.
             self.stir_waiting(at.device);
+            self.again_device(at.device);
         }
         if !self.policy.removal_needs_settled_writes() && self.code(at).goal != Goal::Hold {
             self.settle(at);
