@@ -187,6 +187,7 @@ impl History {
             let (occupied, capacity) = self.known_room(lock);
             let frees = occupied >= capacity;
             self.tell_anew(lock, place, None, Whose::Free);
+            self.show_change(lock);
             if frees {
                 // Capacity freed is a definite change of cause for all who wait for it (`R-03`).
                 self.change_cause(lock, now);
@@ -311,7 +312,7 @@ impl History {
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
-                let before = self.tell(lock, place, None, Whose::Free);
+                let before = self.tell_free(lock, place);
                 if is_fresh(&sent.command.op) {
                     let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
@@ -395,7 +396,7 @@ impl History {
                 // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
                 let was_own = matches!(known.whose, Whose::Code(_));
                 if was_own {
-                    self.tell(lock, *place, None, Whose::Free);
+                    self.tell_free(lock, *place);
                 } else {
                     self.forget_place(lock, *place);
                 }
@@ -519,6 +520,16 @@ impl History {
         let known = Known { pin, whose, since: self.now };
         if !before.is_some_and(|before| before.tells_the_same(&known)) {
             self.set_known(lock, place, Some(known));
+        }
+        before
+    }
+
+    /// The controller is told that a place is free: in a full lock a definite change of cause for all who wait for room (`R-03`).
+    fn tell_free(&mut self, lock: Lock, place: Place) -> Option<Known> {
+        let (occupied, capacity) = self.known_room(lock);
+        let before = self.tell(lock, place, None, Whose::Free);
+        if occupied >= capacity && before.is_some_and(|known| known.whose != Whose::Free) {
+            self.change_cause(lock, self.now);
         }
         before
     }
@@ -708,7 +719,7 @@ impl History {
             }
             self.tell_all(lock);
         } else if let Some(place) = place {
-            self.tell(lock, place, None, Whose::Free);
+            self.tell_free(lock, place);
         }
         self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {
