@@ -20,6 +20,8 @@ use crate::occurrence::{Lock, Occurrence};
 #[derive(Default)]
 pub(super) struct Names {
     broken_since: BTreeMap<Lock, Timestamp>,
+    /// When what a lock's descriptions say was last seen to be named: an answer may name something worse before the next description does (`R-52`).
+    named_at: BTreeMap<(Lock, Hindrance), Timestamp>,
     alarms: Alarms,
 }
 
@@ -46,7 +48,12 @@ impl Names {
         found.armed("I-ERR-13");
         let since = since.max(failed_at).max(*broken_since);
         let is_named = History::device_shows(state.device.as_deref(), |error| names(hindrance, error));
-        if !is_named && self.alarms.is_over(lock, since + history.b_detect(lock, since), now) {
+        if is_named {
+            self.named_at.insert((lock, hindrance), now);
+            return;
+        }
+        let since = self.named_at.get(&(lock, hindrance)).map_or(since, |named_at| since.max(*named_at));
+        if self.alarms.is_over(lock, since + history.b_detect(lock, since), now) {
             broken_at("I-ERR-13", history, lock, &format!("its descriptions say {hindrance:?}, and since {since} no error does"), found);
         }
     }
