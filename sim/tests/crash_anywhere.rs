@@ -9,7 +9,7 @@ use std::path::Path;
 use keyway_core::access_code::Record;
 use keyway_core::id::{CodeId, CommandId, DeviceId};
 use keyway_core::platform::Reference;
-use keyway_core::port::{News, OpKind, Place};
+use keyway_core::port::{Answer, News, OpKind, Place};
 use keyway_core::problem::ErrorCode;
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Family, Profile, ReadBack};
@@ -182,10 +182,23 @@ fn is_disturbed_soon(plain: &Outcome, crashed: &Outcome) -> bool {
 /// A step of the controller in which it may die after each output.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Wake { nth: u32 },
-    Answer { on: Lock, command: OpKind, nth: u32 },
-    Notice { on: Option<Lock>, nth: u32 },
-    Call { step: u32 },
+    Wake {
+        nth: u32,
+    },
+    /// With whether it refuses a write.
+    Answer {
+        on: Lock,
+        command: OpKind,
+        nth: u32,
+        refuses: bool,
+    },
+    Notice {
+        on: Option<Lock>,
+        nth: u32,
+    },
+    Call {
+        step: u32,
+    },
 }
 
 impl Step {
@@ -193,7 +206,7 @@ impl Step {
         let name = |lock: Lock| outcome.facts.locks[lock.0 as usize].name.clone();
         match self {
             Self::Wake { nth } => Some(CrashPoint::InWake { nth, outputs }),
-            Self::Answer { on, command, nth } => Some(CrashPoint::InAnswer { on: name(on), command, nth, outputs }),
+            Self::Answer { on, command, nth, .. } => Some(CrashPoint::InAnswer { on: name(on), command, nth, outputs }),
             Self::Notice { on, nth } => Some(CrashPoint::InNotice { on: on.map(name), nth, outputs }),
             Self::Call { step } => (outputs == 0).then_some(CrashPoint::AfterReply { step }),
         }
@@ -223,9 +236,10 @@ fn steps(outcome: &Outcome) -> Vec<(Step, bool)> {
             }
             _ if phase != Phase::Safety => None,
             Occurrence::Woken => wakes.next().map(|nth| Step::Wake { nth }),
-            Occurrence::Answered { command_id, .. } => match sent.get(command_id) {
+            Occurrence::Answered { command_id, answer, .. } => match sent.get(command_id) {
                 Some((Some(on), command)) => {
-                    Some(Step::Answer { on: *on, command: *command, nth: nth(&mut answers, (Some(*on), Some(*command))) })
+                    let nth = nth(&mut answers, (Some(*on), Some(*command)));
+                    Some(Step::Answer { on: *on, command: *command, nth, refuses: matches!(answer, Answer::Refused(_)) })
                 }
                 _ => None,
             },
@@ -291,9 +305,21 @@ fn views(outcome: &Outcome) -> usize {
     recorded.collect::<BTreeSet<_>>().len() + outcome.facts.locks.len()
 }
 
+/// What a lock refuses shows in no read: who dies of the word has to ask again.
+fn allow_for(plan: &Plan, step: Step) -> Plan {
+    let mut plan = plan.clone();
+    let is_untold = matches!(step, Step::Answer { refuses: true, .. });
+    for bound in &mut plan.expect.bounds {
+        let is_of_writes = matches!(bound.count, Counted::All | Counted::Writes | Counted::Mutating);
+        bound.max = bound.max.map(|max| max + u32::from(is_untold && is_of_writes));
+    }
+    plan
+}
+
 /// Dies once after each output of one step.
 fn die_in(plan: &Plan, plain: &Outcome, step: Step) -> Tally {
     let mut tally = Tally::default();
+    let plan = &allow_for(plan, step);
     let (mut before, mut announced) = (None, 0);
     for outputs in 0.. {
         let Some(point) = step.after(outputs, plain) else { break };
@@ -331,14 +357,17 @@ fn die_in(plan: &Plan, plain: &Outcome, step: Step) -> Tally {
     tally
 }
 
-/// An even share of the steps that act, and half as many of those that only look.
+/// An even share of the steps that act, and half as many of those that only look. What a story does again and again has a beat: from each stretch another one is
+/// taken, so that the share does not fall in with it.
 fn share(steps: Vec<(Step, bool)>, each: usize) -> Vec<Step> {
     let (acting, looking): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, acts)| *acts);
     let even = |steps: Vec<(Step, bool)>, count: usize| {
-        let stride = steps.len().div_ceil(count).max(1);
-        steps.into_iter().map(|(step, _)| step).step_by(stride)
+        let stretches = steps.chunks(steps.len().div_ceil(count).max(1)).enumerate();
+        let taken: Vec<Step> = stretches.map(|(n, stretch)| stretch[n % stretch.len()].0).collect();
+        taken
     };
-    even(acting, each).chain(even(looking, each.div_ceil(2))).collect()
+    let (acting, looking) = (even(acting, each), even(looking, each.div_ceil(2)));
+    acting.into_iter().chain(looking).collect()
 }
 
 /// A bound may grow by one read of each device, and by one attempt more where no read proves that a write was done.
@@ -380,8 +409,16 @@ fn crash_anywhere(mut plan: Plan, steps_a_story: u64) -> Tally {
     died.reduce(Tally::default, Tally::and).and(Tally { stories: 1, ..Tally::default() })
 }
 
-/// Stories that do not survive a crash at every place yet: findings of this test that wait for their fix. One that does has to leave the list.
-const OPEN: [&str; 0] = [];
+/// Stories that do not survive a crash at every place yet: findings of the ignored test that wait for their fix. One that does has to leave the list.
+const OPEN: [&str; 4] = [
+    // Not looked into yet: a code that a notice would have let try again stays unset, and one that a crash delays is suspected to have a twin.
+    "a-twin-that-left-while-it-refused-permits-another-try",
+    "a-word-that-may-mean-either-blocks-nobody",
+    // Which of its strangers have left the platform forgets with its caches: it takes an old listing for their return, and their going for a sign to try again.
+    "an-erased-stranger-comes-back-by-no-old-listing",
+    // The judge takes a read that was sent before the controller was shown the entry for proof that it has left since.
+    "what-was-told-to-be-gone-while-it-was-written-is-read-again",
+];
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
@@ -397,7 +434,8 @@ fn survive_a_crash_anywhere(steps_a_story: u64) {
     let (open, wrong): (Vec<String>, Vec<String>) = wrong.into_iter().partition(|wrong| OPEN.iter().any(|story| is_of(wrong, story)));
     println!("{} crashes in {} stories are open findings", open.len(), OPEN.len());
     assert!(wrong.is_empty(), "{} of {crashes}:\n{}", wrong.len(), wrong.join("\n"));
-    for story in OPEN.into_iter().filter(|story| story.contains(&only)) {
+    // A share of the steps need not meet it.
+    for story in OPEN.into_iter().filter(|story| steps_a_story == u64::MAX && story.contains(&only)) {
         assert!(open.iter().any(|wrong| is_of(wrong, story)), "{story} survives: take it off the list");
     }
     assert!(!only.is_empty() || stories > 20 * left_out && crashes > 10 * stories && crashes > 3 * otherwise);

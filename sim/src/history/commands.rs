@@ -237,7 +237,8 @@ impl Work {
         if self.is_twin {
             self.told_twin_at = Some(now);
         }
-        if self.unsettled == 0 && self.refused_at.is_none() {
+        // Nor does the word of an earlier write tell what became of one that was saved to follow it, and perhaps was sent (`R-60`).
+        if self.unsettled == 0 && self.unsent.is_none() && self.refused_at.is_none() {
             (self.refused_at, self.attempts_refused) = (Some(since), 0);
         }
     }
