@@ -318,7 +318,10 @@ impl History {
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
                         self.show_change(lock);
                     }
-                    self.learn_absence(now, lock, place, sent.at, None);
+                    // A read from before the controller was shown an entry does not tell that it left.
+                    if !before.is_some_and(|known| sent.at < known.since) {
+                        self.learn_absence(now, lock, place, sent.at, None);
+                    }
                 }
             }
             Answer::Slot(SlotContent::Reserved) => {
