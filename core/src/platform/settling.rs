@@ -25,7 +25,9 @@ impl Platform {
             return;
         };
         let is_conclusive = is_conclusive(&write, evidence);
-        let is_before_removal = code.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at);
+        // A plain read may show what lay there before it was removed, even one that was sent after that was told (P-06).
+        let lag = self.lag_of(at.device, evidence);
+        let is_before_removal = code.told_removed_at.is_some_and(|told_at| evidence.sent_at < told_at + lag);
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };

@@ -105,12 +105,6 @@ impl History {
         let is_known = |before: &Stored| !shows_names || before.touched.is_none();
         // A PIN that others gave it unseen is nobody's to know.
         let is_of_a_known_pin = |before: &Stored| before.touched.is_none_or(|touch| !touch.pin);
-        // What was told before a join is void, and yet a controller may hold an equal PIN in the same slot for its own (`R-57`).
-        let outlived_join = |before: &Stored| {
-            let was_known = before.code.is_some_and(|code| self.code(code).work.confirmed_at.is_some());
-            let is_from_before = self.lock(lock).joined_at.is_some_and(|joined_at| before.since <= joined_at);
-            matches!(place, Place::Slot(_)) && was_known && is_from_before && self.told(lock, place).is_none()
-        };
         let stays = |before: &&Stored| {
             let is_named = shows_names && before.entry.name == entry.name;
             let is_told = before.code.is_some_and(|code| self.whose_told(lock, place) == Some(Whose::Code(code)));
@@ -118,7 +112,7 @@ impl History {
             // In its own slot PIN and window are proof enough (`R-57`), if anybody knew that it is the code's (`R-64` a).
             let is_proven = is_known(before) || matches!(place, Place::Slot(_)) && is_of_a_known_pin(before);
             let is_like_own = same(before.entry.pin, before.entry.window) && is_proven;
-            let is_like_own = is_like_own && (!shows_names || is_named || is_told || outlived_join(before));
+            let is_like_own = is_like_own && (!shows_names || is_named || is_told || self.outlived_join(lock, place, before));
             // Nor can anybody tell what lay there unseen in between from what was told to lie there.
             let is_as_told = matches!(place, Place::Slot(_)) && is_told && self.told_pin(lock, place) == Some(entry.pin);
             (is_named && is_its_name && is_told) || is_like_own || is_as_told
@@ -128,7 +122,10 @@ impl History {
         let moved = |code: &CodeIx| {
             let is_told = self.whose_told(lock, place) == Some(Whose::Code(*code));
             // What was told before a join is void, and yet a controller may hold an equal PIN in the same slot for its own (`R-57`).
-            let is_before_join = |lost: &Lost| self.lock(lock).joined_at.is_some_and(|joined_at| lost.at <= joined_at);
+            let is_before_join = |lost: &Lost| {
+                let is_untold = self.told(lock, place).is_none();
+                self.lock(lock).joined_at.is_some_and(|joined_at| is_untold || lost.at <= joined_at)
+            };
             let is_known = |lost: &Lost| is_told || is_before_join(lost) && lost.was_told && lost.is_unseen();
             let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_known(lost));
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
@@ -146,6 +143,14 @@ impl History {
         let here = before.filter(stays).and_then(|before| before.code);
         let codes = &self.lock(lock).codes;
         here.or_else(|| codes.iter().copied().find(moved)).or_else(|| codes.iter().copied().find(returned))
+    }
+
+    /// Whether a code's entry dates from before a join since which nobody was told anything of its slot: what was told before is void, and yet a controller may
+    /// hold an equal PIN in the same slot for its own (`R-57`).
+    pub(super) fn outlived_join(&self, lock: Lock, place: Place, before: &Stored) -> bool {
+        let was_known = before.code.is_some_and(|code| self.code(code).work.confirmed_at.is_some());
+        let is_from_before = self.lock(lock).joined_at.is_some_and(|joined_at| before.since <= joined_at);
+        matches!(place, Place::Slot(_)) && was_known && is_from_before && self.told(lock, place).is_none()
     }
 
     /// Whether an entry may show this name for one that was sent for the code, which the lock may have cut short.

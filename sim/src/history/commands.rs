@@ -9,7 +9,7 @@ use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, 
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
-use super::told::{Known, Whose};
+use super::told::Whose;
 use super::{CodeIx, Goal, History, Intent, Stored};
 use crate::occurrence::Lock;
 
@@ -537,7 +537,7 @@ impl History {
         if *answer == Answer::NotFound
             && let Some(place) = target(&sent.command.op)
         {
-            self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+            self.tell_anew(lock, place, None, Whose::Free);
         }
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.

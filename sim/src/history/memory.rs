@@ -349,7 +349,7 @@ impl History {
     pub(super) fn lose(&mut self, now: Timestamp, lock: Lock, owner: CodeIx, (place, before): (Place, &Stored)) {
         let (pin, name, window) = (before.entry.pin, before.entry.name.clone(), before.entry.window);
         let (enabled, touched) = (before.entry.enabled, before.touched);
-        let was_told = self.whose_told(lock, place) == Some(Whose::Code(owner));
+        let was_told = self.whose_told(lock, place) == Some(Whose::Code(owner)) || self.outlived_join(lock, place, before);
         let (listed_without, noticed_at, is_in_listing) = (None, None, false);
         let lost = Lost { place, at: now, pin, name, window, enabled, touched, listed_without, noticed_at, is_in_listing, was_told };
         let state = &mut self.codes[owner.0 as usize];

@@ -26,6 +26,14 @@ pub struct Known {
     pub pin: Option<Pin>,
     /// Whose it is.
     pub whose: Whose,
+    /// When it was last told something of it that it did not know.
+    pub(super) since: Timestamp,
+}
+
+impl Known {
+    fn tells_the_same(&self, other: &Self) -> bool {
+        (self.pin, self.whose) == (other.pin, other.whose)
+    }
 }
 
 /// Whose an entry is, as far as the controller can tell.
@@ -51,10 +59,14 @@ pub(super) enum Cleared {
 }
 
 /// What the controller was told of a lock since the last save; a crash takes it back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Unsaved {
     /// Something of this place, of which it knew this before.
     Of(Lock, Place, Option<Known>),
+    /// A new incarnation, which made void what it knew before.
+    Incarnation(Lock, Box<Picture>),
+    /// A name that the vendor has for a lock.
+    Met(AccountId, VendorDevice),
     /// The first complete listing of an incarnation.
     Inventory(Lock),
 }
@@ -173,8 +185,7 @@ impl History {
         if sent.command.op.is_erasing() {
             let (occupied, capacity) = self.known_room(lock);
             let frees = occupied >= capacity;
-            let state = &mut self.locks[lock.0 as usize];
-            state.picture.places.insert(place, Known { pin: None, whose: Whose::Free });
+            self.tell_anew(lock, place, None, Whose::Free);
             if frees {
                 // Capacity freed is a definite change of cause for all who wait for it (`R-03`).
                 self.change_cause(lock, now);
@@ -184,10 +195,10 @@ impl History {
         if let Some(code) = sent.code {
             self.learn_place(lock, place, code);
         }
-        let state = &mut self.locks[lock.0 as usize];
         let whose = sent.code.map_or(Whose::Unsure, Whose::Code);
-        let known = state.picture.places.get(&place).and_then(|known| known.pin);
-        state.picture.places.insert(place, Known { pin: pin.or(known), whose });
+        let known = self.lock(lock).picture.places.get(&place).and_then(|known| known.pin);
+        self.tell_anew(lock, place, pin.or(known), whose);
+        let state = &mut self.locks[lock.0 as usize];
         // More fitted in than was known when the lock called itself full.
         state.picture.limit = state.picture.limit.map(|limit| limit.max(state.picture.occupied()));
         // A late answer may speak of an entry that has since been replaced (port.md 7).
@@ -299,7 +310,7 @@ impl History {
             }
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
-                let before = self.tell(lock, place, Some(Known { pin: None, whose: Whose::Free }));
+                let before = self.tell(lock, place, None, Whose::Free);
                 if is_fresh(&sent.command.op) {
                     let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
@@ -310,7 +321,7 @@ impl History {
             }
             Answer::Slot(SlotContent::Reserved) => {
                 let Some(place) = target(&sent.command.op) else { return };
-                self.tell(lock, place, Some(Known { pin: None, whose: Whose::Foreign }));
+                self.tell(lock, place, None, Whose::Foreign);
             }
             _ => {}
         }
@@ -382,7 +393,11 @@ impl History {
                 self.locks[lock.0 as usize].picture.missed.insert(*place);
                 // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
                 let was_own = matches!(known.whose, Whose::Code(_));
-                self.tell(lock, *place, Some(Known { pin: None, whose: Whose::Free }).filter(|_| was_own));
+                if was_own {
+                    self.tell(lock, *place, None, Whose::Free);
+                } else {
+                    self.forget_place(lock, *place);
+                }
             }
             if !missed.is_empty() {
                 self.show_change(lock);
@@ -475,9 +490,11 @@ impl History {
         };
         if item.on_lock == keyway_core::port::OnLock::No {
             // The vendor has it, the lock has not.
-            self.tell(lock, item.place, before.or(Some(Known { pin: None, whose: Whose::Free })));
+            if before.is_none() {
+                self.tell(lock, item.place, None, Whose::Free);
+            }
         } else {
-            self.tell(lock, item.place, Some(Known { pin: shown, whose }));
+            self.tell(lock, item.place, shown, whose);
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
@@ -495,8 +512,27 @@ impl History {
         })
     }
 
-    /// The controller is told of a place, which a crash before the next save takes back; none: it knows nothing of it any more.
-    fn tell(&mut self, lock: Lock, place: Place, known: Option<Known>) -> Option<Known> {
+    /// The controller is told of a place, which a crash before the next save takes back.
+    fn tell(&mut self, lock: Lock, place: Place, pin: Option<Pin>, whose: Whose) -> Option<Known> {
+        let before = self.lock(lock).picture.places.get(&place).copied();
+        let known = Known { pin, whose, since: self.now };
+        if !before.is_some_and(|before| before.tells_the_same(&known)) {
+            self.set_known(lock, place, Some(known));
+        }
+        before
+    }
+
+    /// An answer to its own command tells the controller of a place: that is news, whatever it knew before.
+    pub(super) fn tell_anew(&mut self, lock: Lock, place: Place, pin: Option<Pin>, whose: Whose) {
+        self.set_known(lock, place, Some(Known { pin, whose, since: self.now }));
+    }
+
+    /// The controller knows nothing of a place any more.
+    fn forget_place(&mut self, lock: Lock, place: Place) {
+        self.set_known(lock, place, None);
+    }
+
+    fn set_known(&mut self, lock: Lock, place: Place, known: Option<Known>) {
         let places = &mut self.locks[lock.0 as usize].picture.places;
         let before = match known {
             Some(known) => places.insert(place, known),
@@ -505,7 +541,6 @@ impl History {
         if before != known {
             self.unsaved_known.push(Unsaved::Of(lock, place, before));
         }
-        before
     }
 
     /// All of the lock is known from now on.
@@ -515,12 +550,14 @@ impl History {
         }
     }
 
-    /// It died before it saved what it was told of places.
+    /// It died before it saved what it was told: nobody was told (`P-08`, `R-60`).
     pub(super) fn take_back_known(&mut self) {
         for unsaved in std::mem::take(&mut self.unsaved_known).into_iter().rev() {
             match unsaved {
                 Unsaved::Of(lock, place, Some(before)) => drop(self.locks[lock.0 as usize].picture.places.insert(place, before)),
                 Unsaved::Of(lock, place, None) => drop(self.locks[lock.0 as usize].picture.places.remove(&place)),
+                Unsaved::Incarnation(lock, before) => self.locks[lock.0 as usize].picture = *before,
+                Unsaved::Met(account, device) => drop(self.met.remove(&(account, device))),
                 Unsaved::Inventory(lock) => self.locks[lock.0 as usize].picture.is_inventoried = false,
             }
         }
@@ -606,6 +643,9 @@ impl History {
             *granted_at = self.now;
         }
         self.cleared.push(Cleared::Entry(lock, item.place, touch));
+        if let Some(known) = self.lock(lock).picture.places.get(&item.place).copied() {
+            self.tell_anew(lock, item.place, known.pin, known.whose);
+        }
         if let Some(code) = code {
             self.touch_code(code);
         }
@@ -616,7 +656,13 @@ impl History {
     pub(super) fn hear_news(&mut self, now: Timestamp, notice: &Notice, snapshot_at: Timestamp, lock: Lock) {
         // An incarnation is known by the vendor's lists, or where its coming is told with the serial.
         let names_serial = matches!(notice.news, News::DeviceAdded { serial: Some(_) });
-        if names_serial || notice.device.is_some_and(|device| self.has_met(notice.account, device)) {
+        if let Some(device) = notice.device {
+            if names_serial {
+                self.meet_device(notice.account, device);
+            }
+            if !self.has_met(notice.account, device) {
+                return; // Of what lock it speaks nobody can know yet (`R-57`).
+            }
             self.learn_epoch(lock, notice.epoch);
         }
         let picture = &self.lock(lock).picture;
@@ -627,7 +673,7 @@ impl History {
         {
             let before = picture.places.get(&place).copied();
             if before.is_none_or(|known| known.whose == Whose::Free) {
-                self.tell(lock, place, Some(Known { pin: before.and_then(|known| known.pin), whose: Whose::Unsure }));
+                self.tell(lock, place, before.and_then(|known| known.pin), Whose::Unsure);
             }
             if before.is_some_and(|known| known.whose == Whose::Free) {
                 // Whether it is still there the next listing tells, even one that shows what the last one showed.
@@ -657,11 +703,11 @@ impl History {
         self.show_change(lock);
         if is_all {
             for known in self.lock(lock).picture.places.keys().copied().collect::<Vec<_>>() {
-                self.tell(lock, known, None);
+                self.forget_place(lock, known);
             }
             self.tell_all(lock);
         } else if let Some(place) = place {
-            self.tell(lock, place, Some(Known { pin: None, whose: Whose::Free }));
+            self.tell(lock, place, None, Whose::Free);
         }
         self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {
@@ -684,11 +730,15 @@ impl History {
         let Some(owner) = stored.code.filter(|_| stored.entry.origin == Origin::External && state.facts.profile.shows_names) else {
             return;
         };
-        if self.is_name_of(owner, &stored.entry.name) || self.whose_told(lock, place) != Some(Whose::Code(owner)) {
+        if self.is_name_of(owner, &stored.entry.name) {
             return;
         }
-        // That something was added so soon after the code's own was confirmed may be a copy of what was said of that.
-        if !is_departure && self.code(owner).work.confirmed_at.is_some_and(|confirmed_at| now <= confirmed_at + COPIES_COME_WITHIN_MS) {
+        // That something was added so soon after the controller was told of what lies there may be a copy of what was said of that.
+        let is_own = |known: &&Known| known.whose == Whose::Code(owner);
+        let told = self.told(lock, place).filter(is_own).map(|known| known.since);
+        // What left in this incarnation is no longer what lay there when it began (`R-57`).
+        let is_known_gone = is_departure && state.joined_at.is_some_and(|joined_at| stored.since > joined_at);
+        if !is_known_gone && !told.is_some_and(|since| is_departure || now > since + COPIES_COME_WITHIN_MS) {
             return;
         }
         let before = stored.clone();
@@ -710,8 +760,14 @@ impl History {
         self.met.contains(&(account, device))
     }
 
+    fn meet_device(&mut self, account: AccountId, device: VendorDevice) {
+        if self.met.insert((account, device)) {
+            self.unsaved_known.push(Unsaved::Met(account, device));
+        }
+    }
+
     fn meet(&mut self, sent: &Sent, info: &DeviceInfo) {
-        self.met.insert((sent.command.account, info.device));
+        self.meet_device(sent.command.account, info.device);
         if let Some(lock) = self.vendor_ids.get(&(sent.command.account, info.device)).copied() {
             self.learn_epoch(lock, info.epoch);
             let state = &mut self.locks[lock.0 as usize];
@@ -734,8 +790,9 @@ impl History {
             return;
         }
         let is_first = state.picture.epoch.is_none();
-        self.unsaved_known.retain(|unsaved| !matches!(unsaved, Unsaved::Of(of, ..) | Unsaved::Inventory(of) if *of == lock));
-        state.picture = Picture { epoch: Some(epoch), epoch_at: Some(self.now), is_stale: true, ..Picture::default() };
+        let anew = Picture { epoch: Some(epoch), epoch_at: Some(self.now), is_stale: true, ..Picture::default() };
+        let before = std::mem::replace(&mut state.picture, anew);
+        self.unsaved_known.push(Unsaved::Incarnation(lock, Box::new(before)));
         if is_first {
             return;
         }

@@ -8,7 +8,7 @@ use keyway_core::request::device::DeviceRequest;
 use keyway_core::request::unmanaged::UnmanagedRequest;
 use keyway_core::time::Timestamp;
 
-use super::{CodeIx, Goal, History, Intent, Known, Whose};
+use super::{CodeIx, Goal, History, Intent, Whose};
 use crate::occurrence::{Cause, Lock, Origin};
 
 impl History {
@@ -66,7 +66,7 @@ impl History {
         }
         let (pin, name) = (stored.entry.pin, stored.entry.name.clone());
         self.unlink(lock, place, Some(&before));
-        self.locks[lock.0 as usize].picture.places.insert(place, Known { pin: Some(pin), whose: Whose::Code(code) });
+        self.tell_anew(lock, place, Some(pin), Whose::Code(code));
         let state = &mut self.codes[code.0 as usize];
         state.places.push(place);
         state.lost.clear();
