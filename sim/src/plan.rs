@@ -22,10 +22,12 @@ use crate::words;
 
 pub mod device;
 pub mod linked;
+pub mod lookup;
 pub mod unmanaged;
 
 use device::DeviceAction;
 use linked::{UpdateCodes, WhenNotShared};
+use lookup::{DeleteOn, GetByPin, ListCodes};
 use unmanaged::{SimulateUnmanaged, UnmanagedAction};
 
 /// One run, whole.
@@ -266,10 +268,16 @@ pub enum Action {
     UpdateMultiple(UpdateCodes),
     /// `/access_codes/delete`, of the code with this name.
     Delete(String),
+    /// `/access_codes/delete`, of a code on a device.
+    DeleteOn(DeleteOn),
     /// `/access_codes/get`, of the code with this name.
     Get(String),
+    /// `/access_codes/get`, of a PIN on a device.
+    GetByPin(GetByPin),
     /// `/access_codes/list`, of this device.
     List(String),
+    /// `/access_codes/list`, of some codes.
+    ListCodes(ListCodes),
     /// `/access_codes/generate_code`, for this device.
     GenerateCode(String),
     /// `/access_codes/pull_backup_access_code`
@@ -357,7 +365,7 @@ pub enum RequestedPin {
 }
 
 /// Arguments of a `create_multiple` call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateCodes {
     /// The codes' names in this plan and their devices, in order.
@@ -377,6 +385,21 @@ pub struct CreateCodes {
     /// `is_external_modification_allowed`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_external_modification_allowed: Option<bool>,
+    /// The name given to the API for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `preferred_code_length`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_code_length: Option<u8>,
+    /// `prefer_native_scheduling`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefer_native_scheduling: Option<bool>,
+    /// `use_backup_access_code_pool`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_backup_access_code_pool: Option<bool>,
+    /// `attempt_for_offline_device`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_for_offline_device: Option<bool>,
 }
 
 /// Arguments of an update call. Absent fields stay.
@@ -410,6 +433,12 @@ pub struct UpdateCode {
     /// `is_managed`: false gives the code up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_managed: Option<bool>,
+    /// `attempt_for_offline_device`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_for_offline_device: Option<bool>,
+    /// `device_id`, which must be the code's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
 }
 
 /// Arguments of a pull.

@@ -9,6 +9,7 @@ use keyway_core::request::{Create, Delete, GenerateCode, Get, List, PullBackupAc
 use keyway_core::world::lock::Entry;
 
 use crate::occurrence::Origin;
+use crate::plan::lookup::{DeleteOn, GetByPin, ListCodes};
 use crate::plan::{Action, AtEntry, CreateCode, RequestedPin, UpdateCode};
 use crate::setup::Setup;
 
@@ -30,9 +31,20 @@ pub fn call(
         Action::CreateMultiple(create) => {
             Some((Request::CreateMultiple(linked::creations(create, setup)?), create.codes.keys().cloned().collect()))
         }
-        Action::Update(update) => Some((Request::Update(change(update, setup, code(&update.code)?)), Vec::new())),
+        Action::Update(update) => Some((Request::Update(change(update, setup, code(&update.code)?)?), Vec::new())),
         Action::UpdateMultiple(update) => linked::updates(update, setup, names, records).map(|request| (request, Vec::new())),
         Action::Delete(name) => Some((Request::Delete(Delete { access_code_id: code(name)?, device_id: None }), Vec::new())),
+        Action::DeleteOn(DeleteOn { code: name, on }) => {
+            Some((Request::Delete(Delete { access_code_id: code(name)?, device_id: Some(setup.device(on)?) }), Vec::new()))
+        }
+        Action::GetByPin(GetByPin { on, pin }) => {
+            let (device_id, code) = (Some(setup.device(on)?), Some(requested(pin)));
+            Some((Request::Get(Get { device_id, code, ..Get::default() }), Vec::new()))
+        }
+        Action::ListCodes(ListCodes { codes }) => {
+            let access_code_ids = Some(codes.iter().map(|name| code(name)).collect::<Option<_>>()?);
+            Some((Request::List(List { device_id: None, access_code_ids }), Vec::new()))
+        }
         Action::Get(name) => Some((Request::Get(Get { access_code_id: Some(code(name)?), ..Get::default() }), Vec::new())),
         Action::List(device) => Some((Request::List(List { device_id: Some(setup.device(device)?), access_code_ids: None }), Vec::new())),
         Action::GenerateCode(device) => Some((Request::GenerateCode(GenerateCode { device_id: setup.device(device)? }), Vec::new())),
@@ -68,8 +80,9 @@ fn creation(create: &CreateCode, setup: &Setup) -> Option<Create> {
     })
 }
 
-fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Update {
-    Update {
+fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Option<Update> {
+    let device_id = update.on.as_ref().map_or(Some(None), |on| setup.device(on).map(Some))?;
+    Some(Update {
         access_code_id,
         code: update.pin.as_ref().map(requested),
         name: update.name.clone(),
@@ -79,8 +92,9 @@ fn change(update: &UpdateCode, setup: &Setup, access_code_id: CodeId) -> Update 
         is_external_modification_allowed: update.is_external_modification_allowed,
         is_managed: update.is_managed,
         prefer_native_scheduling: update.prefer_native_scheduling,
-        ..Update::default()
-    }
+        attempt_for_offline_device: update.attempt_for_offline_device,
+        device_id,
+    })
 }
 
 fn requested(pin: &RequestedPin) -> RequestedCode {

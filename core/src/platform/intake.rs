@@ -240,9 +240,7 @@ impl Platform {
         if record.status == Status::Removing || code.goal == Goal::End {
             return Err(Refusal::AccessCodeIsBeingRemoved);
         }
-        if update.attempt_for_offline_device == Some(false) && self.device(at.device).has_path_error() {
-            return Err(Refusal::DeviceOffline);
-        }
+        self.check_path(at.device, update.attempt_for_offline_device)?;
         let pin = requested_pin(update.code.as_ref())?;
         if pin.is_some_and(|pin| Some(pin) != record.code) && record.common_code_key.is_some() {
             return Err(Refusal::CommonCodeKeyConflict);
@@ -254,7 +252,9 @@ impl Platform {
         }
         let prefers_native = update.prefer_native_scheduling.unwrap_or(code.prefers_native);
         let pin = pin.or(record.code);
-        if let Some(pin) = pin.filter(|pin| Some(*pin) != record.code || window != record.window()) {
+        // The other kind of schedule takes a place in the lock at another time.
+        let is_moved = window != record.window() || prefers_native != code.prefers_native;
+        if let Some(pin) = pin.filter(|pin| Some(*pin) != record.code || is_moved) {
             self.check_twin(at.device, Some(at.n), pin, window, prefers_native)?;
         }
         Ok(Change {
@@ -302,6 +302,7 @@ impl Platform {
         let is_flag_changed = change.is_external_modification_allowed != record.is_external_modification_allowed;
         if code.prefers_native != change.prefers_native {
             self.code_mut(at).prefers_native = change.prefers_native;
+            self.switch_schedule(at);
         }
         if !(is_window_changed || is_pin_changed || is_name_changed || is_flag_changed) {
             return;
@@ -314,6 +315,17 @@ impl Platform {
         self.start_change(at);
         self.again(at);
         self.stir(at.device);
+    }
+
+    /// `R-23`: what is due or stored keeps its kind of schedule; any other code has the new one, and may be due at another time by it.
+    fn switch_schedule(&mut self, at: At) {
+        let code = self.code(at);
+        if code.record.status == Status::Unset && !self.is_due(code, self.now) && !code.may_be_on_lock() {
+            let has_schedules = self.profile(at.device).schedules;
+            let code = self.code_mut(at);
+            code.is_native = code.prefers_native && has_schedules && code.record.ends_at.is_some();
+            self.again(at);
+        }
     }
 
     fn write_change(&mut self, at: At, change: Change, is_window_changed: bool) {
@@ -584,8 +596,13 @@ impl Platform {
         if starts_in_past && state.info.constraints.contains(&Constraint::StartDateInFuture) {
             return Err(Refusal::CodeConstraintViolated);
         }
+        self.check_path(device, attempts_offline)
+    }
+
+    /// `R-50`.
+    fn check_path(&self, device: u32, attempts_offline: Option<bool>) -> Result<(), Refusal> {
+        let state = self.device(device);
         let is_offline = state.has_path_error() || self.is_account_down(state.account);
-        //
         if attempts_offline == Some(false) && is_offline { Err(Refusal::DeviceOffline) } else { Ok(()) }
     }
 

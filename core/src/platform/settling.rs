@@ -150,7 +150,6 @@ impl Platform {
         let Some(held) = code.entries().find(|held| held.place == item.place) else { return false };
         match item.place {
             Place::Handle(_) => true,
-            Place::Slot(_) if self.is_taken_elsewhere(at.device, held) => false,
             Place::Slot(_) => {
                 let has_name_of = |own: &Held| own.name.is_some() && own.name == item.name;
                 let past = || code.past.iter().filter(|past| past.place == held.place);

@@ -58,13 +58,6 @@ impl Platform {
         self.policy.minds_other_workspaces() && stayed(at) && { writers }.any(|other| !stayed(other))
     }
 
-    /// Whether another workspace was told later than this code that the place holds an entry of its own.
-    pub(super) fn is_taken_elsewhere(&self, device: u32, held: &Held) -> bool {
-        let is_later = |own: &Held| own.place == held.place && own.confirmed_at > held.confirmed_at;
-        let has_later = |code: &Code| code.record.is_managed && code.entries().any(is_later);
-        self.policy.minds_other_workspaces() && self.others_of(device).any(|(_, code)| has_later(code))
-    }
-
     /// The codes that other workspaces have on this lock.
     fn others_of(&self, device: u32) -> impl Iterator<Item = (At, &Code)> {
         self.views_of(device).flat_map(|device| self.device(device).live().map(move |code| (At { device, n: code.n }, code)))

@@ -9,6 +9,7 @@ use super::chance::Chance;
 use super::trouble::plain_fault;
 use super::wide::AGENCY;
 use super::{Swarm, WIDE_EVERY};
+use crate::plan::lookup::{DeleteOn, GetByPin, ListCodes};
 use crate::plan::unmanaged::{AtUnmanaged, ConvertUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CreateCode, Enter, PersonEdits, Plan, RequestedPin, Step, UpdateCode};
 use crate::plan_text::{Offset, PinText, Span};
@@ -18,17 +19,23 @@ const ONE_IN: u64 = 8;
 
 type Encounter = fn(&Swarm, &mut Plan, &mut Chance) -> Option<()>;
 
+/// Of so many seeds, of any world, one has its codes meant in all the ways in which calls may mean them.
+const LOOKS_UP_EVERY: u64 = 16;
+
 const ENCOUNTERS: [Encounter; 5] = [calls_by_id, converts_unasked, edits_a_linked_pin, leaves_few_seats, uses_once];
 
 /// Adds the first that fits, from a drawn one on.
 pub fn add(swarm: &Swarm, seed: u64, plan: &mut Plan) {
-    if swarm.wide.is_none() || !(seed / WIDE_EVERY).is_multiple_of(ONE_IN) {
+    let mut chance = Chance::new(!seed);
+    if swarm.wide.is_some() && (seed / WIDE_EVERY).is_multiple_of(ONE_IN) {
+        let first = chance.below(ENCOUNTERS.len() as u64) as usize;
+        let mut in_turn = ENCOUNTERS.iter().cycle().skip(first).take(ENCOUNTERS.len());
+        let _ = in_turn.find_map(|one| one(swarm, plan, &mut chance));
+    } else if matches!(seed % LOOKS_UP_EVERY, 9 | 12) {
+        looks_up(plan, &mut chance);
+    } else {
         return;
     }
-    let mut chance = Chance::new(!seed);
-    let first = chance.below(ENCOUNTERS.len() as u64) as usize;
-    let mut in_turn = ENCOUNTERS.iter().cycle().skip(first).take(ENCOUNTERS.len());
-    let _ = in_turn.find_map(|one| one(swarm, plan, &mut chance));
     plan.steps.sort_by_key(|step| match step.at {
         Offset::After(ms) => ms,
         Offset::Instant(at) => at - swarm.start,
@@ -61,6 +68,43 @@ fn calls_by_id(_: &Swarm, plan: &mut Plan, chance: &mut Chance) -> Option<()> {
         plan.steps.push(Step { at: Offset::After(at), action, by: Some(AGENCY.to_owned()) });
     }
     Some(())
+}
+
+/// Calls that mean codes by PIN, by several ids, and by an id and a device that is or is not the code's; and what several codes made at once have in common.
+fn looks_up(plan: &mut Plan, chance: &mut Chance) {
+    let creations = plan.steps.iter().filter_map(|step| match (&step.action, step.at) {
+        (Action::Create(create), Offset::After(at)) => Some((at, create.clone())),
+        _ => None,
+    });
+    let creations: Vec<(i64, CreateCode)> = creations.collect();
+    for step in &mut plan.steps {
+        if let Action::CreateMultiple(create) = &mut step.action {
+            create.name = chance.happens(50).then(|| "all of us".to_owned());
+            create.prefer_native_scheduling = chance.happens(30).then_some(false);
+            create.attempt_for_offline_device = chance.happens(30).then_some(false);
+            create.use_backup_access_code_pool = (create.ends.is_some() && chance.happens(30)).then_some(true);
+        }
+    }
+    for (at, create) in creations.iter().take(4) {
+        let other = plan.devices[chance.below(plan.devices.len() as u64) as usize].name.clone();
+        let update = UpdateCode { code: create.code.clone(), ..UpdateCode::default() };
+        let partner = creations[chance.below(creations.len() as u64) as usize].1.code.clone();
+        let mut calls = vec![
+            Action::ListCodes(ListCodes { codes: vec![create.code.clone(), partner] }),
+            Action::Update(UpdateCode { on: Some(other.clone()), name: Some("another".to_owned()), ..update.clone() }),
+            Action::Update(UpdateCode { attempt_for_offline_device: Some(false), name: Some("at hand".to_owned()), ..update.clone() }),
+            Action::Update(UpdateCode { prefer_native_scheduling: Some(chance.happens(50)), ..update }),
+        ];
+        calls.extend(create.pin.clone().map(|pin| Action::GetByPin(GetByPin { on: create.on.clone(), pin })));
+        if chance.happens(30) {
+            calls.push(Action::DeleteOn(DeleteOn { code: create.code.clone(), on: other }));
+        }
+        for call in calls {
+            if chance.happens(60) {
+                say(plan, at + chance.spread(MINUTE_MS, 12 * HOUR_MS), call);
+            }
+        }
+    }
 }
 
 /// A conversion, without force, of what another workspace manages (`I-WS-01`).

@@ -98,6 +98,7 @@ fn group(swarm: &Swarm, n: i64, teller: &mut Teller<'_>, chance: &mut Chance) {
             WhenNotShared::CreateRandomCode
         }),
         is_external_modification_allowed: chance.happens(20).then_some(true),
+        ..CreateCodes::default()
     };
     teller.say(born, Action::CreateMultiple(create));
     for (name, lock) in names.iter().zip(members) {

@@ -272,10 +272,8 @@ impl History {
         if update.name.is_some() {
             acked.name.clone_from(&update.name);
         }
-        if let Some(prefers) = update.prefer_native_scheduling {
-            let state = &mut self.codes[ix.0 as usize];
-            state.was_switched |= state.prefers_native != prefers;
-            state.prefers_native = prefers;
+        if let Some(prefers) = update.prefer_native_scheduling.filter(|prefers| *prefers != self.code(ix).prefers_native) {
+            self.switch_schedule(ix, prefers, now);
         }
         let known = match self.goal(ix).map(|intent| intent.goal) {
             Some(Goal::Present { pin, window }) => (pin, window),
@@ -291,6 +289,23 @@ impl History {
         }
         self.ask(ix, Goal::Present { pin, window }, Why::Asked, now);
         self.move_end_of_backup(ix, known.1, window, Why::Asked, now);
+    }
+
+    /// `R-23`: what is due or stored, or may be on its way, keeps its kind of schedule, and what is written anew in its stead may have either; any other code has the
+    /// new one.
+    fn switch_schedule(&mut self, ix: CodeIx, prefers: bool, now: Timestamp) {
+        let was_due = self.goal(ix).map(|intent| intent.due_at);
+        let state = self.code(ix);
+        let is_at_rest = state.record.as_deref().is_some_and(|record| record.status == Status::Unset);
+        let is_on_its_way = state.lock.is_some_and(|lock| self.open_commands(lock).any(|sent| sent.code == Some(ix)));
+        let is_new = is_at_rest && was_due.is_some_and(|due| now < due) && !self.is_resident(ix) && !is_on_its_way;
+        let state = &mut self.codes[ix.0 as usize];
+        state.prefers_native = prefers;
+        state.was_switched |= !is_new;
+        let due = self.goal(ix).map(|intent| self.due_at(ix, intent.goal, now));
+        if let (Some(intent), Some(due)) = (self.codes[ix.0 as usize].intents.last_mut(), due) {
+            intent.due_at = if is_new { due } else { due.max(was_due.unwrap_or(due)) };
+        }
     }
 
     /// A pulled backup ends with its original, whoever moved that end (`R-37`, `I-BAK-03`).

@@ -119,7 +119,22 @@ fn wrong_get(view: &View<'_>, workspace: WorkspaceId, get: &Get, code: CodeId) -
     let is_asked = get.access_code_id.is_none_or(|asked| asked == code)
         && get.device_id.is_none_or(|device| device == record.device_id)
         && get.code.as_ref().is_none_or(|pin| requested(Some(pin)) == record.code);
-    (!is_asked).then(|| format!("gave {code}, which was not asked for"))
+    if !is_asked {
+        return Some(format!("gave {code}, which was not asked for"));
+    }
+    // What may change in this very step is left open.
+    let device = get.device_id.filter(|_| get.access_code_id.is_none())?;
+    let is_upcoming = |record: &Record| record.starts_at.is_some_and(|starts_at| view.now < starts_at);
+    let is_active = |record: &Record| !is_upcoming(record) && record.ends_at.is_none_or(|ends_at| view.now < ends_at);
+    let is_sooner = |other: &Record| {
+        is_active(other) && !is_active(record) || is_upcoming(other) && is_upcoming(record) && other.starts_at < record.starts_at
+    };
+    let stays = |code: CodeId| {
+        let [before, after] = visible(view, workspace, code);
+        before == after && after.is_some_and(|after| after.code == record.code)
+    };
+    let mut others = view.codes_on(device).map(|(_, other)| other).filter(|other| stays(other.access_code_id));
+    others.any(is_sooner).then(|| format!("gave {code}, and another code with this PIN is active or comes sooner"))
 }
 
 fn wrong_list(view: &View<'_>, workspace: WorkspaceId, list: &List, codes: &[CodeId]) -> Option<String> {

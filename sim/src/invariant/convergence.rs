@@ -53,6 +53,10 @@ impl Convergence {
                 record.errors.is_empty().then(|| format!("nothing can prove its removal, and it is {} without an error", record.status))
             }
             Goal::Absent => Self::fault_of_unwanted(history, code, intent, record),
+            // either schedule is right, so it may be there already.
+            Goal::Present { .. } if now < intent.due_at && state.was_switched => {
+                Self::fault_of_waiting(history, code, record).and_then(|_| Self::fault_of_wanted(history, code, record, now))
+            }
             Goal::Present { .. } if now < intent.due_at => Self::fault_of_waiting(history, code, record),
             Goal::Present { .. } => Self::fault_of_wanted(history, code, record, now),
         }
@@ -119,9 +123,14 @@ impl Convergence {
     fn fault_of_wanted(history: &History, code: CodeIx, record: &Record, now: Timestamp) -> Option<String> {
         let state = history.code(code);
         let is_pooled = record.is_backup && state.pulled_at.is_none();
-        let is_ahead = history.is_native(code) && record.starts_at.is_some_and(|starts_at| now < starts_at);
-        let is_shown =
-            if is_ahead { record.status == Status::Unset && record.is_scheduled_on_device } else { record.status == Status::Set };
+        let is_before = record.starts_at.is_some_and(|starts_at| now < starts_at);
+        let is_set = record.status == Status::Set;
+        let is_scheduled = record.status == Status::Unset && record.is_scheduled_on_device;
+        let is_shown = match history.is_native(code) {
+            _ if is_before && state.was_switched => is_scheduled || is_set,
+            true if is_before => is_scheduled,
+            _ => is_set,
+        };
         let is_right = is_shown && history.is_matching(code);
         if state.is_hindered && !is_right {
             let is_silent = record.errors.is_empty() && !is_pooled;

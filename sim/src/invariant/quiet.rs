@@ -74,6 +74,9 @@ impl Quiet {
         if command.op.is_erasing() && history.rests_as_left(code) && history.entries(code).any(|(_, stored)| stored.entry.enabled) {
             return None; // T26, I-WIN-04: what came back since others took it away goes.
         }
+        if state.was_switched && matches!(intent.goal, Goal::Present { .. }) && !history.is_resident(code) {
+            return None; // it may be written anew by either schedule.
+        }
         let confirmed = history.confirmed_at(code).or_else(|| Self::absent_since(history, code, now))?;
         let due = if intent.due_at <= now { intent.due_at } else { Timestamp::MIN };
         let reason = state.work.reason_at.max(intent.asked_at).max(due).max(history.lock(lock).faulted_at);

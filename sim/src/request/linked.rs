@@ -18,8 +18,12 @@ pub fn creations(create: &CreateCodes, setup: &Setup) -> Option<CreateMultiple> 
         code: create.pin.as_ref().map(super::requested),
         starts_at: create.starts.map(|starts| setup.instant(starts)),
         ends_at: create.ends.map(|ends| setup.instant(ends)),
+        name: create.name.clone(),
+        preferred_code_length: create.preferred_code_length,
+        prefer_native_scheduling: create.prefer_native_scheduling,
+        use_backup_access_code_pool: create.use_backup_access_code_pool,
         is_external_modification_allowed: create.is_external_modification_allowed,
-        ..CreateMultiple::default()
+        attempt_for_offline_device: create.attempt_for_offline_device,
     })
 }
 

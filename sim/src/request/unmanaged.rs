@@ -22,6 +22,9 @@ pub fn call(
     let meant = |target: &AtUnmanaged| meant(target, setup, names, records);
     let (call, named) = match action {
         UnmanagedAction::List(device) => (Call::List(ListUnmanaged { device_id: setup.device(device)? }), None),
+        UnmanagedAction::Get(AtUnmanaged { code: None, on: Some(on), pin: Some(pin) }) => {
+            (Call::Get(GetUnmanaged { device_id: Some(setup.device(on)?), code: Some(pin.0.into()), ..GetUnmanaged::default() }), None)
+        }
         UnmanagedAction::Get(target) => (Call::Get(GetUnmanaged { access_code_id: Some(meant(target)?), ..GetUnmanaged::default() }), None),
         UnmanagedAction::Convert(convert) => {
             let access_code_id = meant(&convert.target)?;

@@ -362,10 +362,22 @@ impl Checker<'_> {
             }
             Action::Update(update) => {
                 self.code(&update.code, &way![path; "update", "code"])?;
+                update.on.iter().try_for_each(|on| self.device(on, &way![path; "update", "on"]))?;
                 self.requested_pin(update.pin.as_ref(), &update.code, &way![path; "update", "pin"])
             }
             Action::UpdateMultiple(update) => self.code(&update.group_of, &way![path; "update_multiple", "group_of"]),
             Action::Delete(code) => self.code(code, &way![path; "delete"]),
+            Action::DeleteOn(delete) => {
+                self.code(&delete.code, &way![path; "delete_on", "code"])?;
+                self.device(&delete.on, &way![path; "delete_on", "on"])
+            }
+            Action::GetByPin(get) => {
+                self.device(&get.on, &way![path; "get_by_pin", "on"])?;
+                self.requested_pin(Some(&get.pin), &get.on, &way![path; "get_by_pin", "pin"])
+            }
+            Action::ListCodes(list) => {
+                { list.codes.iter().enumerate() }.try_for_each(|(i, code)| self.code(code, &way![path; "list_codes", "codes", i]))
+            }
             Action::Get(code) => self.code(code, &way![path; "get"]),
             Action::List(device) => self.device(device, &way![path; "list"]),
             Action::GenerateCode(device) => self.device(device, &way![path; "generate_code"]),
@@ -582,8 +594,11 @@ impl Checker<'_> {
                 | Action::Update(_)
                 | Action::UpdateMultiple(_)
                 | Action::Delete(_)
+                | Action::DeleteOn(_)
                 | Action::Get(_)
+                | Action::GetByPin(_)
                 | Action::List(_)
+                | Action::ListCodes(_)
                 | Action::PullBackup(_)
                 | Action::GenerateCode(_)
                 | Action::Unmanaged(_),

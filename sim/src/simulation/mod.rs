@@ -447,7 +447,7 @@ fn is_call(action: &Action) -> bool {
     match action {
         Action::Create(_) | Action::CreateMultiple(_) | Action::Update(_) | Action::UpdateMultiple(_) | Action::Delete(_) => true,
         Action::Get(_) | Action::List(_) | Action::PullBackup(_) | Action::Unmanaged(_) | Action::GenerateCode(_) => true,
-        Action::Device(_) => true,
+        Action::DeleteOn(_) | Action::GetByPin(_) | Action::ListCodes(_) | Action::Device(_) => true,
         Action::SimulateUnmanaged(_) => false,
         Action::PersonAdds(_) | Action::PersonRemoves(_) | Action::PersonEdits(_) | Action::PersonDisables(_) => false,
         Action::PersonSetsLength(_) => false,
