@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use keyway_core::config::PolicyConstants;
 use keyway_core::id::{CommandId, Key};
+use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, Place, Reason, SlotContent};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
 use super::told::Whose;
-use super::{CodeIx, Goal, History, Intent};
+use super::{CodeIx, Goal, History, Intent, Stored};
 use crate::occurrence::Lock;
 
 /// A command on its way, or closed and not yet forgotten.
@@ -580,10 +581,12 @@ impl History {
         }
     }
 
-    /// A read ran after an acknowledged write of which nothing is there.
+    /// A read ran after an acknowledged write of which nothing is there: what others made of an entry of the code is nothing of the write (`R-54`).
     fn count_absence(&mut self, id: CommandId) {
         let Some(sent) = self.commands.get(&id).filter(|sent| !sent.command.op.is_erasing()) else { return };
-        if let Some(code) = sent.code.filter(|code| !self.is_resident(*code)) {
+        let written = pin_of(&sent.command.op);
+        let is_of_it = |stored: &Stored| written.is_none_or(|pin| stored.entry.pin == pin);
+        if let Some(code) = sent.code.filter(|code| !self.entries(*code).any(|(_, stored)| is_of_it(stored))) {
             self.codes[code.0 as usize].work.miss();
         }
     }
@@ -635,6 +638,14 @@ impl History {
             self.settle_command(id);
         }
         self.forget_closed(Some(lock));
+    }
+}
+
+/// The PIN that a command writes.
+pub(super) fn pin_of(op: &Op) -> Option<Pin> {
+    match op {
+        Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use keyway_core::port::{Answer, DeviceInfo, Item, News, Notice, Op, Place, Reaso
 use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::ReadBack;
 
-use super::commands::{Closing, Last, Sent, is_fresh, target};
+use super::commands::{Closing, Last, Sent, is_fresh, pin_of, target};
 use super::memory::{Lost, Stored, Touch};
 use super::{CodeIx, Hindrance, History, LockState};
 use crate::occurrence::{Cause, Lock, Origin};
@@ -176,8 +176,7 @@ impl History {
         }
         let pin = match &sent.command.op {
             Op::AssignPin { .. } => assigned_pin(answer),
-            Op::CreateEntry { pin, .. } | Op::ReplaceEntry { pin, .. } | Op::SetSlot { pin, .. } => Some(*pin),
-            _ => None,
+            op => pin_of(op),
         };
         let state = &mut self.locks[lock.0 as usize];
         if state.clock_means_at.is_none() {
