@@ -116,6 +116,9 @@ impl Platform {
             // A twin may have been in it, seen or unseen.
             self.unblock(device);
         }
+        if !matches!(news, News::EntryRemoved(_)) {
+            self.note_seen_late(device, place);
+        }
         let Some(n) = self.owner_of_place(device, place) else {
             let memory = &mut self.caches[device as usize];
             if matches!(news, News::EntryAdded(_)) {
@@ -213,13 +216,21 @@ impl Platform {
         }
     }
 
+    /// A write that a read found without effect has added something all the same, which others took away before the read: this is the word that it waited for
+    /// (`P-01`).
+    fn note_seen_late(&mut self, device: u32, place: Place) {
+        let is_it = |write: &&Write| write.place() == Some(place) && write.content().is_some() && is_waiting(write);
+        let late = self.device(device).codes.iter().filter_map(|code| Some((code.late.as_ref().filter(is_it)?.command, code.n)));
+        if let Some((_, n)) = late.min() {
+            self.code_mut(At { device, n }).late.iter_mut().for_each(|write| write.was_seen = true);
+        }
+    }
+
     /// Whether such a notice may as well be the word that another code's write to the same slot still waits for: that has it then (`P-01`), which of the two
     /// was meant nobody knows, and the next one is clear.
     fn closes_an_earlier_write(&mut self, at: At, aims: impl Fn(&Write) -> bool) -> bool {
         let (now, timeout_ms) = (self.now, self.profile(at.device).command_timeout_ms);
-        // What was seen in the slot did add something.
-        let is_open = |write: &Write| write.closed.is_none() && write.accepted_at.is_some() && !write.was_seen;
-        let is_awaited = |write: &Write| is_open(write) && now < write.sent_at + timeout_ms;
+        let is_awaited = |write: &Write| is_waiting(write) && now < write.sent_at + timeout_ms;
         let late = |code: &Code| code.late.as_ref().filter(|write| aims(write) && is_awaited(write)).map(|write| write.command);
         let others = self.device(at.device).codes.iter().filter(|code| code.n != at.n);
         let Some((_, n)) = others.filter_map(|code| Some((late(code)?, code.n))).min() else { return false };
@@ -227,4 +238,9 @@ impl Platform {
         self.code_mut(At { n, ..at }).late.iter_mut().for_each(|write| write.closed = Some(closing));
         true
     }
+}
+
+/// Whether a write that was taken still waits for the lock's own notice (`P-01`). What was seen in its slot did add something.
+fn is_waiting(write: &Write) -> bool {
+    write.closed.is_none() && write.accepted_at.is_some() && !write.was_seen
 }
