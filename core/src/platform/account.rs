@@ -276,6 +276,7 @@ impl Platform {
             has_one_length: false,
             closed_slots: alloc::collections::BTreeSet::new(),
             refusing: alloc::collections::BTreeMap::new(),
+            left: Vec::new(),
             last_reversal: None,
             saw_other_writer: false,
             levels: None,

@@ -32,8 +32,6 @@ pub(super) struct Memory {
     pub told: BTreeSet<Place>,
     /// Entries that a notice said have left, and that may be what an open creation made; no id is given twice.
     pub told_gone: BTreeSet<Place>,
-    /// Places that a stranger's entry left, and when a read that showed them empty began: an older one may still show it (`P-06`).
-    pub left: BTreeMap<Place, Timestamp>,
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
@@ -79,7 +77,6 @@ impl Memory {
             shown_since: BTreeMap::new(),
             told: BTreeSet::new(),
             told_gone: BTreeSet::new(),
-            left: BTreeMap::new(),
             has_inventory: false,
             listing: None,
             next_sync: now,
@@ -397,9 +394,10 @@ impl Platform {
             return None;
         }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
+            let has_left = self.device(device).left_at(item.place).is_some();
             let memory = &mut self.caches[device as usize];
             memory.is_clean = false;
-            if memory.left.contains_key(&item.place) {
+            if has_left {
                 memory.places.remove(&item.place);
             }
             self.want_listing(device, self.now);
@@ -456,8 +454,8 @@ impl Platform {
     /// Whether an item may be what a stranger had in the same place until lately, or one that tells nothing of itself what a code of ours had.
     fn may_be_older(&self, device: u32, item: &Item, evidence: Evidence) -> bool {
         let lag = self.profile(device).read_lag_ms;
-        let left_at = self.caches[device as usize].left.get(&item.place);
-        if left_at.is_some_and(|left_at| evidence.sent_at < *left_at + lag) {
+        let left_at = self.device(device).left_at(item.place);
+        if left_at.is_some_and(|left_at| evidence.sent_at < left_at + lag) {
             return true;
         }
         let mut past = self.device(device).codes.iter().flat_map(|code| &code.past).filter(|past| past.place == item.place);

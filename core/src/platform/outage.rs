@@ -230,6 +230,7 @@ impl Platform {
         (state.clock_settings, state.clock_set_not_before) = (0, None);
         state.closed_slots.clear();
         state.refusing.clear();
+        state.left.clear();
         self.caches[device as usize] = self.caches[device as usize].renewed(self.now);
         let is_hidden = hides_pin(self.profile(device));
         let numbers: Vec<u64> = self.device(device).codes.iter().map(|code| code.n).collect();

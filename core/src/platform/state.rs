@@ -87,6 +87,9 @@ pub(super) struct Device {
     /// Slots that refused a write as occupied, and when: what is in them may be hidden from every read.
     #[serde(default)]
     pub refusing: BTreeMap<Slot, Timestamp>,
+    /// Places that a stranger's entry left, and when a read that showed them empty began: an older one may still show it (`P-06`).
+    #[serde(default)]
+    pub left: Vec<(Place, Timestamp)>,
     /// The latest reversal by others (`R-62`).
     pub last_reversal: Option<Timestamp>,
     /// Another writer's work was seen since the peace (`R-62`).
@@ -108,6 +111,10 @@ pub(super) struct Device {
 }
 
 impl Device {
+    pub fn left_at(&self, place: Place) -> Option<Timestamp> {
+        self.left.iter().find(|(left, _)| *left == place).map(|(_, at)| *at)
+    }
+
     pub fn epoch(&self) -> Epoch {
         self.info.epoch
     }

@@ -107,10 +107,10 @@ impl Platform {
 
     /// A stranger's entry is known to have left its place by `left_at`: an older listing may still show it (`P-06`).
     pub(super) fn note_left(&mut self, device: u32, place: Place, left_at: Timestamp) {
-        let memory = &mut self.caches[device as usize];
-        memory.places.remove(&place);
-        memory.left.retain(|_, other_at| left_at < *other_at + HOUR_MS);
-        memory.left.insert(place, left_at);
+        self.caches[device as usize].places.remove(&place);
+        let left = &mut self.device_mut(device).left;
+        left.retain(|(other, other_at)| *other != place && left_at < *other_at + HOUR_MS);
+        left.push((place, left_at));
     }
 
     pub(super) fn end_unmanaged_code(&mut self, at: At) {
