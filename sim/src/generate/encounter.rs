@@ -11,7 +11,7 @@ use super::wide::AGENCY;
 use super::{Swarm, WIDE_EVERY};
 use crate::plan::lookup::{DeleteOn, GetByPin, ListCodes};
 use crate::plan::unmanaged::{AtUnmanaged, ConvertUnmanaged, UnmanagedAction};
-use crate::plan::{Action, AtEntry, CreateCode, Enter, PersonEdits, Plan, RequestedPin, Step, UpdateCode};
+use crate::plan::{Action, AtEntry, CrashPoint, CreateCode, Enter, PersonEdits, Plan, RequestedPin, Step, UpdateCode};
 use crate::plan_text::{Offset, PinText, Span};
 
 /// Of so many wide worlds one has such a thing, if any fits.
@@ -31,8 +31,8 @@ pub fn add(swarm: &Swarm, seed: u64, plan: &mut Plan) {
         let first = chance.below(ENCOUNTERS.len() as u64) as usize;
         let mut in_turn = ENCOUNTERS.iter().cycle().skip(first).take(ENCOUNTERS.len());
         let _ = in_turn.find_map(|one| one(swarm, plan, &mut chance));
-    } else if matches!(seed % LOOKS_UP_EVERY, 9 | 12) {
-        looks_up(plan, &mut chance);
+    } else if matches!(seed % LOOKS_UP_EVERY, 9 | 12) && !plan.crashes.iter().any(|crash| names_a_step(&crash.when)) {
+        looks_up(swarm, plan, &mut chance);
     } else {
         return;
     }
@@ -40,6 +40,11 @@ pub fn add(swarm: &Swarm, seed: u64, plan: &mut Plan) {
         Offset::After(ms) => ms,
         Offset::Instant(at) => at - swarm.start,
     });
+}
+
+/// Steps that come in between would make another one of it.
+const fn names_a_step(point: &CrashPoint) -> bool {
+    matches!(point, CrashPoint::InCall { .. } | CrashPoint::AfterReply { .. })
 }
 
 fn say(plan: &mut Plan, at: i64, action: Action) {
@@ -71,7 +76,7 @@ fn calls_by_id(_: &Swarm, plan: &mut Plan, chance: &mut Chance) -> Option<()> {
 }
 
 /// Calls that mean codes by PIN, by several ids, and by an id and a device that is or is not the code's; and what several codes made at once have in common.
-fn looks_up(plan: &mut Plan, chance: &mut Chance) {
+fn looks_up(swarm: &Swarm, plan: &mut Plan, chance: &mut Chance) {
     let creations = plan.steps.iter().filter_map(|step| match (&step.action, step.at) {
         (Action::Create(create), Offset::After(at)) => Some((at, create.clone())),
         _ => None,
@@ -100,8 +105,9 @@ fn looks_up(plan: &mut Plan, chance: &mut Chance) {
             calls.push(Action::DeleteOn(DeleteOn { code: create.code.clone(), on: other }));
         }
         for call in calls {
-            if chance.happens(60) {
-                say(plan, at + chance.spread(MINUTE_MS, 12 * HOUR_MS), call);
+            let later = at + chance.spread(MINUTE_MS, 12 * HOUR_MS);
+            if chance.happens(60) && later < swarm.horizon_ms {
+                say(plan, later, call);
             }
         }
     }
