@@ -318,7 +318,7 @@ impl History {
                         self.show_change(lock);
                     }
                     // A read from before the controller was shown an entry does not tell that it left.
-                    if !before.is_some_and(|known| sent.at < known.since) {
+                    if before.is_none_or(|known| sent.at >= known.since) {
                         self.learn_absence(now, lock, place, sent.at, None);
                     }
                 }
