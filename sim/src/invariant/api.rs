@@ -467,7 +467,9 @@ mod tests {
     fn a_shared_pin_has_the_length_that_all_locks_take() {
         let mut story = story();
         let mut records = [CLOUD, SLOT].map(|lock| story.draft(lock, "123456", None));
-        records.iter_mut().for_each(|record| record.common_code_key = Some("key".to_owned()));
+        for record in &mut records {
+            record.common_code_key = Some("key".to_owned());
+        }
         let device_ids = records.iter().map(|record| record.device_id).collect();
         let ids = records.iter().map(|record| record.access_code_id).collect();
         let request = Request::CreateMultiple(CreateMultiple { device_ids, preferred_code_length: Some(5), ..CreateMultiple::default() });
