@@ -410,17 +410,15 @@ fn crash_anywhere(mut plan: Plan, steps_a_story: u64) -> Tally {
 }
 
 /// Stories that do not survive a crash at every place yet: findings of the ignored test that wait for their fix. One that does has to leave the list.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 5] = [
+    // Not looked into yet: what was known before the process died, and is told to its successor anew.
+    "a-change-known-before-the-refusal-permits-no-other-try",
     // Not looked into yet: whether room in a full lock was told to the process that died.
     "a-pool-is-filled-where-a-write-in-doubt-is-over",
     "a-read-that-shows-a-place-free-is-room",
     // Not looked into yet: a code that a notice would have let try again stays unset, and one that a crash delays is suspected to have a twin.
     "a-twin-that-left-while-it-refused-permits-another-try",
     "a-word-that-may-mean-either-blocks-nobody",
-    // Which of its strangers have left the platform forgets with its caches: it takes an old listing for their return, and their going for a sign to try again.
-    "an-erased-stranger-comes-back-by-no-old-listing",
-    // The judge takes a read that was sent before the controller was shown the entry for proof that it has left since.
-    "what-was-told-to-be-gone-while-it-was-written-is-read-again",
 ];
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {
