@@ -512,7 +512,7 @@ impl History {
         let stores_here = |op: &Op| !op.is_erasing() && target(op) == Some(place);
         self.lock(lock).codes.iter().map(|code| &self.code(*code).work).any(|work| {
             let last = work.last.as_ref().filter(is_in_doubt).map(|last| &last.op);
-            last.into_iter().chain(&work.unsent).any(stores_here)
+            last.into_iter().chain(work.unsent.as_ref().map(|unsent| &unsent.op)).any(stores_here)
         })
     }
 
