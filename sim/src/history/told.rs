@@ -8,7 +8,7 @@ use keyway_core::port::{Answer, DeviceInfo, Item, News, Notice, Op, Place, Reaso
 use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::ReadBack;
 
-use super::commands::{Closing, Last, Sent, Work, is_fresh, pin_of, target};
+use super::commands::{Closing, Last, Sent, Work, is_fresh, pin_of, stores_at, target};
 use super::memory::{Lost, Stored, Touch};
 use super::{CodeIx, Hindrance, History, LockState};
 use crate::occurrence::{Cause, Lock, Origin};
@@ -517,8 +517,7 @@ impl History {
 
     /// Whether a command of which nobody knows what became was to store something in this place.
     fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
-        let stores_here = |op: &Op| !op.is_erasing() && target(op) == Some(place);
-        self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(stores_here))
+        self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(|op| stores_at(op, place)))
     }
 
     /// The controller is told of a place, which a crash before the next save takes back.
