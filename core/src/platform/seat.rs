@@ -273,6 +273,11 @@ impl Platform {
         let now = self.now;
         let Some(Op::AssignPin { window, .. }) = self.code(at).write.as_ref().map(|write| write.op.clone()) else { return };
         self.settle(at);
+        // After a join its own entry may have been taken for somebody's, whose PIN others had changed unseen: now it is known to be its own (P-09, R-57).
+        let is_strangers = |n: &u64| !self.code(At { device: at.device, n: *n }).record.is_managed;
+        if let Some(n) = self.owner_of_place(at.device, Place::Handle(handle)).filter(is_strangers) {
+            self.end_unmanaged_code(At { device: at.device, n });
+        }
         let code = self.code_mut(at);
         code.late = None;
         code.has_trace = true;

@@ -96,6 +96,8 @@ pub struct Picture {
     pub(super) is_stale: bool,
     /// Handles that it was told to be erased, and when; none is given twice.
     erased: std::collections::BTreeMap<Handle, Timestamp>,
+    /// What was known of places before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
+    said_to_have_left: std::collections::BTreeMap<Place, Known>,
     /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
     missed: std::collections::BTreeSet<Place>,
 }
@@ -312,6 +314,7 @@ impl History {
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
                 let before = self.tell_free(lock, place);
+                self.locks[lock.0 as usize].picture.said_to_have_left.remove(&place);
                 if is_fresh(&sent.command.op) {
                     let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
@@ -519,7 +522,11 @@ impl History {
     /// The controller is told of a place, which a crash before the next save takes back.
     fn tell(&mut self, lock: Lock, place: Place, pin: Option<Pin>, whose: Whose) -> Option<Known> {
         let before = self.lock(lock).picture.places.get(&place).copied();
-        let known = Known { pin, whose, since: self.now };
+        let since = match self.lock(lock).picture.said_to_have_left.get(&place) {
+            Some(left) if left.whose == whose && left.pin.zip(pin).is_none_or(|(left, shown)| left == shown) => left.since,
+            _ => self.now,
+        };
+        let known = Known { pin, whose, since };
         if !before.is_some_and(|before| before.tells_the_same(&known)) {
             self.set_known(lock, place, Some(known));
         }
@@ -547,10 +554,11 @@ impl History {
     }
 
     fn set_known(&mut self, lock: Lock, place: Place, known: Option<Known>) {
-        let places = &mut self.locks[lock.0 as usize].picture.places;
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        picture.said_to_have_left.remove(&place);
         let before = match known {
-            Some(known) => places.insert(place, known),
-            None => places.remove(&place),
+            Some(known) => picture.places.insert(place, known),
+            None => picture.places.remove(&place),
         };
         if before != known {
             self.unsaved_known.push(Unsaved::Of(lock, place, before));
@@ -720,8 +728,10 @@ impl History {
                 self.forget_place(lock, known);
             }
             self.tell_all(lock);
-        } else if let Some(place) = place {
-            self.tell_free(lock, place);
+        } else if let Some(place) = place
+            && let Some(left) = self.tell_free(lock, place).filter(|known| known.whose != Whose::Free)
+        {
+            self.locks[lock.0 as usize].picture.said_to_have_left.insert(place, left);
         }
         self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {
