@@ -560,7 +560,16 @@ impl History {
                 // It may have been refused before what was shown since it was sent: then that permits a new try (`R-54`).
                 work.change_cause(now);
             }
+        } else if closing == Closing::Refused(Reason::PinTaken) && self.is_pin_asked(code, &sent.command.op) {
+            // A twin of the PIN that was asked then is one of the same PIN that is asked now (`R-54`).
+            let work = &mut self.codes[code.0 as usize].work;
+            (work.told_twin_at, work.is_twin) = (Some(now), true);
         }
+    }
+
+    fn is_pin_asked(&self, code: CodeIx, op: &Op) -> bool {
+        let asked = self.goal(code).map(|intent| intent.goal);
+        matches!(asked, Some(Goal::Present { pin: Some(pin), .. }) if pin_of(op) == Some(pin))
     }
 
     /// Commands accepted before one that the lock has answered for can't take effect any more (`P-02`, `P-05`).

@@ -86,6 +86,8 @@ impl Names {
         if let Some(Closing::Refused(reason)) = refused_for
             && let Some(name) = name_of(vendor, reason)
             && !is_twin
+            // The descriptions tell whether there is a keypad since.
+            && (reason != Reason::NoKeypad || history.lock(lock).hindrances.contains_key(&Hindrance::NoKeypad))
         {
             found.armed("I-ERR-13");
             // Another look may have to tell first whether it is still so.
