@@ -1,5 +1,6 @@
 //! What the controller was shown of each lock: by answers, listings and notices, and what it can know from them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
@@ -99,7 +100,7 @@ pub struct Picture {
     /// What was known of places before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
     said_to_have_left: std::collections::BTreeMap<Place, Known>,
     /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
-    missed: std::collections::BTreeSet<Place>,
+    missed: BTreeSet<Place>,
 }
 
 impl Picture {
@@ -168,10 +169,10 @@ impl History {
             return;
         }
         if let Place::Handle(handle) = place {
-            let erased = &mut self.locks[lock.0 as usize].picture.erased;
+            let picture = &mut self.locks[lock.0 as usize].picture;
             if sent.command.op.is_erasing() {
-                erased.insert(handle, now);
-            } else if erased.contains_key(&handle) {
+                picture.erased.insert(handle, now);
+            } else if picture.erased.contains_key(&handle) || picture.missed.contains(&place) {
                 // The answer to what stored it has come late (`P-06`, `P-12`).
                 return;
             }
@@ -387,6 +388,9 @@ impl History {
                     self.see_entry(lock, sent, item, self.lock(lock).picture.listing_snapshot);
                 }
             }
+            if fresh && let Some(began) = self.lock(lock).picture.listing_began {
+                self.end_fresh_listing(lock, began);
+            }
             let LockState { memory, picture, .. } = self.lock(lock);
             let is_missed = |(place, known): &(&Place, &Known)| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
@@ -408,9 +412,6 @@ impl History {
             }
             if !missed.is_empty() {
                 self.show_change(lock);
-            }
-            if fresh && let Some(began) = self.lock(lock).picture.listing_began {
-                self.end_fresh_listing(lock, began);
             }
             self.refresh_staleness(lock, snapshot_at);
         }
@@ -441,8 +442,13 @@ impl History {
     fn end_fresh_listing(&mut self, lock: Lock, began: Timestamp) {
         let joined_at = self.lock(lock).joined_at;
         for code in self.lock(lock).codes.clone() {
+            // One that began before it was told that the entry is there may be from before that (`R-04`).
+            let places = &self.lock(lock).picture.places;
+            let is_early = |(_, known): &(&Place, &Known)| known.whose == Whose::Code(code) && began < known.since;
+            let early: BTreeSet<Place> = places.iter().filter(is_early).map(|(place, _)| *place).collect();
+            let is_late = |lost: &Lost| began >= lost.at && !early.contains(&lost.place);
             let shown = |lost: &Lost| {
-                let is_absent = began >= lost.at && !lost.is_in_listing;
+                let is_absent = is_late(lost) && !lost.is_in_listing;
                 // The first inventory of an incarnation tells what is missing from before (`R-57`).
                 let is_inventory = joined_at.is_some_and(|joined_at| lost.at <= joined_at && began >= joined_at);
                 let again = lost.listed_without.is_some_and(|first| began - first >= LISTINGS_APART_MS);
@@ -454,7 +460,7 @@ impl History {
             for lost in &mut self.codes[code.0 as usize].lost {
                 if lost.is_in_listing || is_open {
                     lost.listed_without = None;
-                } else if began >= lost.at {
+                } else if is_late(lost) {
                     lost.listed_without = lost.listed_without.or(Some(began));
                 }
             }
