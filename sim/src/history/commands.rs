@@ -539,6 +539,8 @@ impl History {
             && let Some(place) = target(&sent.command.op)
         {
             self.tell_anew(lock, place, None, Whose::Free);
+            // Whenever it left, it was not there when the command ran (`P-12`).
+            self.learn_absence(now, lock, place, snapshot_at.unwrap_or(sent.at), sent.code.filter(|_| sent.command.op.is_erasing()));
         }
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.

@@ -240,7 +240,7 @@ impl History {
     }
 
     /// Absence of what was at this place is proven (`P-12`): by an erasure or by a fresh read that was sent for at `since`.
-    fn learn_absence(&mut self, now: Timestamp, lock: Lock, place: Place, since: Timestamp, erased_for: Option<CodeIx>) {
+    pub(super) fn learn_absence(&mut self, now: Timestamp, lock: Lock, place: Place, since: Timestamp, erased_for: Option<CodeIx>) {
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
             self.find_lost(code, |lost| lost.place == place && since >= lost.at);
