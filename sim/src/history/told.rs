@@ -282,7 +282,13 @@ impl History {
             _ => None,
         };
         if let Some(taught) = taught {
+            let is_news = picture.limit.is_none_or(|limit| taught < limit);
             (picture.limit, picture.limited_at) = (Some(picture.limit.map_or(taught, |limit| limit.min(taught))), now);
+            if let Some(code) = sent.code.filter(|_| is_news && reason == Reason::SlotOutOfRange) {
+                // That is knowledge about capacity, and no failure of the path (`R-59`).
+                let work = &mut self.codes[code.0 as usize].work;
+                work.attempts = work.attempts.saturating_sub(1);
+            }
             self.weigh_hindrances(now, lock, false);
         }
     }
