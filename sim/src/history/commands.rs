@@ -112,7 +112,7 @@ pub struct Work {
     /// The last mutating command.
     pub last: Option<Last>,
     /// What it had saved after that to send next, and died before it did.
-    pub unsent: Option<Op>,
+    pub unsent: Option<Last>,
     /// Since when attempts at the present goal fail.
     pub failing_since: Option<Timestamp>,
     /// Whether the last failure named or hinted at a twin.
@@ -406,8 +406,9 @@ impl History {
                 }
             }
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
-            state.work.unsent = None;
-            state.before_last = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
+            let before = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
+            // What was never sent came before this one all the same, as far as anybody can know (`R-60`).
+            state.before_last = state.work.unsent.take().or(before);
             self.touch_code(code);
         }
     }

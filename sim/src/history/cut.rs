@@ -8,6 +8,7 @@ use keyway_core::port::Command;
 use keyway_core::request::{Request, RequestedCode, Update};
 use keyway_core::time::Timestamp;
 
+use super::commands::{Closing, Last};
 use super::{CodeIx, Goal, History, Input, Intent, Picture, Sent, Why, Work};
 use crate::occurrence::Lock;
 
@@ -92,7 +93,9 @@ impl History {
     pub(super) fn intend(&mut self, command: &Command) {
         if let Some(code) = command.for_code {
             let code = self.intern(code);
-            self.codes[code.0 as usize].work.unsent = Some(command.op.clone());
+            let state = &mut self.codes[code.0 as usize];
+            let (id, key, op, version) = (command.command_id, command.key, command.op.clone(), state.version);
+            state.work.unsent = Some(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
         }
     }
 

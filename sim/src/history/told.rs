@@ -9,7 +9,7 @@ use keyway_core::port::{Answer, DeviceInfo, Item, News, Notice, Op, Place, Reaso
 use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::ReadBack;
 
-use super::commands::{Closing, Last, Sent, is_fresh, pin_of, target};
+use super::commands::{Closing, Last, Sent, Work, is_fresh, pin_of, target};
 use super::memory::{Lost, Stored, Touch};
 use super::{CodeIx, Hindrance, History, LockState};
 use crate::occurrence::{Cause, Lock, Origin};
@@ -124,6 +124,17 @@ impl History {
         (state.picture.occupied(), limit.map_or(told, |limit| limit.min(told)))
     }
 
+    /// Whether all places of a lock are or may be taken, as far as anybody can know: by what is known to be there, or by writes of which it was not told what
+    /// became (`P-05`, `R-60`).
+    fn may_be_full(&self, lock: Lock) -> bool {
+        let (occupied, capacity) = self.known_room(lock);
+        let picture = &self.lock(lock).picture;
+        let is_known = |place: Place| picture.places.get(&place).is_some_and(|known| known.whose != Whose::Free);
+        let takes = |op: &Op| pin_of(op).is_some() && !target(op).is_some_and(is_known);
+        let codes = self.lock(lock).codes.iter().map(|code| self.code(*code)).filter(|code| code.record.is_some());
+        occupied + codes.filter(|code| in_doubt(&code.work).any(takes)).count() as u32 >= capacity
+    }
+
     /// Free places that called themselves occupied so lately that nobody tries them again (`R-20`): what was in them unseen left unseen (`R-54`).
     #[must_use]
     pub fn unwilling_places(&self, lock: Lock) -> u32 {
@@ -186,8 +197,7 @@ impl History {
             state.clock_means_at = Some(now);
         }
         if sent.command.op.is_erasing() {
-            let (occupied, capacity) = self.known_room(lock);
-            let frees = occupied >= capacity;
+            let frees = self.may_be_full(lock);
             self.tell_anew(lock, place, None, Whose::Free);
             self.show_change(lock);
             if frees {
@@ -522,15 +532,10 @@ impl History {
         }
     }
 
-    /// Whether the last command of a code was to store something in this place, and no answer told what became of it: or one that it could not know to be
-    /// unsent (`R-60`).
+    /// Whether a command of which nobody knows what became was to store something in this place.
     fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
-        let is_in_doubt = |last: &&Last| matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
         let stores_here = |op: &Op| !op.is_erasing() && target(op) == Some(place);
-        self.lock(lock).codes.iter().map(|code| &self.code(*code).work).any(|work| {
-            let last = work.last.as_ref().filter(is_in_doubt).map(|last| &last.op);
-            last.into_iter().chain(&work.unsent).any(stores_here)
-        })
+        self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(stores_here))
     }
 
     /// The controller is told of a place, which a crash before the next save takes back.
@@ -549,9 +554,9 @@ impl History {
 
     /// The controller is told that a place is free: in a full lock a definite change of cause for all who wait for room (`R-03`).
     fn tell_free(&mut self, lock: Lock, place: Place) -> Option<Known> {
-        let (occupied, capacity) = self.known_room(lock);
+        let frees = self.may_be_full(lock);
         let before = self.tell(lock, place, None, Whose::Free);
-        if occupied >= capacity && before.is_some_and(|known| known.whose != Whose::Free) {
+        if frees && before.is_some_and(|known| known.whose != Whose::Free) {
             self.change_cause(lock, self.now);
         }
         before
@@ -889,6 +894,12 @@ impl History {
             lock.picture.is_stale = true;
         }
     }
+}
+
+/// What the last command of a code was to do, if no answer told what became of it, and one that the controller could not know to be unsent (`R-60`).
+fn in_doubt(work: &Work) -> impl Iterator<Item = &Op> {
+    let is_in_doubt = |last: &&Last| matches!(last.closing, Closing::Open | Closing::Ambiguous | Closing::MaybeDuplicate);
+    work.last.iter().filter(is_in_doubt).chain(&work.unsent).map(|last| &last.op)
 }
 
 /// The PIN that a vendor says it has chosen.
