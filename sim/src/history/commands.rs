@@ -123,6 +123,8 @@ pub struct Work {
     pub cause_at: Timestamp,
     /// Attempts since then.
     pub attempts: u32,
+    /// Writes that were sent since it was last shown as set.
+    pub writes: u32,
     /// When the present attempt made its first command, and the kinds it made.
     kinds: [Option<OpKind>; 2],
     /// When it was first refused for good, or as a twin, since the last change of cause, with nothing of the code unsettled (`R-20`, `R-54`).
@@ -163,6 +165,7 @@ impl Work {
             is_refused_for_good: false,
             cause_at: Timestamp::MIN,
             attempts: 0,
+            writes: 0,
             kinds: [None; 2],
             refused_at: None,
             twin_told_since: None,
@@ -200,6 +203,7 @@ impl Work {
         let kind = Some(op.kind());
         self.active_at = now;
         self.twin_told_since = None;
+        self.writes += u32::from(!op.is_erasing());
         let goes_on = self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind;
         // What was refused is tried again by a write; an erasure only makes way for it (`R-54`), and so does a seat that is taken for a user that had none (`R-63`).
         let last = self.last.as_ref().map(|last| &last.op);

@@ -501,9 +501,11 @@ impl History {
         let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
         // Over a join an entry is the code's by a look past every cache alone: a plain read may be from before it, and who no longer waits hears none (`R-57`).
         let is_look = is_fresh(&sent.command.op) && sent.closed_at.is_none_or(|closed_at| closed_at >= self.now);
-        let is_from_before = |stored: &Stored| stored.cause == Cause::World || state.joined_at.is_some_and(|joined_at| stored.since <= joined_at);
+        let is_from_before =
+            |stored: &Stored| stored.cause == Cause::World || state.joined_at.is_some_and(|joined_at| stored.since <= joined_at);
         let is_made_since = state.memory.get(&item.place).is_some_and(|stored| !is_from_before(stored));
-        let is_sure = is_look || state.joined_at.is_none() || is_made_since || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
+        let is_sure =
+            is_look || state.joined_at.is_none() || is_made_since || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),

@@ -583,7 +583,8 @@ impl Story {
         let Some(code) = command.for_code.filter(|_| command.op.is_mutating() || is_registering) else { return };
         let erases = command.op.is_erasing();
         let slot = if let Op::SetSlot { slot, .. } = command.op { Some(Place::Slot(slot)) } else { None };
-        self.sent.insert(command.command_id, Sent { code, lock, slot, erases, epoch: command.epoch, is_ambiguous: false, is_accepted: false });
+        self.sent
+            .insert(command.command_id, Sent { code, lock, slot, erases, epoch: command.epoch, is_ambiguous: false, is_accepted: false });
         // What is registered goes to no lock.
         if !erases && !is_registering {
             let seen = self.codes.entry(code).or_default();
