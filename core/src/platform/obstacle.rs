@@ -271,13 +271,16 @@ impl Platform {
         self.doubt_twins(device, |pin, write| may_be_it(pin) && write.sent_at < left_at);
     }
 
-    /// A write that is not settled may have met a twin that is no more.
+    /// A write whose refusal may be yet to come may have met a twin that is no more.
     fn doubt_twins(&mut self, device: u32, may_be: impl Fn(Pin, &Write) -> bool) {
         let is_concerned = |write: &Write| !write.is_twin_gone && write.content().is_some_and(|(pin, ..)| may_be(pin, write));
-        let codes = self.device(device).codes.iter().filter(|code| code.write.as_ref().is_some_and(is_concerned));
+        let writes = |code: &Code| [&code.write, &code.late].into_iter().flatten().any(is_concerned);
+        let codes = self.device(device).codes.iter().filter(|code| writes(code));
         let concerned: alloc::vec::Vec<u64> = codes.map(|code| code.n).collect();
         for n in concerned {
-            self.code_mut(At { device, n }).write.iter_mut().for_each(|write| write.is_twin_gone = true);
+            let code = self.code_mut(At { device, n });
+            let writes = code.write.iter_mut().chain(&mut code.late).filter(|write| is_concerned(write));
+            writes.for_each(|write| write.is_twin_gone = true);
         }
     }
 

@@ -69,9 +69,20 @@ impl Platform {
             (Likeness::Undecided, _) if is_conclusive => self.on_undecided(at, &write, item, evidence),
             (Likeness::Different, item) if is_conclusive => {
                 self.on_no_effect(at, &write, item);
+                self.show_own(at, item, evidence);
                 self.place_other(at.device, item, evidence);
             }
             (Likeness::Different | Likeness::Undecided, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// What others did to an entry of the code's own while a write was on its way to it shows only now. It is known from here on, whoever dies: reads that tell
+    /// it once more are no news (`R-54`, `R-60`).
+    fn show_own(&mut self, at: At, item: Option<&Item>, evidence: Evidence) {
+        let code = self.code(at);
+        let is_own = |shown: &&Item| code.write.is_none() && code.entries().any(|held| held.place == shown.place);
+        if let Some(shown) = item.filter(is_own) {
+            self.on_shown(at, shown.place, item, evidence);
         }
     }
 
@@ -102,12 +113,9 @@ impl Platform {
                     self.on_applied(at, None);
                 }
             }
-            (_, Some(shown)) if is_ours && is_conclusive => {
+            (_, Some(_)) if is_ours && is_conclusive => {
                 self.on_no_effect(at, write, item);
-                if self.code(at).write.is_none() {
-                    // What others did to the entry in the meantime shows only now.
-                    self.on_shown(at, shown.place, item, evidence);
-                }
+                self.show_own(at, item, evidence);
             }
             (_, _) if is_ours => self.stop_looking(at, evidence),
             (_, _) if is_conclusive => {
