@@ -4,13 +4,9 @@
 //! adds reading with diagnostics, variants and repeats). Operations are total: one on a missing target is a
 //! counted no-op, so that any element can be removed and a valid plan remains.
 
-use std::collections::BTreeMap;
-
-use keyway_core::access_code::{Status, Type};
 use keyway_core::config::{ExpiredRecordPolicy, PolicyConstants};
 use keyway_core::pin::Pin;
 use keyway_core::port::OpKind;
-use keyway_core::request::{MaxTimeRounding, Refusal};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::{Ack, DuplicatePolicy, ReadBack, Vendor};
 use schemars::JsonSchema;
@@ -20,13 +16,20 @@ use crate::plan_text::{Offset, PinText, Span, Start};
 use crate::quirk::Quirk;
 use crate::words;
 
+mod calls;
 pub mod device;
+mod expectations;
 pub mod linked;
 pub mod lookup;
 pub mod unmanaged;
 
+pub use calls::{CreateCode, CreateCodes, PullBackup, RequestedPin, UpdateCode};
 use device::DeviceAction;
-use linked::{UpdateCodes, WhenNotShared};
+pub use expectations::{
+    Bound, Counted, Expectations, ExpectedEntry, ExpectedStatus, ExpectedWindow, Never, NeverAbsent, NeverProblem, NeverStatus, NeverTwice,
+    State, StateAt,
+};
+use linked::UpdateCodes;
 use lookup::{DeleteOn, GetByPin, ListCodes};
 use unmanaged::{SimulateUnmanaged, UnmanagedAction};
 
@@ -304,154 +307,6 @@ pub enum Action {
     EnterRepeatedly(EnterRepeatedly),
 }
 
-/// Arguments of a create call. `code` names the code in this plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct CreateCode {
-    /// The code's name in this plan; also its `name` unless that is given.
-    pub code: String,
-    /// The device.
-    pub on: String,
-    /// The PIN; absent: the platform generates one. A JSON number is sent as a number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pin: Option<RequestedPin>,
-    /// The name given to the API.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Start of the window.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub starts: Option<Offset>,
-    /// End of the window.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ends: Option<Offset>,
-    /// `preferred_code_length`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preferred_code_length: Option<u8>,
-    /// `prefer_native_scheduling`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefer_native_scheduling: Option<bool>,
-    /// `use_backup_access_code_pool`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub use_backup_access_code_pool: Option<bool>,
-    /// `is_external_modification_allowed`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_external_modification_allowed: Option<bool>,
-    /// `attempt_for_offline_device`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempt_for_offline_device: Option<bool>,
-    /// `common_code_key`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub common_code_key: Option<String>,
-    /// `is_offline_access_code`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_offline_access_code: Option<bool>,
-    /// `is_one_time_use`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_one_time_use: Option<bool>,
-    /// `max_time_rounding`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<words::Roundings>")]
-    pub max_time_rounding: Option<MaxTimeRounding>,
-}
-
-/// A PIN as an API user sends it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum RequestedPin {
-    /// Text.
-    Text(String),
-    /// A number, which every platform must refuse (`F-24`).
-    Number(i64),
-}
-
-/// Arguments of a `create_multiple` call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateCodes {
-    /// The codes' names in this plan and their devices, in order.
-    pub codes: BTreeMap<String, String>,
-    /// The PIN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pin: Option<RequestedPin>,
-    /// Start of the window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub starts: Option<Offset>,
-    /// End of the window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ends: Option<Offset>,
-    /// `behavior_when_code_cannot_be_shared`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when_not_shared: Option<WhenNotShared>,
-    /// `is_external_modification_allowed`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub is_external_modification_allowed: Option<bool>,
-    /// The name given to the API for all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// `preferred_code_length`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preferred_code_length: Option<u8>,
-    /// `prefer_native_scheduling`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefer_native_scheduling: Option<bool>,
-    /// `use_backup_access_code_pool`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub use_backup_access_code_pool: Option<bool>,
-    /// `attempt_for_offline_device`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt_for_offline_device: Option<bool>,
-}
-
-/// Arguments of an update call. Absent fields stay.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct UpdateCode {
-    /// The code's name in this plan.
-    pub code: String,
-    /// The new PIN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pin: Option<RequestedPin>,
-    /// The new name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The new start.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub starts: Option<Offset>,
-    /// The new end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ends: Option<Offset>,
-    /// `ongoing` drops the window.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<words::Types>")]
-    pub kind: Option<Type>,
-    /// `is_external_modification_allowed`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_external_modification_allowed: Option<bool>,
-    /// `prefer_native_scheduling`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefer_native_scheduling: Option<bool>,
-    /// `is_managed`: false gives the code up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_managed: Option<bool>,
-    /// `attempt_for_offline_device`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempt_for_offline_device: Option<bool>,
-    /// `device_id`, which must be the code's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on: Option<String>,
-}
-
-/// Arguments of a pull.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PullBackup {
-    /// The original.
-    pub of: String,
-    /// The pulled backup's name in this plan from now on.
-    #[serde(rename = "as")]
-    pub named: String,
-}
-
 /// Somebody stores a PIN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -658,258 +513,6 @@ pub enum CrashPoint {
         /// Outputs that still happen.
         outputs: u32,
     },
-}
-
-/// What must be seen. All of it is checked; what is absent is free.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Expectations {
-    /// The verdict: the id of the invariant that must be broken. Absent: the run must pass.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<words::Invariants>")]
-    pub verdict: Option<String>,
-    /// States at given times.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub at: Vec<StateAt>,
-    /// The state at the end of the heal phase.
-    #[serde(skip_serializing_if = "is_default")]
-    pub end: State,
-    /// Calls that must be refused: the index into `steps` is given by the code's name and the kind of call it failed in.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, words::Refusals>")]
-    pub refused: BTreeMap<String, Refusal>,
-    /// The events of each code from `+0` on, in order, by their names without `access_code.`. A name with `?` may be missing, with `*`
-    /// may come any number of times; `*` alone stands for any events.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, Vec<words::Events>>")]
-    pub events: BTreeMap<String, Vec<String>>,
-    /// The events of unmanaged entries on each device, in the same notation.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, Vec<words::UnmanagedEvents>>")]
-    pub unmanaged_events: BTreeMap<String, Vec<String>>,
-    /// Limits on the commands sent.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub bounds: Vec<Bound>,
-    /// What must not be seen at any instant from `+0` on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub never: Vec<Never>,
-    /// Marks that the run must hit; a run that does not is vacuous.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<String>,
-}
-
-/// A state at a time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StateAt {
-    /// When.
-    pub at: Offset,
-    /// What.
-    pub state: State,
-}
-
-/// What holds at one instant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct State {
-    /// The exact content of each lock named, in any order.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub memory: BTreeMap<String, Vec<ExpectedEntry>>,
-    /// The status of each code named, or `gone`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub codes: BTreeMap<String, ExpectedStatus>,
-    /// The exact own errors of each code, or errors of each device or account, named. A name with `?` may be missing.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, Vec<words::Errors>>")]
-    pub errors: BTreeMap<String, Vec<String>>,
-    /// The exact own warnings of each code, or warnings of each device, named. A name with `?` may be missing.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, Vec<words::Warnings>>")]
-    pub warnings: BTreeMap<String, Vec<String>>,
-    /// The window that each code named shows.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub windows: BTreeMap<String, ExpectedWindow>,
-    /// Whether each code named waits for its vendor to choose a PIN.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub waits_for_pin: BTreeMap<String, bool>,
-    /// Free slots of each lock named.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub free_slots: BTreeMap<String, u32>,
-    /// Users that the controller made at the site of each lock named, with a seat or without.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub site_users: BTreeMap<String, u32>,
-    /// How far the clock of each lock named is off, at most.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub clock_error_at_most: BTreeMap<String, Span>,
-}
-
-/// A window that a code must show.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedWindow {
-    /// Its start.
-    pub starts: Offset,
-    /// Its end.
-    pub ends: Offset,
-}
-
-/// An entry that must be in a lock's memory. What is absent is free.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ExpectedEntry {
-    /// Its slot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slot: Option<u16>,
-    /// Not in this slot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_slot: Option<u16>,
-    /// Its PIN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pin: Option<PinText>,
-    /// The code it belongs to, `none` for nobody's, or `backup` for a backup that was not pulled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-}
-
-/// A status, or that the record is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // The seed's five and one more.
-pub enum ExpectedStatus {
-    Setting,
-    Set,
-    Unset,
-    Removing,
-    Unknown,
-    /// No record: 404.
-    Gone,
-}
-
-impl From<Status> for ExpectedStatus {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Setting => Self::Setting,
-            Status::Set => Self::Set,
-            Status::Unset => Self::Unset,
-            Status::Removing => Self::Removing,
-            Status::Unknown => Self::Unknown,
-        }
-    }
-}
-
-/// What must not be seen, looked for after each step of the controller and each change of a lock.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Never {
-    /// A code shows this status (while its PIN is not in the memory of its lock, if so said).
-    Status(NeverStatus),
-    /// A code, device or account shows a problem.
-    Problem(NeverProblem),
-    /// A lock holds this PIN in two places.
-    Twice(NeverTwice),
-    /// No enabled entry of this code is in its lock.
-    Absent(NeverAbsent),
-}
-
-/// A status that must not be seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NeverStatus {
-    /// The code.
-    pub code: String,
-    /// The status.
-    #[schemars(with = "words::Statuses")]
-    pub is: Status,
-    /// Only while no entry of its lock holds this PIN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub without_pin: Option<PinText>,
-}
-
-/// Problems that must not be seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NeverProblem {
-    /// The code, device or account.
-    pub of: String,
-    /// Names of errors and warnings; absent: any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<words::Problems>")]
-    pub names: Vec<String>,
-}
-
-/// A PIN that must not be stored twice.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NeverTwice {
-    /// The lock.
-    pub on: String,
-    /// The PIN.
-    pub pin: PinText,
-}
-
-/// A code that must not be missing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NeverAbsent {
-    /// The code.
-    pub code: String,
-    /// From when; absent: `+0`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub from: Offset,
-    /// Until when; absent: the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Offset>,
-}
-
-/// A limit on the commands sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Bound {
-    /// Only to this device, or through this account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<String>,
-    /// Only on behalf of this code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Which commands count.
-    pub count: Counted,
-    /// Of these only the ones of these kinds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<words::Commands>")]
-    pub commands: Vec<OpKind>,
-    /// Only commands to slots from and to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slots: Option<(u16, u16)>,
-    /// From when; absent: `+0`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub from: Offset,
-    /// Until when; absent: the end of the heal phase.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Offset>,
-    /// At least so many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<u32>,
-    /// At most so many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<u32>,
-}
-
-/// Which commands a bound counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Counted {
-    /// Those that store or change an entry.
-    Writes,
-    /// Those that erase one.
-    Erasures,
-    /// Both.
-    Mutating,
-    /// Those that read.
-    Reads,
-    /// Those that set a clock.
-    ClockSettings,
-    /// All.
-    All,
 }
 
 /// Constants of the controller's policy that differ from the defaults (lifecycle 1).

@@ -370,7 +370,7 @@ fn share(steps: Vec<(Step, bool)>, each: usize) -> Vec<Step> {
     acting.into_iter().chain(looking).collect()
 }
 
-/// A bound may grow by one read of each device, and by one attempt more where no read proves that a write was done.
+/// A bound may grow by one read of each device, and by one attempt more where no read proves that a write was done, or why it was not.
 fn widen(plan: &mut Plan, plain: &Outcome) {
     let is_shown = |profile: &Profile| profile.read_back == ReadBack::Exact || profile.shows_names;
     // Of a site's users nothing is ever read.
@@ -382,7 +382,8 @@ fn widen(plan: &mut Plan, plain: &Outcome) {
             Counted::Reads => reads,
             Counted::All => reads + writes,
             Counted::Writes | Counted::Erasures | Counted::Mutating => writes,
-            Counted::ClockSettings => 0,
+            // That a lock lets nobody set its clock is told to who asks, and to nobody who dies of it.
+            Counted::ClockSettings => 1,
         };
         bound.max = bound.max.map(|max| max + more);
     }

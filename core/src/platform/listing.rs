@@ -496,8 +496,8 @@ impl Platform {
     pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, &Held)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
         let owners = codes.flat_map(|code| self.pasts_of(At { device, n: code.n }, item).map(|past| (code.n, past)));
-        // What may be a name that was cut short may as well be another one's whole name.
-        owners.min_by_key(|(_, past)| past.name != item.name)
+        // What may be a name that was cut short may as well be another one's whole name; and PIN and window prove more than a PIN does.
+        owners.min_by_key(|(_, past)| (past.name != item.name, past.window != item.window))
     }
 
     /// The state of the code's entries, now or once, that an item equals. The like of what it took over is others' elsewhere, unless a join may have moved that.

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::Platform;
 use super::likeness::hides_pin;
-use super::state::Write;
+use super::state::{Code, Write};
 use super::step::At;
 use crate::pin::Constraint;
 use crate::port::{Name, Op};
@@ -63,10 +63,13 @@ impl Platform {
     }
 
     fn is_displayed(&self, at: At, display: &str) -> bool {
-        let ours = self.device(at.device).codes.iter().filter(|code| code.n != at.n && (!code.is_gone || code.may_be_on_lock()));
+        let mut ours = self.device(at.device).codes.iter().filter(|code| code.n != at.n && (!code.is_gone || code.may_be_on_lock()));
         let shown = self.caches[at.device as usize].places.values();
         let place = self.code(at).held.as_ref().map(|held| held.place);
-        ours.map(|code| &*code.display).any(|name| name == display)
+        // Until it is renamed an entry has its former name, and a write that is on its way gives it the one it was sent with.
+        let is_name = |name: Option<&Name>| name.is_some_and(|name| &**name == display);
+        let written = |code: &Code| code.write.as_ref().and_then(Write::content).is_some_and(|(_, _, name)| is_name(Some(&name)));
+        ours.any(|code| &*code.display == display || written(code) || code.entries().any(|held| is_name(held.name.as_ref())))
             || shown.filter(|item| Some(item.place) != place).any(|item| item.name.as_deref() == Some(display))
     }
 }

@@ -210,6 +210,8 @@ impl Platform {
         let (account, now) = (self.device(at.device).account, self.now);
         self.settle(at);
         match write.op {
+            // That it was done, said to a repeat, may have been before somebody took the seat away again, as reads show: it is asked for anew (P-04).
+            Op::TakeSeat { .. } if !write.asked_before.is_empty() && self.is_shown_without_seat(at) => {}
             Op::TakeSeat { .. } => {
                 let places = &self.caches[at.device as usize].places;
                 if self.code(at).held.as_ref().is_some_and(|held| !places.contains_key(&held.place)) {
@@ -234,6 +236,11 @@ impl Platform {
         }
         self.want_site(account);
         self.again(at);
+    }
+
+    fn is_shown_without_seat(&self, at: At) -> bool {
+        let item = self.code(at).held.as_ref().and_then(|held| self.caches[at.device as usize].places.get(&held.place));
+        self.shows_lost_seat(at.device, item)
     }
 
     /// The site has no such user: whatever it had is gone.
@@ -273,6 +280,11 @@ impl Platform {
         let now = self.now;
         let Some(Op::AssignPin { window, .. }) = self.code(at).write.as_ref().map(|write| write.op.clone()) else { return };
         self.settle(at);
+        // After a join its own entry may have been taken for somebody's, whose PIN others had changed unseen: now it is known to be its own (P-09, R-57).
+        let is_strangers = |n: &u64| !self.code(At { device: at.device, n: *n }).record.is_managed;
+        if let Some(n) = self.owner_of_place(at.device, Place::Handle(handle)).filter(is_strangers) {
+            self.end_unmanaged_code(At { device: at.device, n });
+        }
         let code = self.code_mut(at);
         code.late = None;
         code.has_trace = true;

@@ -128,6 +128,8 @@ pub struct Work {
     pub cause_at: Timestamp,
     /// Attempts since then.
     pub attempts: u32,
+    /// Writes that were sent since it was last shown as set.
+    pub writes: u32,
     /// When the present attempt made its first command, and the kinds it made.
     kinds: [Option<OpKind>; 2],
     /// When it was first refused for good, or as a twin, since the last change of cause, with nothing of the code unsettled (`R-20`, `R-54`).
@@ -168,6 +170,7 @@ impl Work {
             is_refused_for_good: false,
             cause_at: Timestamp::MIN,
             attempts: 0,
+            writes: 0,
             kinds: [None; 2],
             refused_at: None,
             twin_told_since: None,
@@ -205,6 +208,7 @@ impl Work {
         let kind = Some(op.kind());
         self.active_at = now;
         self.twin_told_since = None;
+        self.writes += u32::from(!op.is_erasing());
         let goes_on = self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind;
         // What was refused is tried again by a write; an erasure only makes way for it (`R-54`), and so does a seat that is taken for a user that had none (`R-63`).
         let last = self.last.as_ref().map(|last| &last.op);
@@ -550,6 +554,8 @@ impl History {
             && let Some(place) = target(&sent.command.op)
         {
             self.tell_anew(lock, place, None, Whose::Free);
+            // Whenever it left, it was not there when the command ran (`P-12`).
+            self.learn_absence(now, lock, place, snapshot_at.unwrap_or(sent.at), sent.code.filter(|_| sent.command.op.is_erasing()));
         }
         let Some(code) = sent.code else { return };
         // A user that was made is no more than a beginning: what is tried again with another one is tried again.
@@ -571,7 +577,16 @@ impl History {
                 // It may have been refused before what was shown since it was sent: then that permits a new try (`R-54`).
                 work.change_cause(now);
             }
+        } else if closing == Closing::Refused(Reason::PinTaken) && self.is_pin_asked(code, &sent.command.op) {
+            // A twin of the PIN that was asked then is one of the same PIN that is asked now (`R-54`).
+            let work = &mut self.codes[code.0 as usize].work;
+            (work.told_twin_at, work.is_twin) = (Some(now), true);
         }
+    }
+
+    fn is_pin_asked(&self, code: CodeIx, op: &Op) -> bool {
+        let asked = self.goal(code).map(|intent| intent.goal);
+        matches!(asked, Some(Goal::Present { pin: Some(pin), .. }) if pin_of(op) == Some(pin))
     }
 
     /// Commands accepted before one that the lock has answered for can't take effect any more (`P-02`, `P-05`).

@@ -268,6 +268,10 @@ impl History {
             return;
         }
         let acked = &mut self.codes[ix.0 as usize].acked;
+        if acked.allows == Some(true) && update.is_external_modification_allowed == Some(false) {
+            // What others named it while they had leave is its name (T25).
+            acked.name = None;
+        }
         acked.allows = update.is_external_modification_allowed.or(acked.allows);
         if update.name.is_some() {
             acked.name.clone_from(&update.name);

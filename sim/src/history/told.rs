@@ -1,5 +1,6 @@
 //! What the controller was shown of each lock: by answers, listings and notices, and what it can know from them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyway_core::id::{AccountId, Epoch, Handle, VendorDevice};
@@ -96,8 +97,10 @@ pub struct Picture {
     pub(super) is_stale: bool,
     /// Handles that it was told to be erased, and when; none is given twice.
     erased: std::collections::BTreeMap<Handle, Timestamp>,
+    /// What was known of places before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
+    said_to_have_left: std::collections::BTreeMap<Place, Known>,
     /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
-    missed: std::collections::BTreeSet<Place>,
+    missed: BTreeSet<Place>,
 }
 
 impl Picture {
@@ -177,10 +180,10 @@ impl History {
             return;
         }
         if let Place::Handle(handle) = place {
-            let erased = &mut self.locks[lock.0 as usize].picture.erased;
+            let picture = &mut self.locks[lock.0 as usize].picture;
             if sent.command.op.is_erasing() {
-                erased.insert(handle, now);
-            } else if erased.contains_key(&handle) {
+                picture.erased.insert(handle, now);
+            } else if picture.erased.contains_key(&handle) || picture.missed.contains(&place) {
                 // The answer to what stored it has come late (`P-06`, `P-12`).
                 return;
             }
@@ -247,7 +250,7 @@ impl History {
     }
 
     /// Absence of what was at this place is proven (`P-12`): by an erasure or by a fresh read that was sent for at `since`.
-    fn learn_absence(&mut self, now: Timestamp, lock: Lock, place: Place, since: Timestamp, erased_for: Option<CodeIx>) {
+    pub(super) fn learn_absence(&mut self, now: Timestamp, lock: Lock, place: Place, since: Timestamp, erased_for: Option<CodeIx>) {
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
             self.find_lost(code, |lost| lost.place == place && since >= lost.at);
@@ -289,7 +292,13 @@ impl History {
             _ => None,
         };
         if let Some(taught) = taught {
+            let is_news = picture.limit.is_none_or(|limit| taught < limit);
             (picture.limit, picture.limited_at) = (Some(picture.limit.map_or(taught, |limit| limit.min(taught))), now);
+            if let Some(code) = sent.code.filter(|_| is_news && reason == Reason::SlotOutOfRange) {
+                // That is knowledge about capacity, and no failure of the path (`R-59`).
+                let work = &mut self.codes[code.0 as usize].work;
+                work.attempts = work.attempts.saturating_sub(1);
+            }
             self.weigh_hindrances(now, lock, false);
         }
     }
@@ -322,6 +331,7 @@ impl History {
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
                 let before = self.tell_free(lock, place);
+                self.locks[lock.0 as usize].picture.said_to_have_left.remove(&place);
                 if is_fresh(&sent.command.op) {
                     let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
@@ -394,6 +404,9 @@ impl History {
                     self.see_entry(lock, sent, item, self.lock(lock).picture.listing_snapshot);
                 }
             }
+            if fresh && let Some(began) = self.lock(lock).picture.listing_began {
+                self.end_fresh_listing(lock, began);
+            }
             let LockState { memory, picture, .. } = self.lock(lock);
             let is_missed = |(place, known): &(&Place, &Known)| {
                 // What a code put there and still has is no less its own for one listing without it, which shows no absence (P-12).
@@ -415,9 +428,6 @@ impl History {
             }
             if !missed.is_empty() {
                 self.show_change(lock);
-            }
-            if fresh && let Some(began) = self.lock(lock).picture.listing_began {
-                self.end_fresh_listing(lock, began);
             }
             self.refresh_staleness(lock, snapshot_at);
         }
@@ -448,8 +458,13 @@ impl History {
     fn end_fresh_listing(&mut self, lock: Lock, began: Timestamp) {
         let joined_at = self.lock(lock).joined_at;
         for code in self.lock(lock).codes.clone() {
+            // One that began before it was told that the entry is there may be from before that (`R-04`).
+            let places = &self.lock(lock).picture.places;
+            let is_early = |(_, known): &(&Place, &Known)| known.whose == Whose::Code(code) && began < known.since;
+            let early: BTreeSet<Place> = places.iter().filter(is_early).map(|(place, _)| *place).collect();
+            let is_late = |lost: &Lost| began >= lost.at && !early.contains(&lost.place);
             let shown = |lost: &Lost| {
-                let is_absent = began >= lost.at && !lost.is_in_listing;
+                let is_absent = is_late(lost) && !lost.is_in_listing;
                 // The first inventory of an incarnation tells what is missing from before (`R-57`).
                 let is_inventory = joined_at.is_some_and(|joined_at| lost.at <= joined_at && began >= joined_at);
                 let again = lost.listed_without.is_some_and(|first| began - first >= LISTINGS_APART_MS);
@@ -461,7 +476,7 @@ impl History {
             for lost in &mut self.codes[code.0 as usize].lost {
                 if lost.is_in_listing || is_open {
                     lost.listed_without = None;
-                } else if began >= lost.at {
+                } else if is_late(lost) {
                     lost.listed_without = lost.listed_without.or(Some(began));
                 }
             }
@@ -486,7 +501,11 @@ impl History {
         let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
         // Over a join an entry is the code's by a look past every cache alone: a plain read may be from before it, and who no longer waits hears none (`R-57`).
         let is_look = is_fresh(&sent.command.op) && sent.closed_at.is_none_or(|closed_at| closed_at >= self.now);
-        let is_sure = is_look || state.joined_at.is_none() || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
+        let is_from_before =
+            |stored: &Stored| stored.cause == Cause::World || state.joined_at.is_some_and(|joined_at| stored.since <= joined_at);
+        let is_made_since = state.memory.get(&item.place).is_some_and(|stored| !is_from_before(stored));
+        let is_sure =
+            is_look || state.joined_at.is_none() || is_made_since || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
@@ -523,7 +542,11 @@ impl History {
     /// The controller is told of a place, which a crash before the next save takes back.
     fn tell(&mut self, lock: Lock, place: Place, pin: Option<Pin>, whose: Whose) -> Option<Known> {
         let before = self.lock(lock).picture.places.get(&place).copied();
-        let known = Known { pin, whose, since: self.now };
+        let since = match self.lock(lock).picture.said_to_have_left.get(&place) {
+            Some(left) if left.whose == whose && left.pin.zip(pin).is_none_or(|(left, shown)| left == shown) => left.since,
+            _ => self.now,
+        };
+        let known = Known { pin, whose, since };
         if !before.is_some_and(|before| before.tells_the_same(&known)) {
             self.set_known(lock, place, Some(known));
         }
@@ -551,10 +574,11 @@ impl History {
     }
 
     fn set_known(&mut self, lock: Lock, place: Place, known: Option<Known>) {
-        let places = &mut self.locks[lock.0 as usize].picture.places;
+        let picture = &mut self.locks[lock.0 as usize].picture;
+        picture.said_to_have_left.remove(&place);
         let before = match known {
-            Some(known) => places.insert(place, known),
-            None => places.remove(&place),
+            Some(known) => picture.places.insert(place, known),
+            None => picture.places.remove(&place),
         };
         if before != known {
             self.unsaved_known.push(Unsaved::Of(lock, place, before));
@@ -724,8 +748,10 @@ impl History {
                 self.forget_place(lock, known);
             }
             self.tell_all(lock);
-        } else if let Some(place) = place {
-            self.tell_free(lock, place);
+        } else if let Some(place) = place
+            && let Some(left) = self.tell_free(lock, place).filter(|known| known.whose != Whose::Free)
+        {
+            self.locks[lock.0 as usize].picture.said_to_have_left.insert(place, left);
         }
         self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {

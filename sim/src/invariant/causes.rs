@@ -10,7 +10,7 @@ use keyway_core::time::Timestamp;
 use super::alarms::{Alarms, touched};
 use super::login::Logins;
 use super::memory::broken_at;
-use super::naming::Names;
+use super::naming::{Names, failures_are_counted};
 use super::progress::episode;
 use super::{Found, Interests, Invariant, OfCode, Row};
 use crate::history::{CodeIx, History, is_path_error};
@@ -23,7 +23,8 @@ pub const ROWS: &[Row] = &[Row::of("I-ERR-09"), Row::of("I-ERR-12"), Row::of("I-
 #[must_use]
 pub fn checkers() -> Vec<Box<dyn Invariant>> {
     let silent = OfCode::boxed(&["I-ERR-13"], silent_failure);
-    vec![Box::new(FalseAlarms::default()), Box::<Cleared>::default(), silent, Box::<Names>::default(), Box::<Logins>::default()]
+    let counted = OfCode::boxed(&["I-ERR-09"], failures_are_counted);
+    vec![Box::new(FalseAlarms::default()), Box::<Cleared>::default(), silent, counted, Box::<Names>::default(), Box::<Logins>::default()]
 }
 
 /// `I-ERR-09`, for what a device or its account is shown with: nobody may call the way to a lock broken that was not lately broken, or a

@@ -222,7 +222,12 @@ impl Isolation {
         locks.iter().any(|lock| history.lock(*lock).codes.iter().any(|other| key(*other) == Some(own)))
     }
 
-    fn is_timed(history: &History, code: CodeIx, now: Timestamp) -> bool {
+    /// Whether a timer of this lock may be due now.
+    fn is_timed(history: &History, lock: Lock, now: Timestamp) -> bool {
+        history.lock(lock).codes.iter().any(|code| Self::is_code_timed(history, *code, now))
+    }
+
+    fn is_code_timed(history: &History, code: CodeIx, now: Timestamp) -> bool {
         let policy = history.policy();
         let delays = [0, policy.delay_set_after_ms, policy.fail_set_after_ms, policy.delay_remove_after_ms, policy.fail_remove_after_ms];
         let is_delayed = |since: Timestamp| delays.iter().any(|delay| since + *delay == now);
@@ -249,7 +254,7 @@ impl Isolation {
             let Some(other) = history.code(*code).lock.filter(|other| !self.about.locks().contains(other)) else { continue };
             found.armed("I-ISO-01");
             let is_linked = Self::is_linked(history, *code, self.about.locks());
-            if !self.about.reaches(history, other) && !is_linked && !Self::is_timed(history, *code, now) {
+            if !self.about.reaches(history, other) && !is_linked && !Self::is_timed(history, other, now) {
                 let what = format!("its record changes by an input about {}, with which it shares nothing", self.about.names(history));
                 found.broken_by("I-ISO-01", history, *code, what);
             }
@@ -258,8 +263,7 @@ impl Isolation {
             found.armed("I-ISO-01");
             let errors = |device: Option<&DeviceRecord>| device.map(|device| (device.errors.clone(), device.account_errors.clone()));
             let is_troubled = errors(history.previous_device(*other)) != errors(history.lock(*other).device.as_deref());
-            let is_timed = history.lock(*other).codes.iter().any(|code| Self::is_timed(history, *code, now));
-            if is_troubled && !is_timed && !self.about.reaches(history, *other) {
+            if is_troubled && !Self::is_timed(history, *other, now) && !self.about.reaches(history, *other) {
                 let what = format!("{} changes by an input about {}", history.lock_name(*other), self.about.names(history));
                 found.broken("I-ISO-01", what, history.lock_role(*other));
             }

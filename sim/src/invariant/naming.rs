@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use keyway_core::access_code::Status;
+use keyway_core::access_code::{Record, Status};
 use keyway_core::port::Reason;
 use keyway_core::problem::ErrorCode;
 use keyway_core::time::Timestamp;
@@ -86,6 +86,8 @@ impl Names {
         if let Some(Closing::Refused(reason)) = refused_for
             && let Some(name) = name_of(vendor, reason)
             && !is_twin
+            // The descriptions tell whether there is a keypad since.
+            && (reason != Reason::NoKeypad || history.lock(lock).hindrances.contains_key(&Hindrance::NoKeypad))
         {
             found.armed("I-ERR-13");
             // Another look may have to tell first whether it is still so.
@@ -103,6 +105,26 @@ impl Names {
         let since = quiet.max(started_at).max(state.status_since).max(history.lock(lock).change_shown_at);
         if !has(name) && self.alarms.is_over(lock, since + history.b_set(code, since) + history.b_detect(lock, since), now) {
             found.broken_by("I-ERR-13", history, code, format!("finds its lock full since {since}, and does not carry {name}"));
+        }
+    }
+}
+
+/// `SmartThings` counts failures: five in a row have a name of their own, fewer have not (`V-11`). How soon after the fifth is open, as what counts anew is.
+pub(super) fn failures_are_counted(history: &History, code: CodeIx, _now: Timestamp, found: &mut Found) {
+    let state = history.code(code);
+    let Some(record) = state.record.as_deref().filter(|record| record.is_managed && history.is_up()) else { return };
+    let is_counted = history.profile(code).is_some_and(|profile| profile.vendor == Vendor::SmartThings);
+    if !is_counted || record.status != Status::Setting || history.is_catching_up() {
+        return;
+    }
+    let shows = |record: &Record, name| record.errors.iter().any(|entry| entry.error_code == name);
+    let (many, enough) = (ErrorCode::SmartthingsFailedToSetAfterMultipleRetries, history.policy().multiple_retries);
+    let was_shown = history.previous(code).is_some_and(|before| shows(before, many));
+    if shows(record, many) && !was_shown {
+        found.armed("I-ERR-09");
+        if state.work.writes < enough {
+            let what = format!("shows {many} after {} writes, and {enough} have to fail", state.work.writes);
+            found.broken_by("I-ERR-09", history, code, what);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use keyway_core::access_code::{DeviceRecord, Record, Status};
 use keyway_core::event::{Event, EventType};
-use keyway_core::id::{CodeId, CommandId, DeviceId, Key};
+use keyway_core::id::{CodeId, CommandId, DeviceId, Epoch, Key};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, AnswerClass, Command, News, Op, Place, Reason};
 use keyway_core::problem::ErrorCode;
@@ -508,8 +508,11 @@ struct Sent {
     lock: Option<Lock>,
     slot: Option<Place>,
     erases: bool,
+    epoch: Epoch,
     /// No answer had told for certain.
     is_ambiguous: bool,
+    /// The vendor had taken it.
+    is_accepted: bool,
 }
 
 /// The log, the life of each code in it, and what bears on it, as seen so far.
@@ -564,6 +567,15 @@ impl Story {
     }
 }
 
+/// Whether a command was turned away before anybody looked at what it asks.
+fn is_turned_away(answer: &Answer) -> bool {
+    match answer {
+        Answer::Unreachable(_) | Answer::Busy | Answer::QueueFull | Answer::RateLimited { .. } | Answer::Unauthorized => true,
+        Answer::Refused(reason) => matches!(reason, Reason::NoRights | Reason::NoGateway | Reason::NotPaid | Reason::NoCredentials),
+        _ => false,
+    }
+}
+
 /// What crosses the boundary.
 impl Story {
     fn command(&mut self, history: &History, now: Timestamp, command: &Command, lock: Option<Lock>) {
@@ -571,7 +583,8 @@ impl Story {
         let Some(code) = command.for_code.filter(|_| command.op.is_mutating() || is_registering) else { return };
         let erases = command.op.is_erasing();
         let slot = if let Op::SetSlot { slot, .. } = command.op { Some(Place::Slot(slot)) } else { None };
-        self.sent.insert(command.command_id, Sent { code, lock, slot, erases, is_ambiguous: false });
+        self.sent
+            .insert(command.command_id, Sent { code, lock, slot, erases, epoch: command.epoch, is_ambiguous: false, is_accepted: false });
         // What is registered goes to no lock.
         if !erases && !is_registering {
             let seen = self.codes.entry(code).or_default();
@@ -588,17 +601,25 @@ impl Story {
         }
     }
 
-    fn answer(&mut self, command: CommandId, answer: &Answer) {
+    fn answer(&mut self, history: &History, command: CommandId, answer: &Answer) {
         if answer.class() != AnswerClass::Definitive {
             // What was ambiguous once stays so, whatever is heard of it later (`EV-02`).
             if let Some(sent) = self.sent.get_mut(&command) {
                 sent.is_ambiguous |= answer.class() == AnswerClass::Ambiguous;
+                sent.is_accepted |= *answer == Answer::Accepted;
             }
             return;
         }
+        // That a copy of one which the vendor had taken was turned away says nothing of that one (`P-02`).
+        if self.sent.get(&command).is_some_and(|sent| sent.is_accepted) && is_turned_away(answer) {
+            return;
+        }
         let Some(sent) = self.sent.remove(&command) else { return };
+        // Who heard first that its incarnation was over could not know what had become of it (`P-10`, `EV-02`).
+        let told = history.find_code(sent.code).and_then(|code| history.code(code).lock).and_then(|lock| history.lock(lock).picture.epoch);
+        let is_ambiguous = sent.is_ambiguous || told.is_some_and(|told| sent.epoch < told);
         let seen = self.codes.entry(sent.code).or_default();
-        if !matches!(answer, Answer::Done { .. }) && !sent.erases && !sent.is_ambiguous {
+        if !matches!(answer, Answer::Done { .. }) && !sent.erases && !is_ambiguous {
             seen.writes = seen.writes.saturating_sub(1);
             self.unsaved_answer = Some(sent.code);
         }
@@ -1013,7 +1034,7 @@ impl Invariant for Chronicler {
             }
             Occurrence::Recorded { code, .. } => self.story.record(history, now, *code),
             Occurrence::Commanded { command, lock } => self.story.command(history, now, command, *lock),
-            Occurrence::Answered { command_id, answer, .. } => self.story.answer(*command_id, answer),
+            Occurrence::Answered { command_id, answer, .. } => self.story.answer(history, *command_id, answer),
             Occurrence::Noticed { notice, lock, .. } => self.story.notice(&notice.news, *lock),
             Occurrence::Truth { lock, change, cause } => self.story.truth(history, now, *lock, change, *cause),
             Occurrence::Claimed { lock, place, code } => self.story.claimed(*lock, *place, *code),

@@ -315,7 +315,7 @@ impl Invariant for Decisions {
 
     fn interests(&self) -> Interests {
         let calls = Interests::CALLED.and(Interests::REPLIED);
-        calls.and(Interests::EMITTED).and(Interests::SAVED).and(Interests::CRASHED).and(Interests::DEADLINE)
+        calls.and(Interests::EMITTED).and(Interests::SAVED).and(Interests::CRASHED).and(Interests::STARTED).and(Interests::DEADLINE)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
@@ -341,6 +341,7 @@ impl Invariant for Decisions {
             }
             Occurrence::Saved => self.unsaved.clear(),
             Occurrence::Crashed => self.open.extend(self.unsaved.drain(..)),
+            Occurrence::Started { .. } => self.deadline = Some(now),
             _ => {}
         }
     }
@@ -351,6 +352,9 @@ impl Invariant for Decisions {
 
     fn at_deadline(&mut self, history: &History, now: Timestamp, found: &mut Found) {
         self.deadline = None;
+        if !history.is_up() {
+            return;
+        }
         for (code, asked) in self.open.iter().filter(|(_, asked)| asked.is_certain) {
             let Some(until) = Self::deadline_of(history, *code, *asked) else { continue };
             if now > until
