@@ -180,10 +180,12 @@ impl History {
             return;
         }
         if let Place::Handle(handle) = place {
-            let picture = &mut self.locks[lock.0 as usize].picture;
+            let LockState { picture, memory, .. } = &mut self.locks[lock.0 as usize];
+            // A listing that lacked it may be from before it was stored.
+            let is_missed = picture.missed.contains(&place) && !memory.contains_key(&place);
             if sent.command.op.is_erasing() {
                 picture.erased.insert(handle, now);
-            } else if picture.erased.contains_key(&handle) || picture.missed.contains(&place) {
+            } else if picture.erased.contains_key(&handle) || is_missed {
                 // The answer to what stored it has come late (`P-06`, `P-12`).
                 return;
             }
