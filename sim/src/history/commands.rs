@@ -128,8 +128,8 @@ pub struct Work {
     pub cause_at: Timestamp,
     /// Attempts since then.
     pub attempts: u32,
-    /// Writes that were sent since it was last shown as set.
-    pub writes: u32,
+    /// Commands since it was last shown as set that may have failed; what makes way for a write may as well as that (`R-03`).
+    pub tries: u32,
     /// When the present attempt made its first command, and the kinds it made.
     kinds: [Option<OpKind>; 2],
     /// When it was first refused for good, or as a twin, since the last change of cause, with nothing of the code unsettled (`R-20`, `R-54`).
@@ -170,7 +170,7 @@ impl Work {
             is_refused_for_good: false,
             cause_at: Timestamp::MIN,
             attempts: 0,
-            writes: 0,
+            tries: 0,
             kinds: [None; 2],
             refused_at: None,
             twin_told_since: None,
@@ -208,7 +208,7 @@ impl Work {
         let kind = Some(op.kind());
         self.active_at = now;
         self.twin_told_since = None;
-        self.writes += u32::from(!op.is_erasing());
+        self.tries += 1;
         let goes_on = self.attempts > 0 && self.kinds[1].is_none() && self.kinds[0] != kind;
         // What was refused is tried again by a write; an erasure only makes way for it (`R-54`), and so does a seat that is taken for a user that had none (`R-63`).
         let last = self.last.as_ref().map(|last| &last.op);
@@ -566,6 +566,7 @@ impl History {
             let goes_on = is_wanted && (sent.command.op.is_erasing() || matches!(sent.command.op, Op::TakeSeat { .. }));
             let work = &mut self.codes[code.0 as usize].work;
             let failing_since = work.failing_since.filter(|_| goes_on);
+            work.tries -= u32::from(work.tries > 0 && sent.command.op.is_erasing());
             work.succeed(now);
             work.failing_since = failing_since;
         } else if closing == Closing::Done {

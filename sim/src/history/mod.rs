@@ -925,7 +925,7 @@ impl History {
             }
             if to == Some(Status::Set) {
                 // Whatever failed before, it works now, though no answer said so.
-                (code.work.failing_since, code.work.writes) = (None, 0);
+                (code.work.failing_since, code.work.tries) = (None, 0);
             }
             if is_transition {
                 code.last_transition = transition(from, to);

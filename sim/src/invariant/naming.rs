@@ -122,8 +122,8 @@ pub(super) fn failures_are_counted(history: &History, code: CodeIx, _now: Timest
     let was_shown = history.previous(code).is_some_and(|before| shows(before, many));
     if shows(record, many) && !was_shown {
         found.armed("I-ERR-09");
-        if state.work.writes < enough {
-            let what = format!("shows {many} after {} writes, and {enough} have to fail", state.work.writes);
+        if state.work.tries < enough {
+            let what = format!("shows {many} after {} commands, and {enough} have to fail", state.work.tries);
             found.broken_by("I-ERR-09", history, code, what);
         }
     }
