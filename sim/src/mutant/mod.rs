@@ -190,8 +190,7 @@ fn naive() -> Vec<Mutant> {
             &decisions::TakesAnyLockForTheLostOne,
             &["I-IDENT-01", "I-STA-01", "I-DEV-07", "I-STA-04"],
             "Takes a lock that its vendor lists without a serial for the one that was removed.",
-        )
-        .undrawn(),
+        ),
         tampers::<naive_tampering::KeepsItsCache>(
             "keeps-its-cache",
             &["I-STA-01", "I-LIV-06"],
@@ -211,8 +210,7 @@ fn naive() -> Vec<Mutant> {
             &["I-WIN-05", "I-EVT-11"],
             "Takes the hour that a clock change shifts for a change by others, and lets the guest out an hour early.",
         )
-        .naive("F-12")
-        .undrawn(),
+        .naive("F-12"),
         decides(
             "overlooks-clocks",
             &decisions::OverlooksClocks,
@@ -232,8 +230,7 @@ fn naive() -> Vec<Mutant> {
             &["I-IDENT-01", "I-DEV-07"],
             "Goes on with the codes of a removed lock when it turns up in another account.",
         )
-        .naive("F-17")
-        .undrawn(),
+        .naive("F-17"),
         decides(
             "missing-place-is-dead",
             &decisions::TakesMissingPlacesForDeath,
