@@ -411,10 +411,9 @@ fn crash_anywhere(mut plan: Plan, steps_a_story: u64) -> Tally {
 }
 
 /// Stories that do not survive a crash at every place yet: findings of the ignored test that wait for their fix. One that does has to leave the list.
-const OPEN: [&str; 2] = [
-    // Not looked into yet: a code that a notice would have let try again stays unset, and one that a crash delays is suspected to have a twin.
+const OPEN: [&str; 1] = [
+    // Not looked into yet: a code that a notice would have let try again stays unset.
     "a-twin-that-left-while-it-refused-permits-another-try",
-    "a-word-that-may-mean-either-blocks-nobody",
 ];
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {

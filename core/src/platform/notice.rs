@@ -182,7 +182,9 @@ impl Platform {
         let aims = |write: &Write| write.place() == Some(Place::Slot(slot)) && write.content().is_some();
         // It closes one that was taken and that nothing has closed (P-01); one that was turned away at once has hardly met anything.
         let rank = |write: &Write, is_open: bool| {
-            let (is_taken, is_closed) = (write.accepted_at.is_some(), write.closed.is_some());
+            // Of what an earlier process sent, that one may have heard that it was taken.
+            let may_be_taken = is_open && write.sent_at < self.began;
+            let (is_taken, is_closed) = (write.accepted_at.is_some() || may_be_taken, write.closed.is_some());
             (is_taken && !is_closed, is_open, is_taken || is_closed, write.command)
         };
         let meant = |code: &Code| {

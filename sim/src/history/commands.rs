@@ -64,6 +64,11 @@ pub fn target(op: &Op) -> Option<Place> {
     }
 }
 
+/// Whether a mutating command stores something at this place.
+pub(super) fn stores_at(op: &Op, place: Place) -> bool {
+    !op.is_erasing() && target(op) == Some(place)
+}
+
 /// Whether a read passes every cache.
 #[must_use]
 pub fn is_fresh(op: &Op) -> bool {
@@ -468,7 +473,12 @@ impl History {
         let sent = self.open_commands(lock).find(meant).cloned();
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
         let follows = |sent: &Sent, other: &Sent| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing();
-        let is_followed = |sent: &Sent| self.open_commands(lock).any(|other| follows(sent, other));
+        // So may one that was saved to be sent and never was, as far as anybody can know (`R-60`).
+        let is_unsent = |code: &CodeIx| self.code(*code).work.unsent.as_ref().is_some_and(|unsent| stores_at(&unsent.op, place));
+        let is_followed = |sent: &Sent| {
+            let codes = &self.lock(lock).codes;
+            self.open_commands(lock).any(|other| follows(sent, other)) || codes.iter().any(is_unsent)
+        };
         let is_doubtful = sent.as_ref().is_some_and(|sent| sent.answered_at.is_none() || is_followed(sent));
         // Then the code of either may be taken for told.
         self.hear_late_refusal(now, lock, place, closing, sent.as_ref().filter(|_| !is_doubtful).and_then(|sent| sent.code));

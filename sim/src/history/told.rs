@@ -9,7 +9,7 @@ use keyway_core::port::{Answer, DeviceInfo, Item, News, Notice, Op, Place, Reaso
 use keyway_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use keyway_core::vendor::ReadBack;
 
-use super::commands::{Closing, Last, Sent, Work, is_fresh, pin_of, target};
+use super::commands::{Closing, Last, Sent, Work, is_fresh, pin_of, stores_at, target};
 use super::memory::{Lost, Stored, Touch};
 use super::{CodeIx, Hindrance, History, LockState};
 use crate::occurrence::{Cause, Lock, Origin};
@@ -180,10 +180,12 @@ impl History {
             return;
         }
         if let Place::Handle(handle) = place {
-            let picture = &mut self.locks[lock.0 as usize].picture;
+            let LockState { picture, memory, .. } = &mut self.locks[lock.0 as usize];
+            // A listing that lacked it may be from before it was stored.
+            let is_missed = picture.missed.contains(&place) && !memory.contains_key(&place);
             if sent.command.op.is_erasing() {
                 picture.erased.insert(handle, now);
-            } else if picture.erased.contains_key(&handle) || picture.missed.contains(&place) {
+            } else if picture.erased.contains_key(&handle) || is_missed {
                 // The answer to what stored it has come late (`P-06`, `P-12`).
                 return;
             }
@@ -536,8 +538,7 @@ impl History {
 
     /// Whether a command of which nobody knows what became was to store something in this place.
     fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
-        let stores_here = |op: &Op| !op.is_erasing() && target(op) == Some(place);
-        self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(stores_here))
+        self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(|op| stores_at(op, place)))
     }
 
     /// The controller is told of a place, which a crash before the next save takes back.
