@@ -411,10 +411,7 @@ fn crash_anywhere(mut plan: Plan, steps_a_story: u64) -> Tally {
 }
 
 /// Stories that do not survive a crash at every place yet: findings of the ignored test that wait for their fix. One that does has to leave the list.
-const OPEN: [&str; 1] = [
-    // Not looked into yet: a code that a notice would have let try again stays unset.
-    "a-twin-that-left-while-it-refused-permits-another-try",
-];
+const OPEN: [&str; 0] = [];
 
 fn survive_a_crash_anywhere(steps_a_story: u64) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");

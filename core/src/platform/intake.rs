@@ -380,6 +380,8 @@ impl Platform {
         let now = self.now;
         let code = self.code_mut(at);
         code.block = None;
+        // So is what was sent before and is refused after.
+        code.write.iter_mut().chain(&mut code.late).for_each(|write| write.is_twin_outdated = true);
         code.begin_anew();
         if matches!(code.goal, Goal::Rest | Goal::Yield) {
             // A removal under way when the outage began is cancelled with it (T37).

@@ -273,14 +273,14 @@ impl Platform {
 
     /// A write whose refusal may be yet to come may have met a twin that is no more.
     fn doubt_twins(&mut self, device: u32, may_be: impl Fn(Pin, &Write) -> bool) {
-        let is_concerned = |write: &Write| !write.is_twin_gone && write.content().is_some_and(|(pin, ..)| may_be(pin, write));
+        let is_concerned = |write: &Write| !write.is_twin_outdated && write.content().is_some_and(|(pin, ..)| may_be(pin, write));
         let writes = |code: &Code| [&code.write, &code.late].into_iter().flatten().any(is_concerned);
         let codes = self.device(device).codes.iter().filter(|code| writes(code));
         let concerned: alloc::vec::Vec<u64> = codes.map(|code| code.n).collect();
         for n in concerned {
             let code = self.code_mut(At { device, n });
             let writes = code.write.iter_mut().chain(&mut code.late).filter(|write| is_concerned(write));
-            writes.for_each(|write| write.is_twin_gone = true);
+            writes.for_each(|write| write.is_twin_outdated = true);
         }
     }
 

@@ -365,7 +365,7 @@ impl Platform {
             return;
         }
         let code = self.code(at);
-        if code.write.as_ref().or(code.late.as_ref()).is_some_and(|write| write.is_twin_gone) {
+        if code.write.as_ref().or(code.late.as_ref()).is_some_and(|write| write.is_twin_outdated) {
             return self.again(at);
         }
         if self.code(at).record.is_backup && self.replace_backup(at, false) {

@@ -198,9 +198,9 @@ pub(super) struct Write {
     pub is_without_effect: bool,
     /// A notice called its PIN taken before the write was accepted: perhaps an old copy, unless reads show nothing of the write.
     pub is_twin_hinted: bool,
-    /// What it may have met as a twin has left since it was sent: that it was refused says nothing of the next try.
+    /// What it may have met as a twin has left since it was sent, or the record has changed: that it was refused says nothing of the next try (`R-54`).
     #[serde(default)]
-    pub is_twin_gone: bool,
+    pub is_twin_outdated: bool,
     /// The earlier commands with its key, of which it asks what became: that it was not taken says nothing of them, and that one of them is done says
     /// all (`P-04`).
     #[serde(default)]

@@ -211,7 +211,7 @@ impl Platform {
             closed: None,
             is_without_effect: false,
             is_twin_hinted: false,
-            is_twin_gone: false,
+            is_twin_outdated: false,
             asked_before: Vec::new(),
             done_before: None,
             was_seen: false,

@@ -114,6 +114,15 @@ impl History {
         !self.code(code).lost.is_empty() || self.entries(code).any(|(_, stored)| stored.touched.is_some())
     }
 
+    /// When an own entry of the code with the PIN that it wants left last of which nobody was told: one that had come back may have been the twin that a new one
+    /// met, and left unseen like anybody's (`R-54`).
+    #[must_use]
+    pub fn own_twin_left_at(&self, code: CodeIx) -> Option<Timestamp> {
+        let Goal::Present { pin, .. } = self.goal(code)?.goal else { return None };
+        let may_be_it = |lost: &&Lost| Some(lost.pin) == pin && lost.noticed_at.is_none();
+        self.code(code).lost.iter().filter(may_be_it).map(|lost| lost.at).max()
+    }
+
     /// Whether a code rests as others left it, as its owner allows (T26): lost or switched off, not set again, with its warning.
     #[must_use]
     pub fn rests_as_left(&self, code: CodeIx) -> bool {

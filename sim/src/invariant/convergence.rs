@@ -136,7 +136,8 @@ impl Convergence {
             let is_silent = record.errors.is_empty() && !is_pooled;
             return is_silent.then(|| format!("the lock refuses it or has no room, and it is {} without an error", record.status));
         }
-        if !is_right && state.work.is_twin && now < state.free_since + history.with_jitter(history.policy().refused_retry_ms) {
+        let twin_left_at = history.own_twin_left_at(code).map_or(state.free_since, |left_at| left_at.max(state.free_since));
+        if !is_right && state.work.is_twin && now < twin_left_at + history.with_jitter(history.policy().refused_retry_ms) {
             return None;
         }
         if !is_right {
