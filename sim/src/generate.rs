@@ -17,6 +17,7 @@ mod locks;
 mod shape;
 mod story;
 mod trouble;
+mod whole;
 mod wide;
 
 use chance::Chance;
@@ -105,6 +106,8 @@ struct Swarm {
     habits: story::Habits,
     troubles: trouble::Kinds,
     shape: Option<Shape>,
+    /// Whether the caller asked for some vendors or a shape.
+    is_narrowed: bool,
 }
 
 impl Swarm {
@@ -121,6 +124,7 @@ impl Swarm {
             vendors,
             wide: is_wide.then(|| wide::Kinds::draw(chance)),
             shape: draw.shape,
+            is_narrowed: !draw.is_default(),
         }
     }
 

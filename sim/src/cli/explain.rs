@@ -133,12 +133,11 @@ const fn from(origin: Origin) -> &'static str {
     }
 }
 
-/// The command that catches a broken controller: by the story of its case, by any story if no seed has what it takes, or else by seeds. It is for pasting, so it is never broken across lines.
+/// The command that catches a broken controller: by the story of its case, or else by seeds. It is for pasting, so it is never broken across lines.
 fn tried(mutant: &Mutant) -> String {
     let case = mutant.naive_of.and_then(|case| stories(Path::new(STORIES), case).into_iter().find(|story| story.contains(case)));
     let what = match case {
         Some(story) => format!("run {story}"),
-        None if mutant.is_undrawn => format!("run {STORIES}"),
         None => "sweep --seeds 0..20000 --budget 60s".to_owned(),
     };
     format!("{} {what} --mutant {}", program(), mutant.name)

@@ -8,7 +8,7 @@ use keyway_core::world::quirk::Quirk;
 use super::chance::Chance;
 use super::trouble::plain_fault;
 use super::wide::AGENCY;
-use super::{Swarm, WIDE_EVERY};
+use super::{Swarm, WIDE_EVERY, whole};
 use crate::plan::lookup::{DeleteOn, GetByPin, ListCodes};
 use crate::plan::unmanaged::{AtUnmanaged, ConvertUnmanaged, UnmanagedAction};
 use crate::plan::{Action, AtEntry, CrashPoint, CreateCode, Enter, PersonEdits, Plan, RequestedPin, Step, UpdateCode};
@@ -33,6 +33,8 @@ pub fn add(swarm: &Swarm, seed: u64, plan: &mut Plan) {
         let _ = in_turn.find_map(|one| one(swarm, plan, &mut chance));
     } else if matches!(seed % LOOKS_UP_EVERY, 9 | 12) && !plan.crashes.iter().any(|crash| names_a_step(&crash.when)) {
         looks_up(swarm, plan, &mut chance);
+    } else if !swarm.is_narrowed && matches!(seed % LOOKS_UP_EVERY, 5 | 13) && !plan.crashes.iter().any(|crash| names_a_step(&crash.when)) {
+        whole::add(swarm, plan, &mut chance);
     } else {
         return;
     }

@@ -68,7 +68,7 @@ pub fn add(swarm: &Swarm, chance: &mut Chance, plan: &mut Plan) -> Vec<DrawnLock
     locks
 }
 
-fn no_device() -> Device {
+pub fn no_device() -> Device {
     Device {
         name: String::new(),
         serial: None,

@@ -638,8 +638,11 @@ impl History {
         let state = self.lock(lock);
         let owner = state.memory.get(&place).and_then(|stored| stored.code);
         if is_fresh(&sent.command.op) {
-            // Begun before the entry was confirmed, it may be from before that write.
-            return owner.and_then(|code| self.code(code).work.confirmed_at).is_some_and(|confirmed_at| sent.at < confirmed_at);
+            // Begun before the entry was confirmed, or its place told by an answer, it may be from before that write.
+            let confirmed_at = owner.and_then(|code| self.code(code).work.confirmed_at);
+            let is_its_own = |known: &&Known| owner.is_some_and(|code| known.whose == Whose::Code(code));
+            let told_at = state.picture.places.get(&place).filter(is_its_own).map(|known| known.since);
+            return confirmed_at.max(told_at).is_some_and(|known_at| sent.at < known_at);
         }
         let last_own = owner.map_or(Timestamp::MIN, |code| self.code(code).work.active_at);
         let is_open = owner.is_some_and(|code| self.code(code).work.unsettled > 0);

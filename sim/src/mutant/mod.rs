@@ -27,8 +27,6 @@ pub struct Mutant {
     pub catches: &'static [&'static str],
     /// The field case whose naive controller it is.
     pub naive_of: Option<&'static str>,
-    /// Whether no seed of the default draw has what it does wrong, so that a story must tell.
-    pub is_undrawn: bool,
     make: Make,
 }
 
@@ -81,18 +79,14 @@ impl Mutant {
     const fn naive(self, case: &'static str) -> Self {
         Self { naive_of: Some(case), ..self }
     }
-
-    const fn undrawn(self) -> Self {
-        Self { is_undrawn: true, ..self }
-    }
 }
 
 const fn decides(name: &'static str, policy: &'static dyn Policy, catches: &'static [&'static str], about: &'static str) -> Mutant {
-    Mutant { name, about, catches, naive_of: None, is_undrawn: false, make: Make::Decides(policy) }
+    Mutant { name, about, catches, naive_of: None, make: Make::Decides(policy) }
 }
 
 const fn tampers<T: Tamper>(name: &'static str, catches: &'static [&'static str], about: &'static str) -> Mutant {
-    Mutant { name, about, catches, naive_of: None, is_undrawn: false, make: Make::Tampers(between::<T>, &Honest) }
+    Mutant { name, about, catches, naive_of: None, make: Make::Tampers(between::<T>, &Honest) }
 }
 
 fn between<T: Tamper>(policy: &'static dyn Policy) -> Box<dyn Controllers> {
@@ -190,8 +184,7 @@ fn naive() -> Vec<Mutant> {
             &decisions::TakesAnyLockForTheLostOne,
             &["I-IDENT-01", "I-STA-01", "I-DEV-07", "I-STA-04"],
             "Takes a lock that its vendor lists without a serial for the one that was removed.",
-        )
-        .undrawn(),
+        ),
         tampers::<naive_tampering::KeepsItsCache>(
             "keeps-its-cache",
             &["I-STA-01", "I-LIV-06"],
@@ -211,8 +204,7 @@ fn naive() -> Vec<Mutant> {
             &["I-WIN-05", "I-EVT-11"],
             "Takes the hour that a clock change shifts for a change by others, and lets the guest out an hour early.",
         )
-        .naive("F-12")
-        .undrawn(),
+        .naive("F-12"),
         decides(
             "overlooks-clocks",
             &decisions::OverlooksClocks,
@@ -232,8 +224,7 @@ fn naive() -> Vec<Mutant> {
             &["I-IDENT-01", "I-DEV-07"],
             "Goes on with the codes of a removed lock when it turns up in another account.",
         )
-        .naive("F-17")
-        .undrawn(),
+        .naive("F-17"),
         decides(
             "missing-place-is-dead",
             &decisions::TakesMissingPlacesForDeath,
@@ -399,8 +390,7 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::MakesUsersAgain,
             &["I-QUI-01"],
             "Makes another user of the site for each attempt that finds no seat.",
-        )
-        .undrawn(),
+        ),
         decides(
             "adopts-linked-pins",
             &decisions::AdoptsLinkedPins,
@@ -412,8 +402,7 @@ fn wrong_decisions() -> Vec<Mutant> {
             &decisions::TakesWithoutAsking,
             &["I-WS-01"],
             "Converts an entry that another workspace manages without force, and does not tell that workspace.",
-        )
-        .undrawn(),
+        ),
         decides("shares-ids", &decisions::SharesIds, &["I-WS-02"], "Finds a code by its id, whichever workspace asks."),
         decides(
             "overlooks-disabled-entries",

@@ -54,8 +54,6 @@ pub struct Row {
     pub about: &'static str,
     /// The field case whose naive controller it is.
     pub naive_of: Option<&'static str>,
-    /// Whether no seed of the default draw has what it does wrong.
-    pub is_undrawn: bool,
     /// Caught by a scenario.
     pub by_scenario: Option<Caught>,
     /// Caught by the sweep alone.
@@ -67,11 +65,10 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether nothing that counts caught it: the sweep; or a story, where no seed draws what it does wrong, or it is naive and the
-    /// story its own case.
+    /// Whether nothing that counts caught it: the sweep, or the story of the case whose naive controller it is.
     #[must_use]
     pub fn survived(&self) -> bool {
-        let by_story = (self.naive_of.is_some() || self.is_undrawn) && self.by_scenario.is_some();
+        let by_story = self.naive_of.is_some() && self.by_scenario.is_some();
         self.by_sweep.is_none() && !by_story
     }
 }
@@ -91,7 +88,7 @@ impl Scoreboard {
     }
 }
 
-/// Runs each mutant against the scenarios and then, if any seed draws what it does wrong, against seeds from 0 on. `progress` is told of each mutant that is done; once `stop` is raised,
+/// Runs each mutant against the scenarios and then against seeds from 0 on. `progress` is told of each mutant that is done; once `stop` is raised,
 /// those that were not caught yet have no row.
 #[must_use]
 pub fn scoreboard(budget: Budget, scenarios: &[Plan], stop: &AtomicBool, progress: &(dyn Fn(&Row) + Sync)) -> Scoreboard {
@@ -114,8 +111,7 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan], stop: &AtomicBool) -
     let by_scenario = scenarios.iter().filter(of_case).find_map(|plan| stories.try_plan(plan));
     let mut sweep = Hunt::new(mutant);
     let mut by_sweep = None;
-    let seeds = if mutant.is_undrawn { 0 } else { budget.seeds };
-    for seed in 0..seeds {
+    for seed in 0..budget.seeds {
         if stop.load(Ordering::Relaxed) {
             return None;
         }
@@ -128,7 +124,6 @@ fn hunt(mutant: Mutant, budget: Budget, scenarios: &[Plan], stop: &AtomicBool) -
         mutant: mutant.name,
         about: mutant.about,
         naive_of: mutant.naive_of,
-        is_undrawn: mutant.is_undrawn,
         by_scenario,
         by_sweep,
         seeds_run: sweep.runs,
@@ -195,7 +190,6 @@ impl fmt::Display for Scoreboard {
                     let seed = plan.trim_start_matches("seed-");
                     writeln!(f, "{id:<15} {seed:>5} {runs:>5} {cpu_ms:>6} ms")?;
                 }
-                None if !row.survived() && row.is_undrawn => writeln!(f, "by a story alone: no seed draws it")?,
                 None if !row.survived() => writeln!(f, "by a story alone, in {} seeds by none", row.seeds_run)?,
                 None => writeln!(f, "SURVIVED after {} seeds; {}", row.seeds_run, seen(&row.seen_else))?,
             }
