@@ -128,7 +128,7 @@ pub struct Work {
     pub cause_at: Timestamp,
     /// Attempts since then.
     pub attempts: u32,
-    /// Writes that were sent since it was last shown as set.
+    /// Writes that were sent, or saved to be sent, since it was last shown as set.
     pub writes: u32,
     /// When the present attempt made its first command, and the kinds it made.
     kinds: [Option<OpKind>; 2],

@@ -95,6 +95,7 @@ impl History {
             let code = self.intern(code);
             let state = &mut self.codes[code.0 as usize];
             let (id, key, op, version) = (command.command_id, command.key, command.op.clone(), state.version);
+            state.work.writes += u32::from(!command.op.is_erasing());
             state.work.unsent = Some(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
         }
     }
