@@ -128,7 +128,7 @@ pub struct Work {
     pub cause_at: Timestamp,
     /// Attempts since then.
     pub attempts: u32,
-    /// Commands since it was last shown as set that may have failed; what makes way for a write may as well as that (`R-03`).
+    /// Commands, sent or saved to be sent, since it was last shown as set that may have failed; what makes way for a write may as well as that (`R-03`).
     pub tries: u32,
     /// When the present attempt made its first command, and the kinds it made.
     kinds: [Option<OpKind>; 2],
