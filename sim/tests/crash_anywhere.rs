@@ -106,12 +106,33 @@ fn end(outcome: &Outcome, at: Timestamp, full: &BTreeSet<DeviceId>) -> End {
 }
 
 /// Whether the crash made another story of it, in which only the invariants must hold: a call or the only word of a use met no controller, people and
-/// faults met something else in the locks or acted while the new process was still finding out what the old one had done, or a race cost a stranger
-/// his entry.
+/// faults met something else in the locks or acted while the new process was still finding out what the old one had done, a race cost a stranger
+/// his entry, or the only word that an entry is a stranger's may have died with the process.
 fn is_another_story(plain: &Outcome, crashed: &Outcome) -> bool {
     let is_lost = |(_, occurrence): &&(_, Occurrence)| matches!(occurrence, Occurrence::CallLost { .. });
     let lost = |of: &Outcome| of.log.iter().filter(is_lost).count();
-    lost(crashed) > lost(plain) || uses(crashed) < uses(plain) || acts(plain) != acts(crashed) || is_disturbed_soon(plain, crashed)
+    lost(crashed) > lost(plain)
+        || uses(crashed) < uses(plain)
+        || acts(plain) != acts(crashed)
+        || is_disturbed_soon(plain, crashed)
+        || is_disguised(plain, crashed)
+}
+
+/// Whether a stranger's entry had come before the crash to where one of a code's was, with its PIN. That it is not the code's under another name (`R-64` a) only a
+/// notice told, which is a hint to read (port.md 7), and as free to lose as what was read (`R-60`).
+fn is_disguised(plain: &Outcome, crashed: &Outcome) -> bool {
+    let Some(crash) = plain.log.iter().zip(&crashed.log).position(|(one, other)| one != other) else { return false };
+    let mut own = BTreeMap::new();
+    crashed.log[..crash].iter().any(|(_, occurrence)| match occurrence {
+        Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } if entry.origin == Origin::External => {
+            own.get(&(*lock, *place)).is_some_and(|before: &&TrueEntry| before.pin == entry.pin && before.name != entry.name)
+        }
+        Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } => {
+            own.insert((*lock, *place), entry);
+            false
+        }
+        _ => false,
+    })
 }
 
 /// The uses of PINs that a process was told of and did not die of.
@@ -431,7 +452,8 @@ fn survive_a_crash_anywhere(steps_a_story: u64) {
     for story in OPEN.into_iter().filter(|story| steps_a_story == u64::MAX && story.contains(&only)) {
         assert!(open.iter().any(|wrong| is_of(wrong, story)), "{story} survives: take it off the list");
     }
-    assert!(!only.is_empty() || stories > 20 * left_out && crashes > 10 * stories && crashes > 3 * otherwise);
+    // Most regressions are about what others do, within minutes of the crash: two in five crashes at most may make another story.
+    assert!(!only.is_empty() || stories > 20 * left_out && crashes > 10 * stories && 2 * crashes > 5 * otherwise);
 }
 
 #[test]
