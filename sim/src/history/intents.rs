@@ -141,13 +141,20 @@ impl History {
         if is_other {
             state.work.told_twin_at = None;
         }
+        // That the end of a pulled backup moves with its original's is nothing to the lock, which stores no schedule of it: a fight about it goes on (`R-62`).
+        let bounded = |goal: Goal| if let Goal::Present { pin, window: Some(_) } = goal { Some(pin) } else { None };
+        let only_ends_elsewhere = state.pulled_at.is_some()
+            && bounded(goal).is_some()
+            && state.intents.last().and_then(|intent| bounded(intent.goal)) == bounded(goal);
         state.intents.push(Intent { goal, why, asked_at: now, due_at, is_retired: false });
-        state.version += 1;
-        let (id, version) = (state.id, state.version);
         // To end what is being erased already changes nothing of how that goes on (`R-61`).
         if is_other || goal != Goal::Absent {
-            state.work.begin_anew(now);
+            state.version += 1;
+            if !only_ends_elsewhere {
+                state.work.begin_anew(now);
+            }
         }
+        let (id, version) = (state.id, state.version);
         // What the step has sent already serves the new wish.
         for (command, _) in self.step.commands.iter().filter(|(command, _)| self.is_in_step && command.for_code == Some(id)) {
             if let Some(sent) = self.commands.get_mut(&command.command_id) {

@@ -314,7 +314,7 @@ fn accepted_pins(view: &View<'_>, found: &mut Found) {
         }
         (Request::CreateMultiple(create), Response::AccessCodes(codes)) => {
             let length = match create.code {
-                None => Length::Shared { preferred: create.preferred_code_length, lengths: shared_lengths(view, codes) },
+                None => shared_length(view, codes, create.preferred_code_length),
                 Some(_) => Length::Given,
             };
             (create.code.as_ref(), length, codes.clone())
@@ -355,11 +355,14 @@ enum Length {
     Shared { preferred: Option<u8>, lengths: Lengths },
 }
 
-/// What the locks of all codes with a key take.
-fn shared_lengths(view: &View<'_>, codes: &[CodeId]) -> Lengths {
-    let records = codes.iter().filter_map(|code| view.live(*code)).filter(|record| record.common_code_key.is_some());
-    let lengths = records.filter_map(|record| Some(view.lock(record.device_id)?.told_lengths()));
-    lengths.reduce(Lengths::and).unwrap_or_default()
+/// The length of a PIN for all codes with a key; none in particular where one of their locks lately took others.
+fn shared_length(view: &View<'_>, codes: &[CodeId], preferred: Option<u8>) -> Length {
+    let records = || codes.iter().filter_map(|code| view.live(*code)).filter(|record| record.common_code_key.is_some());
+    if records().any(|record| view.story.took_other_lengths(record.device_id, view.history)) {
+        return Length::Given;
+    }
+    let lengths = records().filter_map(|record| Some(view.lock(record.device_id)?.told_lengths()));
+    Length::Shared { preferred, lengths: lengths.reduce(Lengths::and).unwrap_or_default() }
 }
 
 fn wrong_pin(view: &View<'_>, record: &Record, length: Length) -> Option<String> {

@@ -55,8 +55,10 @@ fn lawful_pin_and_start(history: &History, code: CodeIx, now: Timestamp, found: 
         if !history.lawful(code, now).any(is_asked) {
             return found.broken_by("I-WIN-01", history, code, format!("{pin} at {place} opens and is not, or no longer, what was asked"));
         }
-        let lead = history.policy().just_in_time_lead_ms;
-        let early = if history.code(code).was_switched { lead.max(history.early(code, now)) } else { history.early(code, now) };
+        let early = history.early(code, now);
+        // Switched since, it may be stored in either way (`R-23`).
+        let in_any_way = history.policy().just_in_time_lead_ms.max(history.native_slack(code, now) + history.offset_slack(code));
+        let early = if history.code(code).was_switched { in_any_way } else { early };
         let may_open = lawful_windows(history, code, now).any(|window| window.is_none_or(|window| now >= window.starts_at - early));
         if !may_open {
             return found.broken_by("I-WIN-01", history, code, format!("{pin} at {place} opens more than {early} ms before its start"));
