@@ -314,6 +314,8 @@ impl History {
         state.prefers_native = prefers;
         state.was_switched |= !is_new;
         let due = self.goal(ix).map(|intent| self.due_at(ix, intent.goal, now));
+        // What was due already is due no later.
+        let due = due.filter(|_| was_due.is_none_or(|due| now < due));
         if let (Some(intent), Some(due)) = (self.codes[ix.0 as usize].intents.last_mut(), due) {
             intent.due_at = if is_new { due } else { due.max(was_due.unwrap_or(due)) };
         }
