@@ -206,7 +206,8 @@ impl History {
                 // Capacity freed is a definite change of cause for all who wait for it (`R-03`).
                 self.change_cause(lock, now);
             }
-            return self.learn_absence(now, lock, place, sent.at, sent.code);
+            // Whichever copy of it ran, and whenever: nothing was left then.
+            return self.learn_absence(now, lock, place, snapshot_at.unwrap_or(sent.at), sent.code);
         }
         if let Some(code) = sent.code {
             self.learn_place(lock, place, code);
