@@ -128,7 +128,7 @@ impl History {
             };
             // One that others gave it unseen nobody knows for the code's (`P-09`).
             let is_of_a_known_pin = |lost: &Lost| self.code(*code).pins.contains(&lost.pin);
-            let is_known = |lost: &Lost| is_told && is_of_a_known_pin(lost) || is_before_join(lost) && lost.was_told && lost.is_unseen();
+            let is_known = |lost: &Lost| is_of_a_known_pin(lost) && (is_told || is_before_join(lost) && lost.was_told && lost.is_unseen());
             let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_known(lost));
             let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
             self.code(*code).lost.iter().any(is_it)

@@ -471,8 +471,10 @@ impl History {
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
         };
         let sent = self.open_commands(lock).find(meant).cloned();
-        // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another followed, which it means.
-        let follows = |sent: &Sent, other: &Sent| other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing();
+        // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another code's followed, which it means.
+        let follows = |sent: &Sent, other: &Sent| {
+            other.code != sent.code && other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing()
+        };
         // So may one that was saved to be sent and never was, as far as anybody can know (`R-60`).
         let is_unsent = |code: &CodeIx| self.code(*code).work.unsent.as_ref().is_some_and(|unsent| stores_at(&unsent.op, place));
         let is_followed = |sent: &Sent| {
