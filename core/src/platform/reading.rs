@@ -79,7 +79,7 @@ impl Platform {
         let place = code.write.as_ref().and_then(Write::place).or(code.held.as_ref().map(|held| held.place))?;
         // One that has taken twice as long as any should was lost on the way, however late that will be told: it does not keep others waiting.
         let given_up_by = self.now - 2 * self.profile(at.device).lat_max_ms;
-        let is_under_way = code.passing.read.is_some_and(|read| self.reads.get(&read).is_none_or(|read| read.sent_at > given_up_by));
+        let is_under_way = code.passing.read.is_some_and(|read| self.reads.get(&read).is_none_or(|read| read.sent_at >= given_up_by));
         if is_under_way || self.device(at.device).is_cut_off() {
             return None;
         }
