@@ -106,8 +106,9 @@ impl Platform {
         let is_conclusive = is_conclusive(write, evidence);
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let is_ours = item.is_some_and(|item| self.is_still_ours(at, item));
+        let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
         match (&write.op, item) {
-            (Op::SetSchedule { window, .. }, Some(item)) if rounds_to(item.window, *window, self.profile(at.device)) => {
+            (Op::SetSchedule { window, .. }, Some(item)) if !is_off && rounds_to(item.window, *window, self.profile(at.device)) => {
                 if is_after_sending {
                     self.keep_unanswered(at);
                     self.on_applied(at, None);
