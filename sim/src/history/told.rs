@@ -206,8 +206,11 @@ impl History {
                 // Capacity freed is a definite change of cause for all who wait for it (`R-03`).
                 self.change_cause(lock, now);
             }
-            // Whichever copy of it ran, and whenever: nothing was left then.
-            return self.learn_absence(now, lock, place, snapshot_at.unwrap_or(sent.at), sent.code);
+            // Whichever copy of it ran, and whenever: nothing of its own code was left then. What else a copy erased nobody was told (`P-02`).
+            if let (Some(code), Some(ran_at)) = (sent.code, snapshot_at) {
+                self.find_lost(code, |lost| lost.place == place && ran_at >= lost.at);
+            }
+            return self.learn_absence(now, lock, place, sent.at, sent.code);
         }
         if let Some(code) = sent.code {
             self.learn_place(lock, place, code);
