@@ -19,8 +19,8 @@ const ONE_IN: u64 = 8;
 
 type Encounter = fn(&Swarm, &mut Plan, &mut Chance) -> Option<()>;
 
-/// Of so many seeds, of any world, one has its codes meant in all the ways in which calls may mean them.
-const LOOKS_UP_EVERY: u64 = 16;
+/// Of so many seeds, of any world, two have their codes meant in all the ways in which calls may mean them, and two of the default draw meet what chance never brings.
+const SINGLED_OUT_EVERY: u64 = 16;
 
 const ENCOUNTERS: [Encounter; 5] = [calls_by_id, converts_unasked, edits_a_linked_pin, leaves_few_seats, uses_once];
 
@@ -31,9 +31,12 @@ pub fn add(swarm: &Swarm, seed: u64, plan: &mut Plan) {
         let first = chance.below(ENCOUNTERS.len() as u64) as usize;
         let mut in_turn = ENCOUNTERS.iter().cycle().skip(first).take(ENCOUNTERS.len());
         let _ = in_turn.find_map(|one| one(swarm, plan, &mut chance));
-    } else if matches!(seed % LOOKS_UP_EVERY, 9 | 12) && !plan.crashes.iter().any(|crash| names_a_step(&crash.when)) {
+    } else if matches!(seed % SINGLED_OUT_EVERY, 9 | 12) && !plan.crashes.iter().any(|crash| names_a_step(&crash.when)) {
         looks_up(swarm, plan, &mut chance);
-    } else if !swarm.is_narrowed && matches!(seed % LOOKS_UP_EVERY, 5 | 13) && !plan.crashes.iter().any(|crash| names_a_step(&crash.when)) {
+    } else if !swarm.is_narrowed
+        && matches!(seed % SINGLED_OUT_EVERY, 5 | 13)
+        && !plan.crashes.iter().any(|crash| names_a_step(&crash.when))
+    {
         whole::add(swarm, plan, &mut chance);
     } else {
         return;

@@ -114,17 +114,22 @@ fn account(chance: &mut Chance, plan: &mut Plan, vendor: Vendor) -> Option<Strin
     let zone = chance.happens(30).then(|| chance.one_of(&ZONES).to_owned());
     let slow = vendor.profile().rate_per_minute.is_some() && chance.happens(15);
     let rate_per_minute = slow.then(|| chance.one_of(&[10, 20, 30]));
-    plan.accounts.push(Account {
-        name: name.clone(),
+    plan.accounts.push(Account { zone, rate_per_minute, ..plain_account(&name, vendor) });
+    Some(name)
+}
+
+/// An account as its vendor has it.
+pub fn plain_account(name: &str, vendor: Vendor) -> Account {
+    Account {
+        name: name.to_owned(),
         vendor,
-        zone,
-        rate_per_minute,
+        zone: None,
+        rate_per_minute: None,
         page_size: None,
         seats: None,
         seats_of_others: None,
         shares: None,
-    });
-    Some(name)
+    }
 }
 
 /// A hub with a name, which locks of one vendor and account share. An August bridge is its lock's own.

@@ -7,6 +7,7 @@ use keyway_core::vendor::{Family, Vendor};
 use keyway_core::world::quirk::Quirk;
 
 use super::chance::Chance;
+use super::locks::{no_device, plain_account};
 use super::trouble::plain_fault;
 use super::{CLOCK_CHANGES, Swarm};
 use crate::plan::unmanaged::{AtUnmanaged, ConvertUnmanaged, UnmanagedAction};
@@ -22,19 +23,6 @@ pub fn add(swarm: &Swarm, plan: &mut Plan, chance: &mut Chance) {
         2 => clocks_change(plan, chance),
         3 => seats_run_out(swarm, plan, chance),
         _ => two_workspaces(swarm, plan, chance),
-    }
-}
-
-fn account(name: &str, vendor: Vendor) -> Account {
-    Account {
-        name: name.to_owned(),
-        vendor,
-        zone: None,
-        rate_per_minute: None,
-        page_size: None,
-        seats: None,
-        seats_of_others: None,
-        shares: None,
     }
 }
 
@@ -64,7 +52,7 @@ fn turns_up_elsewhere(swarm: &Swarm, plan: &mut Plan, chance: &mut Chance) {
     newcomer.vendor_id = newcomer.vendor_id.map(|id| id + 1);
     if !is_hidden {
         (newcomer.account, newcomer.vendor, newcomer.hub) = (Some("other".to_owned()), None, None);
-        plan.accounts.push(account("other", vendor));
+        plan.accounts.push(plain_account("other", vendor));
     }
     let on = newcomer.name.clone();
     plan.devices.push(newcomer);
@@ -105,10 +93,10 @@ fn clocks_change(plan: &mut Plan, chance: &mut Chance) {
     let (changes_at, zone) = chance.one_of(&[0, 1, 2, 3].map(|n| (CLOCK_CHANGES[n], ["Europe/Berlin", "America/New_York"][n / 2])));
     let before = chance.within(2, 20) * HOUR_MS;
     plan.start = Start(changes_at - before);
-    plan.accounts.push(Account { zone: chance.happens(70).then(|| zone.to_owned()), ..account("over night", Vendor::Schlage) });
+    plan.accounts.push(Account { zone: chance.happens(70).then(|| zone.to_owned()), ..plain_account("over night", Vendor::Schlage) });
     let quirks = [Quirk::OffsetFixedAtWrite, Quirk::ListingShiftsAfterDst].map(quirk::Quirk).to_vec();
     let (name, account) = ("over night lock".to_owned(), Some("over night".to_owned()));
-    plan.devices.push(Device { name: name.clone(), account, zone: Some(zone.to_owned()), quirks, ..super::locks::no_device() });
+    plan.devices.push(Device { name: name.clone(), account, zone: Some(zone.to_owned()), quirks, ..no_device() });
     let born = chance.spread(SECOND_MS, before / 2);
     let starts = born + chance.spread(MINUTE_MS, before / 3) / MINUTE_MS * MINUTE_MS;
     let ends = before / HOUR_MS * HOUR_MS + chance.within(2, 30) * HOUR_MS;
@@ -120,9 +108,9 @@ fn clocks_change(plan: &mut Plan, chance: &mut Chance) {
 /// A site whose plan pays for few seats, which others take and give back while codes are made (`F-25`, `R-63`).
 fn seats_run_out(swarm: &Swarm, plan: &mut Plan, chance: &mut Chance) {
     let seats = chance.within(2, 4) as u32;
-    plan.accounts.push(Account { seats: Some(seats), seats_of_others: Some(1), ..account("site", Vendor::SaltoKs) });
+    plan.accounts.push(Account { seats: Some(seats), seats_of_others: Some(1), ..plain_account("site", Vendor::SaltoKs) });
     let (name, site) = ("office".to_owned(), Some("site".to_owned()));
-    plan.devices.push(Device { name: name.clone(), account: site, ..super::locks::no_device() });
+    plan.devices.push(Device { name: name.clone(), account: site, ..no_device() });
     for n in 1..=seats {
         let born = swarm.moment(chance);
         create(plan, born, CreateCode { code: format!("member {n}"), on: name.clone(), ..CreateCode::default() });
@@ -136,9 +124,9 @@ fn seats_run_out(swarm: &Swarm, plan: &mut Plan, chance: &mut Chance) {
 /// A login that is connected in two workspaces, one of which is to take over what the other one manages, with force or without (`R-45`, `I-WS-01`).
 fn two_workspaces(swarm: &Swarm, plan: &mut Plan, chance: &mut Chance) {
     let vendor = chance.one_of(&[Vendor::GenericCloud, Vendor::GenericSlot, Vendor::August]);
-    plan.accounts.push(account("owner", vendor));
-    plan.accounts.push(Account { shares: Some("owner".to_owned()), ..account("agency", vendor) });
-    plan.devices.push(Device { name: "door".to_owned(), account: Some("owner".to_owned()), ..super::locks::no_device() });
+    plan.accounts.push(plain_account("owner", vendor));
+    plan.accounts.push(Account { shares: Some("owner".to_owned()), ..plain_account("agency", vendor) });
+    plan.devices.push(Device { name: "door".to_owned(), account: Some("owner".to_owned()), ..no_device() });
     let (born, pin) = (swarm.moment(chance).min(swarm.horizon_ms / 2), "271828");
     let wished = Some(RequestedPin::Text(pin.to_owned()));
     create(plan, born, CreateCode { code: "cook".to_owned(), on: "door".to_owned(), pin: wished, ..CreateCode::default() });

@@ -6,7 +6,7 @@ use keyway_core::vendor::{Family, ReadBack};
 
 use super::Swarm;
 use super::chance::Chance;
-use super::locks::DrawnLock;
+use super::locks::{DrawnLock, plain_account};
 use super::story::{self, DrawnCode, Teller};
 use crate::plan::linked::{UpdateCodes, WhenNotShared};
 use crate::plan::unmanaged::{AtUnmanaged, ConvertUnmanaged, UnmanagedAction};
@@ -47,16 +47,7 @@ impl Kinds {
         let Some(vendor) = plan.accounts.iter().find(|account| account.name == owner).map(|account| account.vendor) else {
             return Vec::new();
         };
-        let shared = Account {
-            name: AGENCY.to_owned(),
-            vendor,
-            zone: None,
-            rate_per_minute: None,
-            page_size: None,
-            seats: None,
-            seats_of_others: None,
-            shares: Some(owner.clone()),
-        };
+        let shared = Account { shares: Some(owner.clone()), ..plain_account(AGENCY, vendor) };
         plan.accounts.push(shared);
         (0..locks.len()).filter(|n| locks[*n].account.as_ref() == Some(&owner)).collect()
     }
