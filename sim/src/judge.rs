@@ -187,7 +187,9 @@ impl Occurrence {
         match self {
             Self::Started { .. } | Self::Recorded { .. } | Self::DeviceRecorded { .. } | Self::Unannounced { .. } => false,
             Self::Bound { .. } | Self::Emitted(_) | Self::Saved | Self::StepEnded => false,
-            Self::Called { .. } | Self::Answered { .. } | Self::Noticed { .. } | Self::Woken | Self::Replied { .. } => false,
+            Self::WakeDue | Self::Called { .. } | Self::Answered { .. } | Self::Noticed { .. } | Self::Woken | Self::Replied { .. } => {
+                false
+            }
             Self::Commanded { .. } | Self::Unsent { .. } | Self::Claimed { .. } => false,
             Self::Crashed | Self::StepBegan | Self::CallLost { .. } | Self::NoTarget { .. } => true,
             Self::Truth { .. } | Self::Disturbed { .. } | Self::Faults { .. } | Self::Reach { .. } => true,

@@ -225,6 +225,8 @@ pub enum Occurrence {
     },
     /// The run passed from one phase to the next.
     Phase(Phase),
+    /// The controller is handed an input other than a wake when the wake that it asked for is due: it may do the work of its timers in the same step.
+    WakeDue,
 }
 
 /// What changed at a lock.

@@ -143,6 +143,7 @@ impl View {
             Occurrence::Reach { lock, up } => self.lock_mut(*lock).is_reachable = *up,
             Occurrence::Phase(phase) => self.phase = Some(*phase),
             Occurrence::StepBegan
+            | Occurrence::WakeDue
             | Occurrence::Called { .. }
             | Occurrence::CallLost { .. }
             | Occurrence::Answered { .. }

@@ -755,7 +755,7 @@ impl History {
             Occurrence::Reach { lock, up } => self.change_reach(now, *lock, *up),
             Occurrence::Phase(phase) => self.change_phase(now, *phase),
             Occurrence::CallLost { .. } | Occurrence::Bound { .. } | Occurrence::NoTarget { .. } => {}
-            Occurrence::Unannounced { .. } | Occurrence::Entered { .. } => {}
+            Occurrence::Unannounced { .. } | Occurrence::Entered { .. } | Occurrence::WakeDue => {}
         }
     }
 

@@ -99,8 +99,8 @@ pub struct Picture {
     erased: std::collections::BTreeMap<Handle, Timestamp>,
     /// What was known of places before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
     said_to_have_left: std::collections::BTreeMap<Place, Known>,
-    /// Places that a listing lacked. That nothing is there any more is known only when a direct read says so (`P-12`).
-    missed: BTreeSet<Place>,
+    /// Places that a listing lacked, and whose they were. That nothing is there any more is known only when a direct read or an erasure says so (`P-12`).
+    missed: std::collections::BTreeMap<Place, Whose>,
 }
 
 impl Picture {
@@ -166,6 +166,15 @@ impl History {
         state.picture.places.get(&place).filter(|_| is_of_now)
     }
 
+    /// Whether an entry of the code has left this place, and the controller was not told so but by a listing (`P-12`), or died before it saved that (`P-08`).
+    #[must_use]
+    pub fn is_yet_to_leave(&self, code: CodeIx, place: Option<Place>) -> bool {
+        let (Some(lock), Some(place)) = (self.code(code).lock, place) else { return false };
+        let LockState { memory, picture, .. } = self.lock(lock);
+        let was_its_own = |whose: Option<Whose>| whose == Some(Whose::Code(code));
+        !memory.contains_key(&place) && (was_its_own(self.whose_told(lock, place)) || was_its_own(picture.missed.get(&place).copied()))
+    }
+
     /// What the controller learns from a write or an erasure that was done.
     pub(super) fn learn_done(&mut self, now: Timestamp, lock: Lock, sent: &Sent, answer: &Answer, snapshot_at: Option<Timestamp>) {
         let place = match answer {
@@ -182,7 +191,7 @@ impl History {
         if let Place::Handle(handle) = place {
             let LockState { picture, memory, .. } = &mut self.locks[lock.0 as usize];
             // A listing that lacked it may be from before it was stored.
-            let is_missed = picture.missed.contains(&place) && !memory.contains_key(&place);
+            let is_missed = picture.missed.contains_key(&place) && !memory.contains_key(&place);
             if sent.command.op.is_erasing() {
                 picture.erased.insert(handle, now);
             } else if picture.erased.contains_key(&handle) || is_missed {
@@ -199,6 +208,7 @@ impl History {
             state.clock_means_at = Some(now);
         }
         if sent.command.op.is_erasing() {
+            state.picture.missed.remove(&place);
             let frees = self.may_be_full(lock);
             self.tell_anew(lock, place, None, Whose::Free);
             self.show_change(lock);
@@ -339,7 +349,7 @@ impl History {
                 let before = self.tell_free(lock, place);
                 self.locks[lock.0 as usize].picture.said_to_have_left.remove(&place);
                 if is_fresh(&sent.command.op) {
-                    let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place);
+                    let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place).is_some();
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
                         self.show_change(lock);
                     }
@@ -423,7 +433,7 @@ impl History {
             };
             let missed: Vec<(Place, Known)> = picture.places.iter().filter(is_missed).map(|(place, known)| (*place, *known)).collect();
             for (place, known) in &missed {
-                self.locks[lock.0 as usize].picture.missed.insert(*place);
+                self.locks[lock.0 as usize].picture.missed.insert(*place, known.whose);
                 // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
                 let was_own = matches!(known.whose, Whose::Code(_));
                 if was_own {

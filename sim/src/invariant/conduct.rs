@@ -137,14 +137,14 @@ impl Invariant for Durability {
     }
 }
 
-/// `I-ISO-01`, for all inputs but wakes, which may be due to any lock. A change at an instant at which time alone has work to do on the code is a timer's; so may be
+/// `I-ISO-01`, for all inputs but wakes, which may be due to any lock, and those that come when a wake is due. A change at an instant at which time alone has work to do on the code is a timer's; so may be
 /// any in the first instant after a restart. What a call names, or the linked group it names, is its own.
 #[derive(Default)]
 struct Isolation {
     /// Commands that name no lock, and their accounts.
     inventories: BTreeMap<CommandId, AccountId>,
     about: About,
-    /// Whether a change of an earlier step was found in this one.
+    /// Whether a change of an earlier step was found in this one, or timers of any lock may do their work in it.
     is_muddled: bool,
 }
 
@@ -289,7 +289,7 @@ impl Invariant for Isolation {
 
     fn interests(&self) -> Interests {
         let inputs = Interests::CALLED.and(Interests::ANSWERED).and(Interests::NOTICED).and(Interests::STEP_BEGAN);
-        inputs.and(Interests::COMMANDED).and(Interests::UNANNOUNCED).and(Interests::STEP_ENDED)
+        inputs.and(Interests::WAKE_DUE).and(Interests::COMMANDED).and(Interests::UNANNOUNCED).and(Interests::STEP_ENDED)
     }
 
     fn observe(&mut self, history: &History, now: Timestamp, occurrence: &Occurrence, found: &mut Found) {
@@ -301,7 +301,7 @@ impl Invariant for Isolation {
                 self.about = lock.map_or(About::Account(notice.account), |lock| About::Locks(vec![lock]));
             }
             Occurrence::Commanded { command, lock: None } => drop(self.inventories.insert(command.command_id, command.account)),
-            Occurrence::Unannounced { .. } => self.is_muddled = true,
+            Occurrence::Unannounced { .. } | Occurrence::WakeDue => self.is_muddled = true,
             Occurrence::StepEnded => self.end_step(history, now, found),
             _ => {}
         }

@@ -400,17 +400,18 @@ interests! {
     CLAIMED = 24, Occurrence::Claimed { .. },
     SLOWED = 25, Occurrence::Slowed { .. },
     UNSENT = 26, Occurrence::Unsent { .. },
+    WAKE_DUE = 27, Occurrence::WakeDue,
 }
 
 impl Interests {
     /// No occurrence, but the checker's own deadlines.
-    pub const DEADLINE: Self = Self(1 << 25);
+    pub const DEADLINE: Self = Self(1 << Self::COUNT);
     /// No kind at all.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << 26) - 1);
+    pub const ALL: Self = Self((1 << Self::COUNT) - 1);
     /// How many kinds there are.
-    pub const COUNT: usize = 27;
+    pub const COUNT: usize = 28;
 
     /// Both sets together.
     #[must_use]

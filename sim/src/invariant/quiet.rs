@@ -9,7 +9,7 @@ use keyway_core::time::{DAY_MS, Timestamp};
 use super::conduct::mutating;
 use super::{Found, Interests, Invariant};
 use crate::bounds::attempts_allowed;
-use crate::history::{CodeIx, Goal, History, Intent, Work};
+use crate::history::{CodeIx, Goal, History, Intent, Work, target};
 use crate::occurrence::{Lock, Occurrence};
 
 /// What `name_cut_short` leaves of a name.
@@ -70,6 +70,9 @@ impl Quiet {
         }
         if command.op.is_erasing() && history.entries(code).count() > 1 {
             return None; // I-DEV-02: one of them has to go.
+        }
+        if command.op.is_erasing() && history.is_yet_to_leave(code, target(&command.op)) {
+            return None; // P-12: that nothing is there any more was not told, or not saved.
         }
         if command.op.is_erasing() && history.rests_as_left(code) && history.entries(code).any(|(_, stored)| stored.entry.enabled) {
             return None; // T26, I-WIN-04: what came back since others took it away goes.

@@ -171,6 +171,7 @@ impl<'a> Telling<'a> {
             Occurrence::Phase(Phase::Heal) => changes(Side::World, "all faults are healed".to_owned()),
             Occurrence::Phase(Phase::Prologue | Phase::Safety | Phase::End)
             | Occurrence::StepBegan
+            | Occurrence::WakeDue
             | Occurrence::Woken
             | Occurrence::Bound { .. }
             | Occurrence::NoTarget { .. }

@@ -161,6 +161,9 @@ impl Simulation<'_> {
             return;
         }
         self.see(&Occurrence::StepBegan);
+        if handed != Occurrence::Woken && self.wake_at.is_some_and(|wake_at| wake_at <= self.now) {
+            self.see(&Occurrence::WakeDue);
+        }
         self.see(&handed);
         let (Some(input), Some(controller)) = (input(handed), self.controller.as_mut()) else { return };
         let mut outputs = std::mem::take(&mut self.outputs);

@@ -458,7 +458,12 @@ fn is_call(action: &Action) -> bool {
 /// What counts as productive: all but reads, their answers, the frame of a step, and what only the judge is told.
 fn is_productive(occurrence: &Occurrence) -> bool {
     match occurrence {
-        Occurrence::StepBegan | Occurrence::StepEnded | Occurrence::Woken | Occurrence::Saved | Occurrence::Phase(_) => false,
+        Occurrence::StepBegan
+        | Occurrence::WakeDue
+        | Occurrence::StepEnded
+        | Occurrence::Woken
+        | Occurrence::Saved
+        | Occurrence::Phase(_) => false,
         Occurrence::Disturbed { .. } | Occurrence::Unsent { .. } => false,
         Occurrence::Commanded { command, .. } => command.op.is_mutating(),
         Occurrence::Answered { answer, .. } => !matches!(answer, Answer::Entries { .. } | Answer::Devices { .. } | Answer::Device(_)),

@@ -186,6 +186,7 @@ impl<'a> Fold<'a> {
                 self.device_recorded(*device, problems);
             }
             Occurrence::StepBegan
+            | Occurrence::WakeDue
             | Occurrence::CallLost { .. }
             | Occurrence::Woken
             | Occurrence::Unsent { .. }
