@@ -320,7 +320,9 @@ impl Platform {
     /// `R-23`: what is due or stored keeps its kind of schedule; any other code has the new one, and may be due at another time by it.
     fn switch_schedule(&mut self, at: At) {
         let code = self.code(at);
-        if code.record.status == Status::Unset && !self.is_due(code, self.now) && !code.may_be_on_lock() {
+        // Of a lock that can't be known all is unknown, be it stored or not.
+        let is_idle = matches!(code.record.status, Status::Unset | Status::Unknown);
+        if is_idle && !self.is_due(code, self.now) && !code.may_be_on_lock() {
             let has_schedules = self.profile(at.device).schedules;
             let code = self.code_mut(at);
             code.is_native = code.prefers_native && has_schedules && code.record.ends_at.is_some();

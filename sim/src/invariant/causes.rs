@@ -131,7 +131,8 @@ impl Cleared {
             Status::Unset => !history.is_resident(code) || record.is_scheduled_on_device,
             Status::Setting | Status::Removing | Status::Unknown => false,
         };
-        let is_due = history.goal(code).is_some_and(|intent| intent.due_at <= now);
+        // switched since, it may be due by either schedule.
+        let is_due = state.was_switched || history.goal(code).is_some_and(|intent| intent.due_at <= now);
         let is_at_rest = is_settled && (record.status == Status::Set || record.is_scheduled_on_device || !is_due);
         if !is_at_rest || state.is_hindered || history.is_touched(code) {
             return;
