@@ -805,7 +805,7 @@ impl History {
             return;
         }
         let before = stored.clone();
-        self.unlink(lock, place, Some(&before));
+        self.unlink(place, Some(&before));
         self.lose(before.since, lock, owner, (place, &before));
         if let Some(lost) = self.codes[owner.0 as usize].lost.last_mut() {
             lost.noticed_at = Some(now);
