@@ -21,16 +21,21 @@ pub mod commands;
 mod cut;
 mod disturbances;
 mod edges;
+mod heard;
 pub mod hindrance;
+mod incarnations;
 pub mod intents;
+mod listed;
 mod lock;
 mod memory;
 mod names;
 pub mod offline;
+mod reads;
 mod records;
 mod steps;
 mod told;
 mod unmanaged;
+mod unsaved;
 
 pub use backlog::{Path, Quota};
 pub(crate) use code::transition;
@@ -66,7 +71,7 @@ pub struct History {
     commands: BTreeMap<CommandId, Sent>,
     fading: VecDeque<(Timestamp, CommandId)>,
     calls: BTreeMap<CallId, Call>,
-    cleared: Vec<told::Cleared>,
+    cleared: Vec<unsaved::Cleared>,
     cut: cut::Cut,
     untold: cut::Untold,
     step: Step,
@@ -83,7 +88,7 @@ pub struct History {
     unsaved_losses: Vec<CodeIx>,
     unsaved_proofs: Vec<CodeIx>,
     /// What reads and notices told of places, as long as it is not saved.
-    unsaved_known: Vec<told::Unsaved>,
+    unsaved_known: Vec<unsaved::Unsaved>,
     edges: BTreeSet<(Timestamp, CodeIx)>,
 }
 

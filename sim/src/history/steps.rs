@@ -101,7 +101,7 @@ impl History {
         self.unsaved_losses.clear();
         self.unsaved_proofs.clear();
         self.unsaved_known.clear();
-        self.keep_cleared();
+        self.cleared.clear();
         self.keep_given_up();
     }
 
