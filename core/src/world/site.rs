@@ -4,45 +4,37 @@
 //! still there. Commands for one lock run in the order in which they were taken (`P-02`).
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::lock::{Entry, Lock, Source};
+use super::offline::Algorithm;
 use crate::draw::digest;
 use crate::id::{AccountId, CommandId, Epoch, Handle, Key, VendorDevice};
-use crate::offline::OfflineKind;
-use crate::pin::Pin;
-use crate::port::{Answer, Item, Name, News, Op, PathPart, Place, Reason};
-use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
-use crate::vendor::{Ack, DuplicatePolicy, Family, Model, ReadBack, SerialPath};
-
-use super::lock::{Effect, Entry, Lock, Source, Write};
-use super::offline::Algorithm;
-use super::quirk::Quirk;
+use crate::port::{Item, Name, News, Op, PathPart, Place};
+use crate::time::Timestamp;
+use crate::vendor::Model;
 
 mod adoption;
+mod cloud;
+mod condition;
+mod consequence;
 mod desk;
 mod hands;
+mod queue;
 mod seats;
 mod shown;
 
+pub use condition::{CloudCondition, LOSS_NOTICED_AFTER_MS, LockCondition, SLEEP_PERIOD_MS};
+use condition::{Held, HubState};
+pub use consequence::Consequence;
 use desk::Desk;
 pub use hands::PersonAdds;
+use queue::{Job, Keyed};
 pub use seats::{Seats, SiteUser};
 
-/// The vendor notices a lost lock or hub this long after the fact; until then it takes commands for it.
-pub const LOSS_NOTICED_AFTER_MS: i64 = 5 * SECOND_MS;
-/// A sleeping lock does its work at multiples of this.
-pub const SLEEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
-/// The vendor takes this long to choose a PIN under `pin_assigned_late`.
-const PIN_CHOSEN_AFTER_MS: i64 = 2 * MINUTE_MS - 10 * SECOND_MS;
 /// The last slot that a plain listing shows under `scan_stops_early`.
 pub const SCAN_ENDS_AT: u16 = 8;
-/// Calls a minute under `rate_budget_small`.
-pub const SMALL_RATE_PER_MINUTE: u32 = 4;
-
-/// Each call during a pause makes it longer by this, under `rate_penalty_grows`.
-pub const PENALTY_GROWTH_MS: i64 = 10 * SECOND_MS;
 
 /// A command as the vendor sees it: without the record it is for.
 #[derive(Clone, Debug)]
@@ -82,212 +74,6 @@ pub struct Fate {
     pub chance: u64,
 }
 
-/// What follows from something that happened at a site.
-#[derive(Clone, Debug)]
-pub enum Consequence {
-    /// The vendor answers a command. `after_write` tells answers that come at the effect from first answers.
-    Answer {
-        /// Which.
-        command_id: CommandId,
-        /// What.
-        answer: Answer,
-        /// The instant whose state it shows.
-        snapshot_at: Option<Timestamp>,
-    },
-    /// The head of this lock's queue is ready at this time.
-    RunAt {
-        /// The lock, by its number in the site.
-        lock: usize,
-        /// When.
-        at: Timestamp,
-    },
-    /// The vendor sends a notice.
-    News {
-        /// The lock, by its number in the site; none: about the account.
-        lock: Option<usize>,
-        /// What.
-        news: News,
-        /// When the fact happened.
-        snapshot_at: Timestamp,
-        /// The command whose effect it tells, if it closes one (`ack: nothing`).
-        closes: Option<CommandId>,
-        /// Not before this.
-        not_before: Timestamp,
-    },
-    /// An entry was stored at a lock; it may have replaced another.
-    Stored {
-        /// The lock.
-        lock: usize,
-        /// Where.
-        place: Place,
-        /// By which command, if by one.
-        by: Option<CommandId>,
-    },
-    /// An entry was erased from a lock.
-    Erased {
-        /// The lock.
-        lock: usize,
-        /// Where.
-        place: Place,
-        /// By which command, if by one.
-        by: Option<CommandId>,
-    },
-    /// The vendor's server computed a PIN, which the lock understands from now on.
-    Issued {
-        /// The lock.
-        lock: usize,
-        /// The PIN.
-        pin: Pin,
-        /// The kind of code.
-        kind: OfflineKind,
-        /// When it opens.
-        window: Window,
-        /// By which command.
-        by: CommandId,
-    },
-    /// A PIN that the lock understands by itself opened it for the first time.
-    Used {
-        /// The lock.
-        lock: usize,
-        /// The PIN.
-        pin: Pin,
-    },
-    /// The lock was set back: it understands no PIN of before.
-    Renewed {
-        /// The lock.
-        lock: usize,
-    },
-    /// A command ran after its `TimedOut` (`P-03`), or otherwise off the plain course.
-    OffCourse {
-        /// The lock.
-        lock: usize,
-    },
-    /// The lock's clock differs.
-    ClockChanged {
-        /// The lock.
-        lock: usize,
-        /// By which command, if by one.
-        by: Option<CommandId>,
-    },
-    /// The lock works, or does not: power, keypad.
-    Works {
-        /// The lock.
-        lock: usize,
-        /// Which.
-        works: bool,
-    },
-    /// The lock joined its account anew.
-    Joined {
-        /// The lock.
-        lock: usize,
-    },
-    /// The lock left its account.
-    Left {
-        /// The lock.
-        lock: usize,
-    },
-    /// The seats of the site are not what they were, or whose they are.
-    SeatsChanged {
-        /// By which command, if by one.
-        by: Option<CommandId>,
-    },
-}
-
-/// A condition of the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CloudCondition {
-    /// No call is answered.
-    Down,
-    /// Creations fail.
-    CreateDown,
-    /// Deletions fail.
-    DeleteDown,
-    /// Few calls a minute.
-    RateSmall,
-    /// Too many calls earn a pause that grows.
-    PenaltyGrows,
-    /// Login withdrawn.
-    LoginRevoked,
-    /// Credentials refused.
-    CredentialChanged,
-    /// Tunnel down.
-    TunnelDown,
-    /// Others have taken every seat of the site.
-    SeatsUsedUp,
-}
-
-/// A condition of a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LockCondition {
-    /// No power.
-    Dead,
-    /// Link broken; the lock itself works.
-    LinkDown,
-    /// The vendor lists it as offline.
-    MarkedOffline,
-    /// Works only at multiples of [`SLEEP_PERIOD_MS`].
-    Asleep,
-    /// Takes no code from the cloud.
-    LoadsLate,
-    /// Its own bridge is gone.
-    BridgeGone,
-    /// The user has no rights.
-    RightsGone,
-    /// No keypad.
-    KeypadGone,
-    /// A second write is refused as busy.
-    Collides,
-    /// The plan that pays for remote programming has ended.
-    PlanLapsed,
-    /// The device's own secret is missing.
-    SecretMissing,
-    /// No gateway is paired with it.
-    GatewayGone,
-    /// Its bridge takes no more jobs.
-    QueueFull,
-    /// A mode in which stored PINs do not open.
-    OfficeMode,
-    /// The server has no PIN left for it.
-    VariantsUsedUp,
-    /// The time slots of its door were taken away.
-    LevelsMissing,
-    /// The table of its door's time slots is shown as it was a while ago.
-    LevelsSyncLate,
-}
-
-/// Conditions under which nothing gets to the lock.
-const BROKEN_LINKS: [LockCondition; 4] =
-    [LockCondition::Dead, LockCondition::LinkDown, LockCondition::BridgeGone, LockCondition::GatewayGone];
-
-/// How often a condition holds at once, since faults may overlap; and since when.
-#[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    times: u32,
-    since: Timestamp,
-}
-
-/// A job that the cloud or hub has taken.
-#[derive(Clone, Debug)]
-struct Job {
-    order: Order,
-    fate: Fate,
-    /// The handle promised to a new entry.
-    place: Option<Place>,
-    ready_at: Timestamp,
-}
-
-/// A hub, bridge or gateway shared by locks.
-#[derive(Clone, Debug)]
-struct HubState {
-    part: PathPart,
-    down: Held,
-    /// What is behind it is taken all the same, for its return.
-    keeps_taking: Held,
-    /// Nobody is told that it is down.
-    seems_online: Held,
-    busy_until: Timestamp,
-}
-
 /// A lock with its way to the cloud.
 #[derive(Clone, Debug)]
 pub struct LockSite {
@@ -314,20 +100,14 @@ pub struct LockSite {
     refreshed: Option<(Timestamp, Arc<[Item]>)>,
     /// Kept until the path is back: snapshot and news.
     own_log: Vec<(Timestamp, News)>,
-    /// Answers by key, where keys are honoured (`P-04`).
     /// Entries of others that the platform claimed at the vendor.
     adopted: BTreeSet<Handle>,
+    /// Answers by key, where keys are honoured (`P-04`).
     keys: BTreeMap<Key, Keyed>,
     /// Older states of memory, for `memory_rolled_back`.
     past: Option<Vec<Entry>>,
     /// The vendor's server for offline codes, as far as it is about this lock.
     desk: Desk,
-}
-
-#[derive(Clone, Debug)]
-enum Keyed {
-    Pending(CommandId, Vec<CommandId>),
-    Answered(Answer),
 }
 
 /// One account's part of the world.
@@ -418,23 +198,6 @@ impl Site {
         site.versions = VecDeque::from([(now, site.lock.items(now))]);
     }
 
-    /// Whether any command is waiting for a lock.
-    #[must_use]
-    pub fn has_jobs(&self) -> bool {
-        self.locks.iter().any(|site| !site.queue.is_empty())
-    }
-
-    /// Jobs on the serial path of a lock that take longer than any job without a fault does (`lat_max`): all behind them must wait.
-    #[must_use]
-    pub fn slow_jobs(&self, lock: usize) -> u32 {
-        let site = &self.locks[lock];
-        let hub = site.hub.filter(|_| site.lock.profile.serial_path == SerialPath::Hub);
-        let is_on_path = |other: usize| other == lock || hub.is_some() && self.locks[other].hub == hub;
-        let is_slow = |site: &LockSite, job: &Job| job.fate.apply_ms >= site.lock.profile.lat_max_ms;
-        let slow_at = |site: &LockSite| site.queue.iter().filter(|job| is_slow(site, job)).count() as u32;
-        (0..self.locks.len()).filter(|other| is_on_path(*other)).map(|other| slow_at(&self.locks[other])).sum()
-    }
-
     /// The vendor calls a lock by this id from the beginning.
     pub fn calls(&mut self, lock: usize, device: VendorDevice) {
         let given = core::mem::replace(&mut self.locks[lock].device, device);
@@ -454,478 +217,16 @@ impl Site {
         self.devices.get(&device).copied()
     }
 
-    /// Whether commands can reach this lock and programming is allowed: `reach(L)`.
-    #[must_use]
-    pub fn reaches(&self, lock: usize) -> bool {
-        let bars = |condition: &CloudCondition| {
-            !matches!(condition, CloudCondition::RateSmall | CloudCondition::PenaltyGrows | CloudCondition::SeatsUsedUp)
-        };
-        let account = self.conditions.iter().all(|(condition, held)| held.times == 0 || !bars(condition));
-        let site = &self.locks[lock];
-        let own = |condition| !site.holds(condition);
-        let barred = [
-            LockCondition::RightsGone,
-            LockCondition::MarkedOffline,
-            LockCondition::PlanLapsed,
-            LockCondition::SecretMissing,
-            LockCondition::QueueFull,
-        ];
-        account && site.present && self.link_is_up(lock) && barred.into_iter().all(own)
-    }
-
-    fn holds(&self, condition: CloudCondition) -> bool {
-        self.conditions.get(&condition).is_some_and(|held| held.times > 0)
-    }
-
-    /// Whether a job can run at the lock.
-    fn link_is_up(&self, lock: usize) -> bool {
-        let site = &self.locks[lock];
-        let hub_up = site.hub.is_none_or(|hub| self.hubs[hub].down.times == 0);
-        hub_up && !BROKEN_LINKS.iter().any(|c| site.holds(*c))
-    }
-
-    /// The part of the path that the vendor knows to be down.
-    fn known_down(&self, now: Timestamp, lock: usize) -> Option<PathPart> {
-        let site = &self.locks[lock];
-        let noticed = |held: Held| held.times > 0 && now >= held.since + LOSS_NOTICED_AFTER_MS;
-        if let Some(hub) = site.hub.map(|hub| &self.hubs[hub])
-            && noticed(hub.down)
-            && hub.seems_online.times == 0
-        {
-            return Some(hub.part);
-        }
-        if site.held(LockCondition::BridgeGone).is_some_and(noticed) {
-            return Some(PathPart::Bridge);
-        }
-        let lost = [LockCondition::Dead, LockCondition::LinkDown].iter().any(|c| site.held(*c).is_some_and(noticed));
-        (lost || site.holds(LockCondition::MarkedOffline)).then_some(PathPart::Lock)
-    }
-
-    /// A command arrives at the vendor.
-    pub fn receive(&mut self, now: Timestamp, order: Order, fate: Fate, out: &mut Vec<Consequence>) {
-        if self.holds(CloudCondition::Down) {
-            return;
-        }
-        let command_id = order.command_id;
-        if let Some(answer) = self.account_answer(now) {
-            out.push(answered(command_id, answer));
-            return;
-        }
-        if let Op::ListDevices { page } = order.op {
-            out.push(Consequence::Answer { command_id, answer: self.devices(now, page, fate), snapshot_at: Some(now) });
-            return;
-        }
-        if order.op == Op::ReadSite {
-            out.push(Consequence::Answer { command_id, answer: self.read_site(), snapshot_at: Some(now) });
-            return;
-        }
-        let lock = order.device.and_then(|device| self.lock_of(device));
-        let Some(lock) = lock.filter(|lock| matches!(order.op, Op::GetDevice) || self.locks[*lock].epoch == order.epoch) else {
-            out.push(answered(command_id, Answer::Gone));
-            return;
-        };
-        if desk::is_for_desk(&order.op) {
-            return self.ask_desk(now, lock, &order, fate, out);
-        }
-        let is_of_site = matches!(order.op, Op::CreateUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. });
-        if is_of_site && is_in_family(&order.op, &self.locks[lock]) {
-            return self.receive_of_site(now, lock, &order, fate, out);
-        }
-        if let Some(answer) = self.honoured(lock, &order) {
-            return out.push(answered(command_id, answer));
-        }
-        match self.lock_answer(now, lock, &order, fate) {
-            Some((answer, snapshot_at)) => out.push(Consequence::Answer { command_id, answer, snapshot_at }),
-            None => self.enqueue(now, lock, order, fate, out),
-        }
-    }
-
-    /// What the account as a whole answers.
-    fn account_answer(&mut self, now: Timestamp) -> Option<Answer> {
-        if self.holds(CloudCondition::TunnelDown) {
-            return Some(Answer::Unreachable(PathPart::Tunnel));
-        }
-        if self.holds(CloudCondition::LoginRevoked) || self.holds(CloudCondition::CredentialChanged) {
-            return Some(Answer::Unauthorized);
-        }
-        let grows = self.holds(CloudCondition::PenaltyGrows);
-        if grows && now < self.penalty_until {
-            self.penalty_until = self.penalty_until + PENALTY_GROWTH_MS;
-            return Some(Answer::RateLimited { retry_after_ms: self.penalty_until - now });
-        }
-        let small = self.holds(CloudCondition::RateSmall).then_some(SMALL_RATE_PER_MINUTE);
-        let limit = small.or(self.rate_per_minute)?;
-        let minute = now.0.div_euclid(MINUTE_MS);
-        if self.calls.0 != minute {
-            self.calls = (minute, 0);
-        }
-        self.calls.1 += 1;
-        let over = self.calls.1 > limit;
-        if over && grows {
-            self.penalty_until = now + MINUTE_MS;
-            return Some(Answer::RateLimited { retry_after_ms: MINUTE_MS });
-        }
-        over.then(|| Answer::RateLimited { retry_after_ms: (minute + 1) * MINUTE_MS - now.0 })
-    }
-
-    /// What the cloud answers of itself; none: the command goes to the lock.
-    fn lock_answer(&mut self, now: Timestamp, lock: usize, order: &Order, fate: Fate) -> Option<(Answer, Option<Timestamp>)> {
-        let refused = |reason| Some((Answer::Refused(reason), None));
-        let server_error = |status, text: &str| Some((Answer::ServerError { status, text: text.to_string() }, None));
-        let site = &self.locks[lock];
-        let profile = &site.lock.profile;
-        let is_custom = matches!(order.op, Op::AssignPin { pin: Some(_), .. });
-        if !is_in_family(&order.op, site) || is_custom && !self.takes_custom_pins(lock) {
-            return refused(Reason::NotSupported);
-        }
-        match &order.op {
-            Op::GetDevice => return Some((Answer::Device(self.device_info(now, lock)), Some(now))),
-            Op::AdoptEntry { handle } => return Some((self.adopts(lock, *handle, order), Some(now))),
-            Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. } => {}
-            Op::ListEntries { page, .. } => return Some(self.plain_listing(now, lock, *page, order, fate)),
-            Op::ReadEntry { .. } | Op::ReadSlot { .. } => return Some(self.plain_read(now, lock, order, fate)),
-            _ => {}
-        }
-        if order.op.is_mutating() && (site.holds(LockCondition::RightsGone) || site.is_unclaimed(&order.op)) {
-            return refused(Reason::NoRights);
-        }
-        if order.op.is_mutating() && site.holds(LockCondition::PlanLapsed) {
-            return refused(Reason::NotPaid);
-        }
-        if order.op.is_mutating() && site.holds(LockCondition::SecretMissing) {
-            return refused(Reason::NoCredentials);
-        }
-        if site.holds(LockCondition::GatewayGone) {
-            return if order.op.is_mutating() { refused(Reason::NoGateway) } else { Some((Answer::Unreachable(PathPart::Gateway), None)) };
-        }
-        if order.op.is_mutating() && (site.holds(LockCondition::QueueFull) || self.is_queue_full(lock)) {
-            return Some((Answer::QueueFull, None));
-        }
-        let keeps_clock = !profile.clock_settable || site.lock.quirks.has(Quirk::ClockWriteRefused);
-        if matches!(order.op, Op::SetClock { .. }) && keeps_clock {
-            return refused(Reason::ClockNotWritable);
-        }
-        if matches!(order.op, Op::CreateEntry { .. }) && self.holds(CloudCondition::CreateDown)
-            || matches!(order.op, Op::DeleteEntry { .. }) && self.holds(CloudCondition::DeleteDown)
-        {
-            return server_error(502, "bad gateway");
-        }
-        if let Some(status) = fate.fails_before.filter(|_| order.op.is_mutating()) {
-            return server_error(status, "invalid schedule");
-        }
-        let keeps_taking = |part| site.hub.is_some_and(|hub| self.hubs[hub].part == part && self.hubs[hub].keeps_taking.times > 0);
-        if let Some(part) = self.known_down(now, lock).filter(|part| !keeps_taking(*part)) {
-            return Some((Answer::Unreachable(part), None));
-        }
-        if order.op.is_mutating() && site.holds(LockCondition::Collides) && site.queue.iter().any(|job| job.order.op.is_mutating()) {
-            return Some((Answer::Busy, None));
-        }
-        None
-    }
-
-    /// Whether the hub of a lock has as many jobs as it takes.
-    fn is_queue_full(&self, lock: usize) -> bool {
-        let site = &self.locks[lock];
-        let pending = || self.locks.iter().filter(|other| other.hub == site.hub).map(|other| other.queue.len()).sum::<usize>();
-        site.lock.profile.queue_limit.is_some_and(|limit| pending() >= limit as usize)
-    }
-
-    /// What a repeat gets where its key is honoured, whatever has become of the path since (`P-04`).
-    fn honoured(&mut self, lock: usize, order: &Order) -> Option<Answer> {
-        let site = &mut self.locks[lock];
-        if !order.op.is_mutating() || !site.lock.profile.key_honoured {
-            return None;
-        }
-        match site.keys.get_mut(&order.key)? {
-            Keyed::Answered(answer) => Some(answer.clone()),
-            Keyed::Pending(first, others) => {
-                if *first != order.command_id {
-                    others.push(order.command_id);
-                }
-                Some(Answer::Accepted)
-            }
-        }
-    }
-
-    /// Takes a command for a lock.
-    fn enqueue(&mut self, now: Timestamp, lock: usize, order: Order, fate: Fate, out: &mut Vec<Consequence>) {
-        let site = &mut self.locks[lock];
-        let command_id = order.command_id;
-        let queued = order.op.is_mutating() && site.lock.profile.ack != Ack::Applied;
-        if order.op.is_mutating() && site.lock.profile.key_honoured {
-            site.keys.insert(order.key, Keyed::Pending(command_id, Vec::new()));
-        }
-        if queued && fate.fails_after.is_none() {
-            out.push(answered(command_id, Answer::Accepted));
-        }
-        let place = matches!(order.op, Op::CreateEntry { .. }).then(|| Place::Handle(site.lock.new_handle()));
-        site.queue.push_back(Job { order, fate, place, ready_at: Timestamp::MAX });
-        if site.queue.len() == 1 {
-            self.start_head(now, lock, out);
-        }
-    }
-
-    /// Starts the head of a lock's queue, one at a time per serial path.
-    fn start_head(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        let site = &mut self.locks[lock];
-        let by_hub = site.lock.profile.serial_path == SerialPath::Hub;
-        let hub = site.hub.filter(|_| by_hub);
-        let is_slow_to_choose = site.lock.quirks.has(Quirk::PinAssignedLate);
-        let Some(job) = site.queue.front_mut() else { return };
-        let from = hub.map_or(now, |hub| self.hubs[hub].busy_until.max(now));
-        let is_chosen_late = is_slow_to_choose && matches!(job.order.op, Op::AssignPin { pin: None, .. });
-        job.ready_at = from + job.fate.apply_ms + if is_chosen_late { PIN_CHOSEN_AFTER_MS } else { 0 };
-        if let Some(hub) = hub {
-            self.hubs[hub].busy_until = job.ready_at;
-        }
-        out.push(Consequence::RunAt { lock, at: job.ready_at });
-    }
-
-    /// The head of a lock's queue may be ready.
-    pub fn run(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        self.finish_registrations(now, lock, out);
-        let site = &self.locks[lock];
-        let Some(job) = site.queue.front() else { return };
-        let stalled = !self.link_is_up(lock) || site.holds(LockCondition::LoadsLate);
-        let ttl_ms = site.lock.profile.command_ttl_ms;
-        if now > job.order.emitted_at + ttl_ms {
-            self.locks[lock].forget_head();
-            return self.start_head(now, lock, out);
-        }
-        if stalled || job.ready_at > now {
-            return; // Taken up again when the path is back, or at its own time.
-        }
-        if site.holds(LockCondition::Asleep) && now.0 % SLEEP_PERIOD_MS != 0 {
-            let at = Timestamp((now.0 / SLEEP_PERIOD_MS + 1) * SLEEP_PERIOD_MS);
-            self.locks[lock].queue[0].ready_at = at;
-            return out.push(Consequence::RunAt { lock, at });
-        }
-        let job = self.locks[lock].queue.pop_front().expect("there is a head");
-        if now > job.order.emitted_at + site_timeout(&self.locks[lock], &job.order.op) {
-            out.push(Consequence::OffCourse { lock });
-        }
-        self.perform(now, lock, &job, out);
-        self.start_head(now, lock, out);
-    }
-
-    /// A job reaches its lock.
-    fn perform(&mut self, now: Timestamp, lock: usize, job: &Job, out: &mut Vec<Consequence>) {
-        let command_id = job.order.command_id;
-        if !job.order.op.is_mutating() {
-            let (answer, snapshot_at) = self.locks[lock].direct_answer(now, &job.order, self.page_size);
-            if matches!(job.order.op, Op::SetClock { .. }) {
-                out.push(Consequence::ClockChanged { lock, by: Some(command_id) });
-            }
-            return out.push(Consequence::Answer { command_id, answer, snapshot_at });
-        }
-        let site = &mut self.locks[lock];
-        if job.fate.ignored {
-            return;
-        }
-        site.past = Some(site.lock.entries.clone());
-        let closes = (site.lock.profile.ack == Ack::Nothing).then_some(command_id);
-        let (effect, place, answer) = if job.order.op.is_of_user() {
-            let (effect, place, answer) = self.write_for_user(now, lock, job);
-            out.push(Consequence::SeatsChanged { by: Some(command_id) });
-            (effect, place, Some(answer))
-        } else {
-            let (effect, place) = site.write(now, job);
-            (effect, Some(place), closing_answer(effect, place, site))
-        };
-        if let Some(place) = place {
-            match effect {
-                Effect::Added | Effect::Changed => out.push(Consequence::Stored { lock, place, by: Some(command_id) }),
-                Effect::Removed => out.push(Consequence::Erased { lock, place, by: Some(command_id) }),
-                Effect::NotFound | Effect::Refused(_) | Effect::Twin => {}
-            }
-            self.remember(now, lock);
-            self.report(now, lock, effect, place, closes, out);
-        }
-        let site = &mut self.locks[lock];
-        // A cloud that fails says so where it has no other word for what it did, too.
-        let failure = job.fate.fails_after.map(|status| Answer::ServerError { status, text: "invalid schedule".to_string() });
-        if let Some(shown) = failure.or_else(|| answer.clone()) {
-            out.push(Consequence::Answer { command_id, answer: shown, snapshot_at: Some(now) });
-        }
-        let Some(answer) = answer else {
-            site.keys.remove(&job.order.key);
-            return;
-        };
-        if site.lock.profile.key_honoured
-            && let Some(Keyed::Pending(_, others)) = site.keys.insert(job.order.key, Keyed::Answered(answer.clone()))
-        {
-            let again = |command_id| Consequence::Answer { command_id, answer: answer.clone(), snapshot_at: Some(now) };
-            out.extend(others.into_iter().map(again));
-        }
-    }
-
-    /// The notice about what happened at a place.
-    fn report(&mut self, now: Timestamp, lock: usize, effect: Effect, place: Place, closes: Option<CommandId>, out: &mut Vec<Consequence>) {
-        let site = &self.locks[lock];
-        let notify = site.lock.duplicate_policy() == DuplicatePolicy::Notify;
-        let news = match (effect, place) {
-            (Effect::Added, _) => News::EntryAdded(place),
-            (Effect::Changed, _) => News::EntryChanged(place),
-            (Effect::Removed, _) => News::EntryRemoved(place),
-            // An erasure of nothing is reported as one that was done: the lock says what is true of the place.
-            (Effect::NotFound, Place::Slot(_)) if closes.is_some() => News::EntryRemoved(place),
-            (Effect::Twin, Place::Slot(slot)) if notify => {
-                News::NotAdded { slot, duplicate: !site.lock.quirks.has(Quirk::TwinCauseUnclear) }
-            }
-            (Effect::NotFound | Effect::Twin | Effect::Refused(_), _) => return,
-        };
-        if site.lock.profile.notices.entry {
-            self.tell(now, Some(lock), news, closes, out);
-        }
-    }
-
-    /// Sends a notice, or keeps it in the lock's own log while the path is down.
-    fn tell(&mut self, now: Timestamp, lock: Option<usize>, news: News, closes: Option<CommandId>, out: &mut Vec<Consequence>) {
-        // An account hears nothing of a lock that is not in it, but that it left.
-        if lock.is_some_and(|lock| !self.locks[lock].present && news != News::DeviceRemoved) && closes.is_none() {
-            return;
-        }
-        if let Some(lock) = lock.filter(|lock| is_kept(&news) && !self.link_is_up(*lock)) {
-            self.locks[lock].own_log.push((now, news));
-            return;
-        }
-        let delay = if matches!(news, News::NotAdded { .. }) { 2 * SECOND_MS } else { 0 };
-        out.push(Consequence::News { lock, news, snapshot_at: now, closes, not_before: now + delay });
-    }
-
-    // What faults, people and other apps do.
-
-    /// A condition of the account begins (`true`) or ends once.
-    pub fn set_cloud(&mut self, now: Timestamp, condition: CloudCondition, begins: bool, out: &mut Vec<Consequence>) {
-        let changed = self.conditions.entry(condition).or_default().shift(now, begins);
-        if condition == CloudCondition::SeatsUsedUp {
-            out.push(Consequence::SeatsChanged { by: None });
-            self.tell(now, None, News::PlanChanged, None, out);
-        }
-        let told = self.locks.first().is_some_and(|site| site.lock.profile.notices.account);
-        if changed && condition == CloudCondition::LoginRevoked && told {
-            self.tell(now, None, if begins { News::AccountRevoked } else { News::AccountRestored }, None, out);
-        }
-    }
-
-    /// A condition of a lock begins (`true`) or ends once.
-    pub fn set_lock(&mut self, now: Timestamp, lock: usize, condition: LockCondition, begins: bool, out: &mut Vec<Consequence>) {
-        let worked = self.locks[lock].works();
-        let was_up = self.link_is_up(lock);
-        if !self.locks[lock].conditions.entry(condition).or_default().shift(now, begins) {
-            return;
-        }
-        if matches!(condition, LockCondition::LevelsMissing | LockCondition::LevelsSyncLate) {
-            self.note_levels(now, lock);
-            return;
-        }
-        let site = &mut self.locks[lock];
-        site.lock.powered = !site.holds(LockCondition::Dead);
-        site.lock.keypad = !site.holds(LockCondition::KeypadGone);
-        let (works, notices) = (site.works(), site.lock.profile.notices);
-        if works != worked {
-            out.push(Consequence::Works { lock, works });
-        }
-        if condition == LockCondition::KeypadGone && notices.keypad {
-            self.tell(now, Some(lock), if begins { News::KeypadDetached } else { News::KeypadAttached }, None, out);
-        }
-        let is_up = self.link_is_up(lock);
-        if is_up != was_up && notices.online {
-            out.push(loss(now, Some(lock), if is_up { News::LockOnline } else { News::LockOffline }, is_up));
-        }
-        if is_up {
-            self.path_is_back(now, lock, out);
-        }
-    }
-
-    /// The lock's hub goes down (`true`) or comes up once.
-    pub fn set_hub(&mut self, now: Timestamp, hub: usize, down: bool, out: &mut Vec<Consequence>) {
-        if !self.hubs[hub].down.shift(now, down) {
-            return;
-        }
-        if self.hubs[hub].seems_online.times == 0 {
-            self.tell_of_hub(now, hub, out);
-        }
-        let behind: Vec<_> = (0..self.locks.len()).filter(|lock| self.locks[*lock].hub == Some(hub)).collect();
-        for lock in behind {
-            if self.link_is_up(lock) {
-                self.path_is_back(now, lock, out);
-            }
-        }
-    }
-
-    /// The vendor's notice that a hub is down, or up again.
-    fn tell_of_hub(&self, now: Timestamp, hub: usize, out: &mut Vec<Consequence>) {
-        let (part, is_down) = (self.hubs[hub].part, self.hubs[hub].down.times > 0);
-        let mut behind = self.locks.iter().filter(|site| site.hub == Some(hub));
-        if behind.any(|site| site.lock.profile.notices.hub) {
-            let news = if is_down { News::HubDown(part, hub as u32) } else { News::HubUp(part, hub as u32) };
-            out.push(loss(now, None, news, !is_down));
-        }
-    }
-
-    /// The vendor begins (`true`) or ceases to take commands for this hub while it is down (`hub_flushes_late`).
-    pub fn set_keeps_taking(&mut self, now: Timestamp, hub: usize, begins: bool) {
-        self.hubs[hub].keeps_taking.shift(now, begins);
-    }
-
-    /// The hub begins (`true`) or ceases to be shown as online whatever it is (`bridge_seems_online`).
-    pub fn set_seems_online(&mut self, now: Timestamp, hub: usize, begins: bool, out: &mut Vec<Consequence>) {
-        let has_changed = self.hubs[hub].seems_online.shift(now, begins);
-        if has_changed && !begins && self.hubs[hub].down.times > 0 {
-            self.tell_of_hub(now, hub, out);
-        }
-    }
-
-    /// A hub restarts and drops what it had taken.
-    pub fn forget_queues(&mut self, hub: usize) {
-        for site in self.locks.iter_mut().filter(|site| site.hub == Some(hub)) {
-            site.queue.clear();
-            site.keys.retain(|_, keyed| matches!(keyed, Keyed::Answered(_)));
-        }
-        self.hubs[hub].busy_until = Timestamp::MIN;
-    }
-
     /// The hub of a lock.
     #[must_use]
     pub fn hub_of(&self, lock: usize) -> Option<usize> {
         self.locks[lock].hub
     }
-
-    fn path_is_back(&mut self, now: Timestamp, lock: usize, out: &mut Vec<Consequence>) {
-        let log = core::mem::take(&mut self.locks[lock].own_log);
-        let kept = |(snapshot_at, news)| Consequence::News { lock: Some(lock), news, snapshot_at, closes: None, not_before: now };
-        out.extend(log.into_iter().map(kept));
-        // A job whose time has not come yet is under way as before; only one that found the path closed starts anew.
-        if self.locks[lock].queue.front().is_some_and(|job| job.ready_at < now) {
-            self.start_head(now, lock, out);
-        }
-    }
 }
 
 impl LockSite {
-    fn holds(&self, condition: LockCondition) -> bool {
-        self.conditions.get(&condition).is_some_and(|held| held.times > 0)
-    }
-
-    fn held(&self, condition: LockCondition) -> Option<Held> {
-        self.conditions.get(&condition).copied()
-    }
-
-    /// Whether the lock itself works: power, keypad, and no mode that bars PINs.
-    #[must_use]
-    pub fn works(&self) -> bool {
-        ![LockCondition::Dead, LockCondition::KeypadGone, LockCondition::OfficeMode].iter().any(|condition| self.holds(*condition))
-    }
-
     fn own_places(&self) -> Vec<Place> {
         self.lock.entries.iter().filter(|entry| entry.source != Source::Reserved).map(|entry| entry.place).collect()
-    }
-
-    fn forget_head(&mut self) {
-        if let Some(job) = self.queue.pop_front() {
-            self.keys.remove(&job.order.key);
-        }
     }
 
     fn drop_ties(&mut self) {
@@ -935,125 +236,16 @@ impl LockSite {
         self.own_log.clear();
         self.refreshed = None;
     }
-
-    /// Performs a mutating job at the lock: what happened, and where.
-    fn write(&mut self, now: Timestamp, job: &Job) -> (Effect, Place) {
-        let source = Source::Command(job.order.command_id);
-        match &job.order.op {
-            Op::CreateEntry { pin, name, window } => {
-                let place = job.place.expect("a creation was promised a handle");
-                let write = Write { place, must_exist: false, pin: *pin, name: name.clone(), window: *window, source };
-                (self.lock.store(now, write), place)
-            }
-            Op::ReplaceEntry { handle, pin, name, window } => {
-                let place = Place::Handle(*handle);
-                let write = Write { place, must_exist: true, pin: *pin, name: name.clone(), window: *window, source };
-                (self.lock.store(now, write), place)
-            }
-            Op::SetSchedule { handle, window } => {
-                let place = Place::Handle(*handle);
-                (self.lock.reschedule(now, place, *window, source), place)
-            }
-            Op::SetSlot { slot, pin, name } => {
-                let place = Place::Slot(*slot);
-                let write = Write { place, must_exist: false, pin: *pin, name: name.clone(), window: None, source };
-                (self.lock.store(now, write), place)
-            }
-            Op::DeleteEntry { handle } => (self.lock.erase(Place::Handle(*handle)), Place::Handle(*handle)),
-            Op::ClearSlot { slot } => (self.lock.erase(Place::Slot(*slot)), Place::Slot(*slot)),
-            op => unreachable!("{op:?} changes no memory"),
-        }
-    }
-}
-
-impl Held {
-    /// Counts one more or one less; whether that changed whether the condition holds.
-    fn shift(&mut self, now: Timestamp, begins: bool) -> bool {
-        let held = self.times > 0;
-        self.times = if begins { self.times + 1 } else { self.times.saturating_sub(1) };
-        if !held && self.times > 0 {
-            self.since = now;
-        }
-        held != (self.times > 0)
-    }
-}
-
-fn answered(command_id: CommandId, answer: Answer) -> Consequence {
-    Consequence::Answer { command_id, answer, snapshot_at: None }
-}
-
-fn loss(now: Timestamp, lock: Option<usize>, news: News, is_back: bool) -> Consequence {
-    let delay = if is_back { SECOND_MS } else { LOSS_NOTICED_AFTER_MS };
-    Consequence::News { lock, news, snapshot_at: now, closes: None, not_before: now + delay }
-}
-
-/// Notices that a lock keeps while it can't send (port.md 7).
-fn is_kept(news: &News) -> bool {
-    let is_of_memory = matches!(news, News::EntryAdded(_) | News::EntryChanged(_) | News::EntryRemoved(_) | News::AllRemoved);
-    is_of_memory || matches!(news, News::KeypadUsed { .. } | News::KeypadRefused | News::KeypadLocked)
-}
-
-/// Whether the vendor knows the command (`P-13`).
-fn is_in_family(op: &Op, site: &LockSite) -> bool {
-    let profile = &site.lock.profile;
-    let reads = profile.read_back != ReadBack::None;
-    match op {
-        Op::CreateEntry { .. } | Op::DeleteEntry { .. } => profile.family == Family::ById,
-        Op::ReplaceEntry { .. } => profile.family == Family::ById && profile.update_in_place,
-        Op::SetSchedule { .. } => {
-            profile.schedules && (profile.family == Family::BySeat || profile.family == Family::ById && profile.update_in_place)
-        }
-        Op::SetSlot { .. } | Op::ClearSlot { .. } => profile.family == Family::BySlot,
-        Op::ListEntries { .. } => reads,
-        Op::ReadEntry { .. } => profile.family != Family::BySlot && reads,
-        Op::ReadSlot { .. } => profile.family == Family::BySlot && reads,
-        Op::CreateUser { .. } | Op::DeleteUser { .. } | Op::TakeSeat { .. } | Op::ReleaseSeat { .. } | Op::AssignPin { .. } => {
-            profile.family == Family::BySeat
-        }
-        Op::ReadSite => profile.family == Family::BySeat,
-        Op::AdoptEntry { .. } => profile.claims_conversions,
-        Op::ListDevices { .. } | Op::GetDevice => true,
-        Op::ReadClock => profile.clock_readable,
-        Op::SetClock { .. } => profile.clock_readable || profile.clock_settable,
-        Op::RegisterOffline { .. } | Op::RevokeOffline { .. } | Op::ReadUserLevels => false,
-    }
-}
-
-/// What the vendor says of a mutating command that reached its lock; none: only the lock's notice tells, or nothing does.
-fn closing_answer(effect: Effect, place: Place, site: &LockSite) -> Option<Answer> {
-    let handle = match place {
-        Place::Handle(handle) => Some(handle),
-        Place::Slot(_) => None,
-    };
-    let silent = site.lock.profile.ack == Ack::Nothing;
-    match effect {
-        Effect::Added | Effect::Changed => (!silent).then_some(Answer::Done { handle }),
-        Effect::Removed => (!silent).then_some(Answer::Done { handle: None }),
-        Effect::NotFound => match (place, silent) {
-            (Place::Slot(_), true) => None,
-            (Place::Slot(_), false) => Some(Answer::Done { handle: None }),
-            (Place::Handle(_), _) => Some(Answer::NotFound),
-        },
-        Effect::Refused(reason) => Some(Answer::Refused(reason)),
-        Effect::Twin => match site.lock.duplicate_policy() {
-            _ if site.lock.quirks.has(Quirk::TwinCauseUnclear) && !silent => Some(Answer::MaybeDuplicate),
-            DuplicatePolicy::Reject => Some(Answer::Refused(Reason::PinTaken)),
-            DuplicatePolicy::RejectUnclear => Some(Answer::MaybeDuplicate),
-            DuplicatePolicy::Notify | DuplicatePolicy::Silent | DuplicatePolicy::Accept => None,
-        },
-    }
-}
-
-fn site_timeout(site: &LockSite, op: &Op) -> i64 {
-    let fresh = matches!(op, Op::ListEntries { fresh: true, .. } | Op::ReadEntry { fresh: true, .. } | Op::ReadSlot { fresh: true, .. });
-    site.lock.profile.timeout_ms(op.is_mutating(), fresh)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::{Handle, Slot};
+    use crate::port::Answer;
+    use crate::time::MINUTE_MS;
     use crate::vendor::Vendor;
+    use crate::world::quirk::Quirk;
 
     /// One lock of a vendor in a site of its own, and the queue of what is due.
     struct Kit {

@@ -6,12 +6,15 @@ use keyway_core::config::PolicyConstants;
 use keyway_core::id::{CommandId, Key};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, AnswerClass, Command, News, Notice, Op, OpKind, Place, Reason, SlotContent};
-use keyway_core::time::Timestamp;
+use keyway_core::time::{MINUTE_MS, Timestamp};
 use keyway_core::vendor::{Ack, DuplicatePolicy};
 
 use super::told::Whose;
 use super::{CodeIx, Goal, History, Intent, Stored};
 use crate::occurrence::Lock;
+
+/// An answer may come this long after a command's time to live (`P-01`).
+const LATE_ANSWER_MS: i64 = 2 * MINUTE_MS;
 
 /// A command on its way, or closed and not yet forgotten.
 #[derive(Clone, Debug)]
@@ -637,7 +640,7 @@ impl History {
     /// Takes what is closed and settled from the lock's list, and forgets commands whose answers can't come any more.
     pub(super) fn forget_closed(&mut self, lock: Option<Lock>) {
         let Some(lock) = lock else { return };
-        let ttl = self.lock(lock).facts.profile.command_ttl_ms + super::LATE_ANSWER_MS;
+        let ttl = self.lock(lock).facts.profile.command_ttl_ms + LATE_ANSWER_MS;
         let (commands, fading) = (&self.commands, &mut self.fading);
         self.locks[lock.0 as usize].open.retain(|id| {
             let Some(sent) = commands.get(id) else { return false };

@@ -9,6 +9,7 @@ use keyway_core::request::{BehaviorWhenCodeCannotBeShared, Request, RequestedCod
 use keyway_core::time::{Timestamp, Window};
 
 use super::{AskedOffline, CodeIx, History};
+use crate::occurrence::Lock;
 
 /// What shall be in the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,16 @@ impl History {
         let state = &mut self.codes[code.0 as usize];
         while state.intents.len() > 1 && state.intents[0].is_retired {
             state.intents.remove(0);
+        }
+    }
+
+    /// The same for all codes of a lock.
+    pub(super) fn retire_all(&mut self, lock: Lock, now: Timestamp) {
+        for at in 0..self.locks[lock.0 as usize].codes.len() {
+            let code = self.locks[lock.0 as usize].codes[at];
+            if self.code(code).intents.len() > 1 {
+                self.retire(code, now);
+            }
         }
     }
 

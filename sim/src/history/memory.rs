@@ -10,7 +10,7 @@ use keyway_core::vendor::{Profile, ReadBack};
 
 use super::commands::{Closing, Sent, target};
 use super::told::Whose;
-use super::{CodeIx, Goal, History};
+use super::{CodeIx, Goal, History, Intent};
 use crate::occurrence::{Cause, Change, Lock, Origin, TrueEntry};
 
 /// An entry in a lock's memory.
@@ -180,6 +180,33 @@ impl History {
         listed.max(state.work.confirmed_at)
     }
 
+    /// Whether memory is what the code's goal wants: the entry, if it is present and due; nothing, if it is absent.
+    #[must_use]
+    pub fn is_at_goal(&self, code: CodeIx) -> bool {
+        if self.is_offline(code) {
+            return true;
+        }
+        match self.goal(code) {
+            None => true,
+            Some(Intent { goal: Goal::Absent, .. }) => !self.is_resident(code),
+            Some(Intent { goal: Goal::Present { .. }, due_at, .. }) => {
+                if self.is_resident(code) {
+                    self.is_matching(code)
+                } else {
+                    self.now < *due_at
+                }
+            }
+        }
+    }
+
+    /// Whether entering `pin` at the lock unlocks it at `at`, by the truth seen so far.
+    #[must_use]
+    pub fn opens(&self, lock: Lock, pin: Pin, at: Timestamp) -> bool {
+        let state = self.lock(lock);
+        let takes = self.computed_pin(lock, pin).is_some_and(|computed| computed.opens(self.local_time(lock, at)));
+        state.works && (takes || state.memory.values().any(|stored| stored.entry.pin == pin && state.honours(&stored.entry, at)))
+    }
+
     /// `match(c)`: an enabled entry of the code has the record's PIN and fits its window.
     #[must_use]
     pub fn is_matching(&self, code: CodeIx) -> bool {
@@ -276,7 +303,7 @@ impl History {
 
     fn put(&mut self, now: Timestamp, lock: Lock, place: Place, entry: &TrueEntry, cause: Cause) {
         let before = self.locks[lock.0 as usize].memory.remove(&place);
-        self.unlink(lock, place, before.as_ref());
+        self.unlink(place, before.as_ref());
         let code = self.attribute(now, lock, (place, entry), before.as_ref(), cause);
         // What runs when it is settled is a copy.
         let has_stored = |sent: &Sent| sent.stored.is_some() || sent.is_settled;
@@ -335,7 +362,7 @@ impl History {
 
     fn take(&mut self, now: Timestamp, lock: Lock, place: Place, cause: Cause) {
         let Some(before) = self.locks[lock.0 as usize].memory.remove(&place) else { return };
-        self.unlink(lock, place, Some(&before));
+        self.unlink(place, Some(&before));
         self.locks[lock.0 as usize].picture.is_stale = true;
         let is_unasked = self.is_unasked(cause, |sent| sent.has_erased || sent.is_settled);
         if let Some(owner) = before.code.filter(|_| is_unasked) {
@@ -348,7 +375,7 @@ impl History {
         }
     }
 
-    pub(super) fn unlink(&mut self, _lock: Lock, place: Place, before: Option<&Stored>) {
+    pub(super) fn unlink(&mut self, place: Place, before: Option<&Stored>) {
         if let Some(owner) = before.and_then(|before| before.code) {
             self.codes[owner.0 as usize].places.retain(|known| *known != place);
             self.touch_code(owner);
@@ -404,7 +431,7 @@ impl History {
             let Some(stored) = self.locks[lock.0 as usize].memory.get_mut(&place) else { continue };
             let before = stored.clone();
             stored.code = None;
-            self.unlink(lock, place, Some(&before));
+            self.unlink(place, Some(&before));
             if let Some(owner) = before.code {
                 self.lose(now, lock, owner, (place, &before));
             }

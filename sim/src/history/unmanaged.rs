@@ -65,7 +65,7 @@ impl History {
             stored.cause = Cause::Beginning;
         }
         let (pin, name) = (stored.entry.pin, stored.entry.name.clone());
-        self.unlink(lock, place, Some(&before));
+        self.unlink(place, Some(&before));
         self.tell_anew(lock, place, Some(pin), Whose::Code(code));
         let state = &mut self.codes[code.0 as usize];
         state.places.push(place);

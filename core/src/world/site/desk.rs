@@ -4,7 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Consequence, Fate, LockCondition, Order, Site, answered};
+use super::consequence::answered;
+use super::{Consequence, Fate, LockCondition, Order, Site};
 use crate::id::{CommandId, Key};
 use crate::offline::{OfflineKind, UserLevel};
 use crate::pin::Pin;

@@ -6,7 +6,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{CloudCondition, Consequence, Fate, Job, Keyed, LockSite, Order, Site, answered};
+use super::consequence::answered;
+use super::queue::{Job, Keyed};
+use super::{CloudCondition, Consequence, Fate, LockSite, Order, Site};
 use crate::id::{CommandId, UserId};
 use crate::pin::{Constraint, Pin};
 use crate::port::{Answer, Name, News, Op, Place, Reason};

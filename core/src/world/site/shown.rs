@@ -3,7 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{BROKEN_LINKS, Fate, LockCondition, LockSite, Order, SCAN_ENDS_AT, Site};
+use super::condition::BROKEN_LINKS;
+use super::{Fate, LockCondition, LockSite, Order, SCAN_ENDS_AT, Site};
 use crate::pin::Pin;
 use crate::port::{Answer, DeviceInfo, HubInfo, Item, OnLock, Op, PathPart, Place, Reason, ShownPin, SlotContent};
 use crate::time::Timestamp;

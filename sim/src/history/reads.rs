@@ -1,0 +1,195 @@
+//! What the answers to reads show: of devices, of places, and of the entries in them.
+
+use keyway_core::port::{Answer, Item, Op, Place, ShownPin, SlotContent};
+use keyway_core::time::Timestamp;
+
+use super::commands::stores_at;
+use super::told::in_doubt;
+use super::unsaved::Cleared;
+use super::{History, Known, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
+use crate::occurrence::{Cause, Lock};
+
+impl History {
+    /// A read's answer was delivered.
+    pub(super) fn read(&mut self, now: Timestamp, sent: &Sent, answer: &Answer, snapshot_at: Option<Timestamp>) {
+        match answer {
+            Answer::Devices { items, .. } => {
+                for info in items.iter() {
+                    self.meet(sent, info);
+                }
+            }
+            Answer::Device(info) => self.meet(sent, info),
+            _ => {}
+        }
+        let (Some(lock), Some(snapshot_at)) = (sent.lock, snapshot_at) else { return };
+        if is_fresh(&sent.command.op) && sent.command.epoch == self.lock(lock).epoch {
+            self.settle_earlier(lock, sent.at, sent.command.command_id);
+        }
+        if !self.lock(lock).open.is_empty() {
+            self.settle_shown(lock, snapshot_at, answer);
+        }
+        self.locks[lock.0 as usize].read_at = Some(now);
+        match answer {
+            Answer::Entries { items, next_page } => self.read_page(now, lock, sent, items, next_page.is_none(), snapshot_at),
+            Answer::Entry(item) | Answer::Slot(SlotContent::Occupied(item)) => {
+                self.read_item(lock, sent, item);
+                self.see_entry(lock, sent, item, snapshot_at);
+            }
+            Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
+                let Some(place) = target(&sent.command.op) else { return };
+                let before = self.tell_free(lock, place);
+                self.locks[lock.0 as usize].picture.said_to_have_left.remove(&place);
+                if is_fresh(&sent.command.op) {
+                    let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place).is_some();
+                    if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
+                        self.show_change(lock);
+                    }
+                    // A read from before the controller was shown an entry does not tell that it left.
+                    if before.is_none_or(|known| sent.at >= known.since) {
+                        self.learn_absence(now, lock, place, sent.at, None);
+                    }
+                }
+            }
+            Answer::Slot(SlotContent::Reserved) => {
+                let Some(place) = target(&sent.command.op) else { return };
+                self.tell(lock, place, None, Whose::Foreign);
+            }
+            _ => {}
+        }
+    }
+
+    /// A read shows an entry.
+    pub(super) fn read_item(&mut self, lock: Lock, sent: &Sent, item: &Item) {
+        let shown = match item.pin {
+            ShownPin::Shown(pin) => Some(pin),
+            ShownPin::Masked | ShownPin::Blank => None,
+        };
+        let state = self.lock(lock);
+        let before = state.picture.places.get(&item.place).copied();
+        let lag = if is_fresh(&sent.command.op) { 0 } else { state.facts.profile.read_lag_ms };
+        let is_older = |erased_at: &Timestamp| sent.at < *erased_at + lag;
+        if matches!(item.place, Place::Handle(handle) if state.picture.erased.get(&handle).is_some_and(is_older)) {
+            return; // Perhaps a state from before the erasure (`P-06`).
+        }
+        self.locks[lock.0 as usize].picture.refused.remove(&item.place);
+        let state = self.lock(lock);
+        let shows_nothing_new = |known: Known| if shown.is_none() { item.name.is_none() } else { known.pin == shown };
+        // Over a join an entry is the code's by a look past every cache alone: a plain read may be from before it, and who no longer waits hears none (`R-57`).
+        let is_look = is_fresh(&sent.command.op) && sent.closed_at.is_none_or(|closed_at| closed_at >= self.now);
+        let is_from_before =
+            |stored: &Stored| stored.cause == Cause::World || state.joined_at.is_some_and(|joined_at| stored.since <= joined_at);
+        let is_made_since = state.memory.get(&item.place).is_some_and(|stored| !is_from_before(stored));
+        let is_sure =
+            is_look || state.joined_at.is_none() || is_made_since || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
+        let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
+            Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
+            Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
+            Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
+            // A place in doubt, or somebody's, stays so while reads show nothing of what is in it, or what they showed.
+            Some(_) if before.is_some_and(|known| matches!(known.whose, Whose::Unsure | Whose::Foreign) && shows_nothing_new(known)) => {
+                before.map_or(Whose::Unsure, |known| known.whose)
+            }
+            Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
+            // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
+            Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,
+            Some(_) => Whose::Foreign,
+            // It shows what was known already, and others have changed since.
+            None => before.filter(|known| shown.is_some() && known.pin == shown).map_or(Whose::Unsure, |known| known.whose),
+        };
+        if item.on_lock == keyway_core::port::OnLock::No {
+            // The vendor has it, the lock has not.
+            if before.is_none() {
+                self.tell(lock, item.place, None, Whose::Free);
+            }
+        } else {
+            self.tell(lock, item.place, shown, whose);
+            if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
+                self.show_change(lock);
+            }
+        }
+    }
+
+    /// Whether a command of which nobody knows what became was to store something in this place.
+    fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
+        self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(|op| stores_at(op, place)))
+    }
+
+    /// Whether an item looks like what the controller put at a place itself.
+    fn looks_like(&self, known: Known, item: &Item) -> bool {
+        let Whose::Code(code) = known.whose else { return false };
+        let shows_other_pin = matches!((item.pin, known.pin), (ShownPin::Shown(pin), Some(own)) if pin != own);
+        let last = self.code(code).work.last.as_ref().map(|last| &last.op);
+        let other_name = match (last, &item.name) {
+            (Some(Op::SetSlot { name, .. } | Op::CreateEntry { name, .. } | Op::ReplaceEntry { name, .. }), Some(shown)) => name != shown,
+            _ => false,
+        };
+        !shows_other_pin && !other_name
+    }
+
+    /// A direct read or a listing that is complete shows an entry: what others did to it is known from now on.
+    pub(super) fn see_entry(&mut self, lock: Lock, sent: &Sent, item: &Item, snapshot_at: Timestamp) {
+        if self.may_be_outdated(lock, sent, item.place) {
+            return;
+        }
+        // Another name alone tells nothing of an entry whose PIN is yet to be shown, unless it was said that the entry left (`R-64` a).
+        let is_yet_to_be_told = item.pin == ShownPin::Blank && Self::proves_by_pin(&self.lock(lock).facts.profile);
+        for code in self.lock(lock).codes.clone() {
+            let is_other_pin = |lost: &Lost| matches!(item.pin, ShownPin::Shown(pin) if pin != lost.pin);
+            let is_renamed = |lost: &Lost| item.name.as_ref().is_some_and(|name| *name != lost.name);
+            let differs = |lost: &Lost| is_other_pin(lost) || is_renamed(lost) && (!is_yet_to_be_told || lost.noticed_at.is_some());
+            self.find_lost(code, |lost| lost.place == item.place && snapshot_at >= lost.at && differs(lost));
+        }
+        let state = &mut self.locks[lock.0 as usize];
+        let schedules = state.facts.profile.schedules;
+        let Some(stored) = state.memory.get_mut(&item.place) else { return };
+        let Some(touch) = stored.touched.filter(|touch| snapshot_at >= touch.at) else { return };
+        let entry = &stored.entry;
+        let left = Touch {
+            came: false,
+            pin: touch.pin && item.pin != ShownPin::Shown(entry.pin),
+            window: touch.window && !(schedules && item.window == entry.window),
+            enabled: touch.enabled && item.enabled != entry.enabled,
+            name: touch.name && item.name.as_ref() != Some(&entry.name),
+            ..touch
+        };
+        if left == touch {
+            return;
+        }
+        // What the vendor never shows stays unseen: a PIN, and that an entry without PIN and name is a code's that came back.
+        let hides_pin = !matches!(item.pin, ShownPin::Shown(_));
+        let is_anybodys = item.name.is_none() && stored.code.is_some();
+        // An old state of memory may have come back with a PIN that others gave the entry then (`F-06`).
+        let is_edited = stored.code.is_some_and(|code| !self.codes[code.0 as usize].pins.contains(&stored.entry.pin));
+        let is_unseen = if touch.came { is_anybodys || is_edited } else { left.pin };
+        stored.touched = Some(left).filter(|_| is_unseen && hides_pin);
+        let code = stored.code;
+        if let Some(granted_at) = stored.granted_at.as_mut() {
+            *granted_at = self.now;
+        }
+        self.cleared.push(Cleared::Entry(lock, item.place, touch));
+        if let Some(known) = self.lock(lock).picture.places.get(&item.place).copied() {
+            self.tell_anew(lock, item.place, known.pin, known.whose);
+        }
+        if let Some(code) = code {
+            self.touch_code(code);
+        }
+        self.show_change(lock);
+    }
+
+    /// A plain read may be older than what the controller did itself at the place, and a fresh one older than its answer: it proves nothing
+    /// against that (`R-04`, F-03).
+    fn may_be_outdated(&self, lock: Lock, sent: &Sent, place: Place) -> bool {
+        let state = self.lock(lock);
+        let owner = state.memory.get(&place).and_then(|stored| stored.code);
+        if is_fresh(&sent.command.op) {
+            // Begun before the entry was confirmed, or its place told by an answer, it may be from before that write.
+            let confirmed_at = owner.and_then(|code| self.code(code).work.confirmed_at);
+            let is_its_own = |known: &&Known| owner.is_some_and(|code| known.whose == Whose::Code(code));
+            let told_at = state.picture.places.get(&place).filter(is_its_own).map(|known| known.since);
+            return confirmed_at.max(told_at).is_some_and(|known_at| sent.at < known_at);
+        }
+        let last_own = owner.map_or(Timestamp::MIN, |code| self.code(code).work.active_at);
+        let is_open = owner.is_some_and(|code| self.code(code).work.unsettled > 0);
+        is_open || sent.at < last_own + state.facts.profile.read_lag_ms
+    }
+}
