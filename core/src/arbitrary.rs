@@ -37,3 +37,15 @@ impl<'a> Arbitrary<'a> for Window {
         Ok(Self { starts_at: Timestamp(starts_at), ends_at: Timestamp(ends_at) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bit_of_a_set_is_a_length() {
+        let set = |bits: u32| Lengths::arbitrary(&mut Unstructured::new(&bits.to_le_bytes())).unwrap();
+        assert_eq!(set(0), [].into_iter().collect());
+        assert_eq!(set(1 << 4 | 1 << 6), [4, 6].into_iter().collect());
+    }
+}

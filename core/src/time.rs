@@ -219,4 +219,16 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>(), Err(NoTimestamp), "{text}");
         }
     }
+
+    #[test]
+    fn a_window_ends_before_its_last_instant() {
+        let window = |starts_at, ends_at| Window { starts_at: Timestamp(starts_at), ends_at: Timestamp(ends_at) };
+        let holds = |at| window(10, 20).contains(Timestamp(at));
+        assert_eq!([9, 10, 19, 20].map(holds), [false, true, true, false]);
+        let overlaps = |starts_at, ends_at| window(10, 20).overlaps(&window(starts_at, ends_at));
+        assert!(overlaps(0, 11) && overlaps(19, 30) && overlaps(12, 13) && overlaps(0, 30));
+        assert!(!overlaps(0, 10) && !overlaps(20, 30), "windows that touch share no instant");
+        assert_eq!(window(11, 19).rounded_outward(10), window(10, 20));
+        assert_eq!(window(10, 20).rounded_outward(10), window(10, 20));
+    }
 }
