@@ -8,8 +8,8 @@ use keyway_core::port::Command;
 use keyway_core::request::{Request, RequestedCode, Update};
 use keyway_core::time::Timestamp;
 
-use super::commands::{Closing, Last};
-use super::{CodeIx, Goal, History, Input, Intent, Picture, Sent, Why, Work};
+use super::commands::Closing;
+use super::{CodeIx, Goal, History, Input, Intent, Last, Picture, Sent, Why, Work};
 use crate::occurrence::Lock;
 
 /// The step in which the controller died.

@@ -36,11 +36,12 @@ mod steps;
 mod told;
 mod unmanaged;
 mod unsaved;
+mod work;
 
 pub use backlog::{Path, Quota};
 pub(crate) use code::transition;
 pub use code::{Acked, Code, CodeIx};
-pub use commands::{Closing, Last, Sent, Work, is_fresh, target};
+pub use commands::{Closing, Sent, is_fresh, target};
 pub use hindrance::Hindrance;
 pub use intents::{Goal, Intent, Why};
 pub use lock::LockState;
@@ -49,6 +50,7 @@ pub use offline::{AskedOffline, Computed};
 pub use records::is_path_error;
 pub use steps::{Call, Input, Step};
 pub use told::{Known, Picture, Whose};
+pub use work::{Last, Work};
 
 /// The shadow of a run.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use keyway_core::port::{Answer, Item, Op, Place, Reason};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::ReadBack;
 
-use super::commands::{Work, pin_of};
+use super::commands::pin_of;
 use super::unsaved::{Cleared, Unsaved};
-use super::{Closing, CodeIx, History, Last, LockState, Lost, Sent, Stored, Touch, target};
+use super::{Closing, CodeIx, History, Last, LockState, Lost, Sent, Stored, Touch, Work, target};
 use crate::occurrence::{Lock, Origin};
 
 /// What the controller was told of a place.
