@@ -276,6 +276,8 @@ impl Platform {
         code.passing.verify_at = None;
         if let Some(pin) = overwritten {
             self.unblock_twins_of(at.device, pin, now);
+            // Nor must a PIN that is written over keep others from it, where no listing comes to tell them.
+            self.stir(at.device);
         }
         self.learn_room(at.device);
         self.want_clock(at.device);

@@ -303,7 +303,8 @@ impl History {
         for code in self.lock(lock).codes.clone() {
             let state = self.code(code);
             let is_its = state.work.last.as_ref().is_some_and(|last| target(&last.op) == Some(place) && last.version == state.version);
-            if is_its && Some(code) != told && !self.is_resident(code) {
+            // Nothing of it is there; an older entry of its own elsewhere may be the very twin.
+            if is_its && Some(code) != told && self.entries(code).all(|(at, _)| at != place) {
                 let sent_at = state.work.last.as_ref().and_then(|last| self.sent(last.id)).map(|sent| sent.at);
                 let may_be_outdated = sent_at.is_some_and(|sent_at| self.lock(lock).change_shown_at > sent_at);
                 let work = &mut self.codes[code.0 as usize].work;

@@ -159,7 +159,9 @@ impl History {
             (false, true) => policy.retry_cap_long_ms,
             (false, false) => policy.retry_cap_ms,
         };
-        since + self.with_jitter(cap) + self.b_cmd(lock, since) + self.b_detect(lock, since)
+        // Whatever became of the write of which the lock said that it met a twin (`R-54`).
+        let told_until = work.told_twin_at.map_or(Timestamp::MIN, |told_at| told_at + self.with_jitter(policy.refused_retry_ms));
+        (since + self.with_jitter(cap)).max(told_until) + self.b_cmd(lock, since) + self.b_detect(lock, since)
     }
 
     /// A code is to be evaluated anew.

@@ -355,7 +355,7 @@ impl History {
             let code = self.lock(lock).codes[at];
             // Be it a word that came late, or beside another write that was open.
             let work = &self.code(code).work;
-            if work.refused_at.is_some() || work.told_twin_at.is_some() {
+            if work.refused_at.is_some() || work.is_refused_for_good || work.told_twin_at.is_some() {
                 self.codes[code.0 as usize].work.change_cause(self.now);
             }
         }
