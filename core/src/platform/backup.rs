@@ -68,8 +68,10 @@ impl Platform {
         };
         let leaves_room = self.policy.refill_leaves_room_for_owners();
         let coming = state.codes.iter().filter(is_coming).filter(|code| code.record.is_backup || leaves_room).count();
-        // A slot that called itself occupied is no room for a backup, whatever the listings show.
-        self.capacity(device).saturating_sub(self.entries_known(device) + self.unwilling_slots(device) + coming as u32)
+        // A slot that called itself occupied is no room for a backup, whatever the listings show: for a while, and as long as an owner's code may try it again.
+        let has_owner = state.codes.iter().filter(is_coming).any(|code| !code.record.is_backup);
+        let unwilling = if has_owner { self.refusing_slots(device) } else { self.unwilling_slots(device) };
+        self.capacity(device).saturating_sub(self.entries_known(device) + unwilling + coming as u32)
     }
 
     fn make_backup(&mut self, device: u32, pin: Pin) {

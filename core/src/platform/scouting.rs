@@ -62,15 +62,21 @@ impl Platform {
         first.or_else(|| slots.free_slots().min_by_key(|slot| state.refusing.get(slot)))
     }
 
-    /// Slots that called themselves occupied, and that the last reads show free all the same. What was in them may leave unseen, as a twin may (`R-54`).
+    /// Slots that called themselves occupied, and that the last reads show free all the same.
+    pub(super) fn refusing_slots(&self, device: u32) -> u32 {
+        self.refusing_since(device, Timestamp::MIN)
+    }
+
+    /// Those of them that did so lately: what was in them may leave unseen, as a twin may (`R-54`).
     pub(super) fn unwilling_slots(&self, device: u32) -> u32 {
-        let memory = &self.caches[device as usize];
-        let is_unwilling = |(slot, refused_at): &(&Slot, &Timestamp)| {
-            let place = Place::Slot(**slot);
-            let is_lately = self.now < **refused_at + self.config.policy.refused_retry_ms;
-            is_lately && !memory.places.contains_key(&place) && self.owner_of_place(device, place).is_none()
-        };
-        self.device(device).refusing.iter().filter(is_unwilling).count() as u32
+        self.refusing_since(device, self.now - self.config.policy.refused_retry_ms)
+    }
+
+    fn refusing_since(&self, device: u32, since: Timestamp) -> u32 {
+        let shown = &self.caches[device as usize].places;
+        let is_shown_free = |place: Place| !shown.contains_key(&place) && self.owner_of_place(device, place).is_none();
+        let is_meant = |(slot, refused_at): &(&Slot, &Timestamp)| **refused_at > since && is_shown_free(Place::Slot(**slot));
+        self.device(device).refusing.iter().filter(is_meant).count() as u32
     }
 
     pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
