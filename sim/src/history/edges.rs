@@ -131,8 +131,8 @@ impl History {
         }
         let Some(quiet) = self.quiet_since(lock) else { return };
         let granted = self.entries(code).filter_map(|(_, stored)| stored.granted_at);
-        let due = self.goal(code).map(|intent| intent.due_at);
-        let begun = [Some(state.status_since), due, self.code_quiet_since(code)].into_iter().flatten();
+        let (due, asked) = self.goal(code).map(|intent| (intent.due_at, intent.asked_at)).unzip();
+        let begun = [Some(state.status_since), due, asked, self.code_quiet_since(code)].into_iter().flatten();
         for since in begun.chain(granted) {
             let since = since.max(quiet);
             let b_set = self.b_set(code, since);

@@ -147,8 +147,10 @@ impl History {
     pub fn is_granted(&self, code: CodeIx, stored: &Stored, now: Timestamp) -> bool {
         let granted_at = stored.granted_at.or((stored.cause == Cause::World).then_some(stored.since));
         let (Some(granted_at), Some(lock)) = (granted_at, self.code(code).lock) else { return false };
+        // A new wish starts a new course of tries, and its time with it: one that ends a fight (`R-62`) is not late for what the fight had put off.
+        let asked_at = self.goal(code).map_or(Timestamp::MIN, |intent| intent.asked_at);
         self.quiet_since(lock).is_none_or(|quiet| {
-            let since = quiet.max(granted_at);
+            let since = quiet.max(granted_at).max(asked_at);
             now <= since + self.b_set(code, since)
         })
     }
