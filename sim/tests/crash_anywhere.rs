@@ -119,11 +119,22 @@ fn is_another_story(plain: &Outcome, crashed: &Outcome) -> bool {
 }
 
 /// Whether a stranger's entry had come before the crash to where one of a code's was, with its PIN. That it is not the code's under another name (`R-64` a) only a
-/// notice told, which is a hint to read (port.md 7), and as free to lose as what was read (`R-60`).
+/// notice told, which is a hint to read (port.md 7), and as free to lose as what was read (`R-60`). So it is with the word that an entry of its own had left, where
+/// what comes back in its place shows no name.
 fn is_disguised(plain: &Outcome, crashed: &Outcome) -> bool {
     let Some(crash) = plain.log.iter().zip(&crashed.log).position(|(one, other)| one != other) else { return false };
     let mut own = BTreeMap::new();
+    let mut left = BTreeMap::new();
     crashed.log[..crash].iter().any(|(_, occurrence)| match occurrence {
+        Occurrence::Truth { lock, change: Change::Erased { place }, cause: Cause::World } => {
+            left.extend(own.get(&(*lock, *place)).map(|entry: &&TrueEntry| ((*lock, *place), entry.pin)));
+            false
+        }
+        Occurrence::Truth { lock, change: Change::Stored { place, entry }, cause: Cause::World }
+            if !crashed.facts.locks[lock.0 as usize].profile.shows_names && left.get(&(*lock, *place)) == Some(&entry.pin) =>
+        {
+            true
+        }
         Occurrence::Truth { lock, change: Change::Stored { place, entry }, .. } if entry.origin == Origin::External => {
             own.get(&(*lock, *place)).is_some_and(|before: &&TrueEntry| before.pin == entry.pin && before.name != entry.name)
         }
