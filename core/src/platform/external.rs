@@ -35,11 +35,20 @@ impl Platform {
             held.pin = held.pin.or(returned.pin);
             held.is_edited = false;
         }
+        let stored = code.stored_window();
+        if let Some(held) = code.held.as_mut().filter(|held| rounds_to(held.window, stored, &profile)) {
+            // What the lock rounded nobody changed.
+            held.window = stored;
+        }
         if let Some(before) = before {
             // An old listing may still show it: what it shows is no proof of a write of the same content (`P-05` c).
             remember(&mut code.past, before, now);
         }
         if ours.is_none() {
+            if let Some(late) = &mut self.code_mut(at).late {
+                // If it stored the entry, then that is what has left (P-05 d).
+                late.is_without_effect = true;
+            }
             self.on_entry_left(at.device);
         }
         // Whatever PIN others had given it unseen may have been a twin. Reads may have shown the change while a write was open.
@@ -135,15 +144,10 @@ impl Platform {
         if code.record.common_code_key.is_some() && has_other_pin && !self.policy.adopts_pin_of_linked_code() {
             return false;
         }
-        let is_same_window = held.as_ref().is_some_and(|held| rounds_to(held.window, code.stored_window(), self.profile(at.device)));
         let schedules = self.profile(at.device).schedules;
         let code = self.code_mut(at);
         code.raise_warning(WarningCode::CodeModifiedExternalToSeam, now);
         if let Some(mut held) = held.filter(|held| held.is_enabled) {
-            if is_same_window {
-                // What the lock rounded nobody changed.
-                held.window = code.stored_window();
-            }
             // What is adopted is the code's own from now on.
             held.is_edited = false;
             code.held = Some(held.clone());
