@@ -64,7 +64,11 @@ impl Platform {
 
     fn twin(&self, at: At, pin: Pin) -> Option<Obstacle> {
         let others = || self.device(at.device).codes.iter().filter(|code| code.n != at.n);
-        if others().any(|code| (code.record.is_managed || code.is_gone) && code.resident_pins().any(|other| other == pin)) {
+        // What a read shows in the place of an open write may be news that wait for the write to be settled.
+        let places = &self.caches[at.device as usize].places;
+        let shown = |code: &Code| places.get(&code.write.as_ref()?.place()?).map(|item| item.pin);
+        let has_it = |code: &Code| code.resident_pins().any(|other| other == pin) || shown(code) == Some(ShownPin::Shown(pin));
+        if others().any(|code| (code.record.is_managed || code.is_gone) && has_it(code)) {
             return Some(Obstacle::Prevented);
         }
         let is_visible = others().any(|code| !code.is_gone && !code.record.is_managed && code.record.code == Some(pin));

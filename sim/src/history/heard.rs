@@ -8,7 +8,7 @@ use super::{History, Known, Whose};
 use crate::occurrence::{Cause, Lock, Origin};
 
 /// A copy of a notice comes within this time of the first (port.md 7).
-const COPIES_COME_WITHIN_MS: i64 = 2 * MINUTE_MS;
+pub(super) const COPIES_COME_WITHIN_MS: i64 = 2 * MINUTE_MS;
 
 impl History {
     /// A notice was delivered.

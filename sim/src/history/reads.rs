@@ -4,6 +4,7 @@ use keyway_core::port::{Answer, Item, Op, Place, ShownPin, SlotContent};
 use keyway_core::time::Timestamp;
 
 use super::commands::stores_at;
+use super::heard::COPIES_COME_WITHIN_MS;
 use super::told::in_doubt;
 use super::unsaved::Cleared;
 use super::{History, Known, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
@@ -90,6 +91,8 @@ impl History {
                 before.map_or(Whose::Unsure, |known| known.whose)
             }
             Some(stored) if self.may_be_own(lock, &stored.entry) => Whose::Unsure,
+            // So does one of which it was said that it left, as that may have been a copy of an older word (port.md 7).
+            Some(_) if shown.is_none() && item.name.is_none() && self.may_have_stayed(lock, item.place) => Whose::Unsure,
             // It shows nothing of itself, and what became of a write to this place nobody was told: only its `Done` would have proven it (port.md 5).
             Some(_) if shown.is_none() && item.name.is_none() && self.is_written_in_doubt(lock, item.place) => Whose::Unsure,
             Some(_) => Whose::Foreign,
@@ -112,6 +115,13 @@ impl History {
     /// Whether a command of which nobody knows what became was to store something in this place.
     fn is_written_in_doubt(&self, lock: Lock, place: Place) -> bool {
         self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(|op| stores_at(op, place)))
+    }
+
+    /// Whether a code's entry was said to have left this place so soon after it was told of that the word may be about what lay there before.
+    fn may_have_stayed(&self, lock: Lock, place: Place) -> bool {
+        let picture = &self.lock(lock).picture;
+        let (Some(left), Some(known)) = (picture.said_to_have_left.get(&place), picture.places.get(&place)) else { return false };
+        matches!(left.whose, Whose::Code(_)) && known.since <= left.since + COPIES_COME_WITHIN_MS
     }
 
     /// Whether an item looks like what the controller put at a place itself.
