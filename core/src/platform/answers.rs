@@ -38,22 +38,7 @@ impl Platform {
             }
             Answer::Done { handle } => {
                 self.on_contact(device, write.sent_at);
-                let is_stored = write.content().is_some() && write.place().is_some();
-                let absent_since = self.code(at).passing.absent_since;
-                let told_gone = &self.caches[device as usize].told_gone;
-                let is_told_gone = handle.is_some_and(|handle| told_gone.contains(&Place::Handle(handle)));
-                if absent_since.is_some() && write.content().is_some() {
-                    // A listing that ran after it lacks it: done it was, and it is gone since, unless the next one shows it (P-12).
-                    self.close_write(at, Doubt::Removed);
-                    self.code_quiet(at).passing.absent_since = absent_since;
-                } else if is_told_gone
-                    || is_stored && self.code(at).told_removed_at.is_some() && self.profile(device).read_back != ReadBack::None
-                {
-                    // Done it was, and perhaps it is gone again: a read tells.
-                    self.close_write(at, Doubt::Removed);
-                } else {
-                    self.on_applied(at, *handle);
-                }
+                self.on_done(at, &write, *handle);
             }
             Answer::User { user } => self.on_user_made(at, *user),
             Answer::Assigned { pin, handle } => {
@@ -115,6 +100,24 @@ impl Platform {
         self.again(at);
     }
 
+    /// The vendor says that the write was done: it was, and perhaps it is gone again, which only reads tell.
+    fn on_done(&mut self, at: At, write: &Write, handle: Option<Handle>) {
+        let code = self.code(at);
+        let (absent_since, told_removed_at) = (code.passing.absent_since, code.told_removed_at);
+        let is_stored = write.content().is_some() && write.place().is_some();
+        let told_gone = &self.caches[at.device as usize].told_gone;
+        let is_told_gone = handle.is_some_and(|handle| told_gone.contains(&Place::Handle(handle)));
+        if absent_since.is_some() && write.content().is_some() {
+            // A listing that ran after it lacks it, unless the next one shows it (P-12).
+            self.close_write(at, Doubt::Removed);
+            self.code_quiet(at).passing.absent_since = absent_since;
+        } else if is_told_gone || is_stored && told_removed_at.is_some() && self.profile(at.device).read_back != ReadBack::None {
+            self.close_write(at, Doubt::Removed);
+        } else {
+            self.on_applied(at, handle);
+        }
+    }
+
     /// An earlier command with the key of the present one was done: that is the answer to both (`P-04`), once the present one is closed (`I-DEV-09`).
     pub(super) fn on_done_when_asked_before(&mut self, at: At, handle: Option<Handle>) {
         let tells_where = |write: &&mut Write| write.place().is_some() || handle.is_some();
@@ -160,8 +163,8 @@ impl Platform {
             }
             // Unless a read has shown that nothing is left of it.
             Answer::Done { handle } if !write.is_without_effect => {
-                self.code_mut(at).write = Some(write);
-                self.on_applied(at, *handle);
+                self.code_mut(at).write = Some(write.clone());
+                self.on_done(at, &write, *handle);
             }
             Answer::Refused(Reason::PinTaken) => self.on_late_twin(at),
             Answer::Refused(Reason::Full) => {
