@@ -157,8 +157,9 @@ impl Platform {
         let outranks = |code: &&Code| code.record.is_managed && !is_pooled(code);
         let waiting = state.live().filter(outranks).filter(|code| self.is_due(code, now) && !code.may_be_on_lock()).count();
         let leaving = state.codes.iter().filter(|code| code.goal == Goal::End && code.may_be_on_lock()).count();
-        let victims: Vec<u64> =
-            state.codes.iter().rev().filter(|code| is_pooled(code)).take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();
+        // What is not in the lock takes no place.
+        let pooled = state.codes.iter().rev().filter(|code| is_pooled(code) && code.may_be_on_lock());
+        let victims: Vec<u64> = pooled.take(waiting.saturating_sub(leaving)).map(|code| code.n).collect();
         let is_enough = leaving + victims.len() >= waiting;
         for n in victims {
             if self.turned_in_step(At { device, n }) {
