@@ -4,4 +4,5 @@
 mod api;
 mod bench;
 mod chaos;
+mod decisions;
 mod stories;

@@ -1,0 +1,85 @@
+//! Single decisions, on states that were made by hand.
+
+use alloc::vec::Vec;
+
+use super::bench::{Bench, DAY, HOUR, MINUTE};
+use crate::id::Handle;
+use crate::platform::reading::{Evidence, Read, ReadKind};
+use crate::platform::state::{Goal, Held};
+use crate::platform::step::At;
+use crate::platform::{Honest, Platform};
+use crate::port::{Answer, Place, Reason};
+use crate::time::{SECOND_MS, Timestamp, Window};
+use crate::vendor::Vendor;
+
+/// A platform that takes up what the bench's has saved.
+fn platform(bench: &Bench) -> Platform {
+    Platform::start(&Honest, bench.now, &bench.config, bench.durable.as_deref())
+}
+
+/// what cannot be set is noted, and no longer once it is right; what can be set is set.
+#[test]
+fn a_wrong_clock_is_noted_where_it_cannot_be_set() {
+    for is_settable in [false, true] {
+        let mut profile = Vendor::GenericSlot.profile();
+        (profile.clock_readable, profile.clock_settable) = (true, is_settable);
+        let mut platform = platform(&Bench::new(profile));
+        let mut hear = |answer: &dyn Fn(Timestamp) -> Answer| {
+            let (sent_at, epoch) = (platform.now, platform.state.devices[0].epoch());
+            platform.on_clock(0, &Read { sent_at, kind: ReadKind::Clock { device: 0, epoch } }, &answer(sent_at));
+            platform.state.devices[0].is_clock_wrong
+        };
+        let shows = |off_ms: i64| move |now: Timestamp| Answer::Clock { lock_time: now + off_ms };
+        assert!(!hear(&shows(30 * SECOND_MS)), "within the tolerance");
+        assert_eq!(hear(&shows(31 * SECOND_MS)), !is_settable);
+        assert!(!hear(&shows(0)));
+        assert_eq!(hear(&shows(-31 * SECOND_MS)), !is_settable);
+        assert!(hear(&|_| Answer::Refused(Reason::ClockNotWritable)));
+        assert!(hear(&shows(-31 * SECOND_MS)), "as long as it is wrong");
+        assert!(!hear(&shows(-30 * SECOND_MS)));
+    }
+}
+
+/// a backup that has lost its own place is no owner, and takes no other backup's.
+#[test]
+fn one_owner_takes_the_place_of_one_backup() {
+    let mut profile = Vendor::GenericSlot.profile();
+    profile.slots = 4;
+    let mut bench = Bench::new(profile);
+    let window = bench.window(-HOUR, 9 * DAY);
+    bench.create_with("1111", window, |create| create.use_backup_access_code_pool = Some(true)).unwrap();
+    bench.run(10 * MINUTE);
+    let mut platform = platform(&bench);
+    let codes = &mut platform.state.devices[0].codes;
+    assert_eq!(codes.iter().filter(|code| code.record.is_backup && code.held.is_some()).count(), 3);
+    // The owner and the newest backup have lost their places.
+    codes.iter_mut().find(|code| !code.record.is_backup).unwrap().held = None;
+    let newest = codes.last_mut().unwrap();
+    newest.held = None;
+    let newest = newest.n;
+    assert!(platform.make_room(0));
+    let ending = platform.state.devices[0].codes.iter().filter(|code| code.goal == Goal::End);
+    let ending: Vec<u64> = ending.map(|code| code.n).collect();
+    assert_eq!(ending, [newest - 1], "the newest that lies in the lock");
+}
+
+/// the entry under another handle is the one that is alike in all.
+#[test]
+fn an_entry_that_moved_is_alike_in_all() {
+    let mut bench = Bench::new(Vendor::GenericCloud.profile());
+    bench.create("4711", bench.window(-HOUR, DAY));
+    bench.run(MINUTE);
+    let mut platform = platform(&bench);
+    let code = &mut platform.state.devices[0].codes[0];
+    let at = At { device: 0, n: code.n };
+    let held = code.held.clone().unwrap();
+    let longer = held.window.map(|window| Window { ends_at: window.ends_at + HOUR, ..window });
+    let alike = |handle: u32| Held { place: Place::Handle(Handle(handle)), ..held.clone() };
+    code.surplus.push(Held { window: longer, ..alike(901) });
+    code.surplus.push(Held { is_enabled: false, ..alike(902) });
+    code.surplus.push(alike(903));
+    platform.overturn(at, None, Evidence { sent_at: bench.now, is_fresh: true });
+    let code = platform.code(at);
+    assert_eq!(code.held.as_ref().map(|held| held.place), Some(Place::Handle(Handle(903))));
+    assert_eq!(code.surplus.len(), 2);
+}
