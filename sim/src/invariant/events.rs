@@ -10,7 +10,7 @@ use super::story::{Check, Logged, Steps, View};
 use super::{Found, Row};
 
 mod agreement;
-mod counts;
+pub(super) mod counts;
 mod order;
 mod silence;
 

@@ -94,7 +94,7 @@ fn updates(view: &View<'_>, found: &mut Found) {
 }
 
 /// Whether a field differs that an owner's update can alter (`R-17`).
-pub(super) fn alters(before: &Record, after: &Record) -> bool {
+pub(in crate::invariant) fn alters(before: &Record, after: &Record) -> bool {
     before.code != after.code
         || before.name != after.name
         || before.starts_at != after.starts_at

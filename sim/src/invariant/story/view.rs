@@ -11,6 +11,7 @@ use keyway_core::time::Timestamp;
 use super::{LockSeen, Logged, Story};
 use crate::history::{Call, CodeIx, History, Input, LockState, Stored};
 use crate::invariant::Found;
+use crate::invariant::events::counts::alters;
 use crate::occurrence::{Lock, Origin};
 
 /// A record that differs from what it was before the step.
@@ -223,11 +224,7 @@ impl<'a> View<'a> {
 
 /// Whether anything differs that only somebody's word can change.
 fn differs_by_owner(before: &Record, after: &Record) -> bool {
-    before.code != after.code
-        || before.name != after.name
-        || before.window() != after.window()
-        || before.kind != after.kind
-        || before.is_external_modification_allowed != after.is_external_modification_allowed
+    alters(before, after)
         || before.is_managed != after.is_managed
         || before.common_code_key != after.common_code_key
         || before.pulled_backup_access_code_id != after.pulled_backup_access_code_id
