@@ -40,6 +40,20 @@ pub(super) enum ReadKind {
     Scout { at: At, slot: Slot, epoch: Epoch },
 }
 
+impl ReadKind {
+    /// The device that it is about, in the incarnation that it had then.
+    fn incarnation(self) -> Option<(u32, Epoch)> {
+        match self {
+            Self::Devices { .. } | Self::Site { .. } => None,
+            Self::Device { device, epoch }
+            | Self::Clock { device, epoch }
+            | Self::Entries { device, epoch }
+            | Self::Levels { device, epoch } => Some((device, epoch)),
+            Self::Place { at, epoch, .. } | Self::Claim { at, epoch } | Self::Scout { at, epoch, .. } => Some((at.device, epoch)),
+        }
+    }
+}
+
 /// How far a read may be relied on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Evidence {
@@ -48,21 +62,21 @@ pub(super) struct Evidence {
 }
 
 impl Platform {
-    /// An answer to any read.
+    /// An answer to any read. What was read in an incarnation that is over tells nothing.
     pub(super) fn on_read_answer(&mut self, read: Read, answer: Answer) {
+        if read.kind.incarnation().is_some_and(|(device, epoch)| self.device(device).epoch() != epoch) {
+            return;
+        }
         match read.kind {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),
             ReadKind::Site { account } => self.on_site(account, &read, &answer),
-            ReadKind::Device { device, epoch } if self.device(device).epoch() == epoch => self.on_device(device, &read, &answer),
-            ReadKind::Levels { device, epoch } if self.device(device).epoch() == epoch => self.on_levels(device, &read, &answer),
-            ReadKind::Clock { device, epoch } if self.device(device).epoch() == epoch => self.on_clock(device, &read, &answer),
-            ReadKind::Entries { device, epoch } if self.device(device).epoch() == epoch => self.on_entries(device, &read, answer),
-            ReadKind::Place { at, place, epoch } if self.device(at.device).epoch() == epoch => self.on_place(at, place, &read, &answer),
-            ReadKind::Scout { at, slot, epoch } if self.device(at.device).epoch() == epoch => self.on_scouted(at, slot, &read, &answer),
-            ReadKind::Claim { at, epoch } if self.device(at.device).epoch() == epoch => self.on_claimed(at, &read, &answer),
-            // Read in an incarnation that is over.
-            ReadKind::Device { .. } | ReadKind::Levels { .. } | ReadKind::Clock { .. } => {}
-            ReadKind::Entries { .. } | ReadKind::Place { .. } | ReadKind::Scout { .. } | ReadKind::Claim { .. } => {}
+            ReadKind::Device { device, .. } => self.on_device(device, &read, &answer),
+            ReadKind::Levels { device, .. } => self.on_levels(device, &read, &answer),
+            ReadKind::Clock { device, .. } => self.on_clock(device, &read, &answer),
+            ReadKind::Entries { device, .. } => self.on_entries(device, &read, answer),
+            ReadKind::Place { at, place, .. } => self.on_place(at, place, &read, &answer),
+            ReadKind::Scout { at, slot, .. } => self.on_scouted(at, slot, &read, &answer),
+            ReadKind::Claim { at, .. } => self.on_claimed(at, &read, &answer),
         }
     }
 

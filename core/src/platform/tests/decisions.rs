@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 
 use super::bench::{Bench, DAY, HOUR, MINUTE};
-use crate::id::Handle;
+use crate::id::{Epoch, Handle};
 use crate::platform::reading::{Evidence, Read, ReadKind};
 use crate::platform::state::{Goal, Held};
 use crate::platform::step::At;
 use crate::platform::{Honest, Platform};
-use crate::port::{Answer, Place, Reason};
+use crate::port::{Answer, DeviceInfo, Place, Reason};
 use crate::time::{SECOND_MS, Timestamp, Window};
 use crate::vendor::Vendor;
 
@@ -38,6 +38,22 @@ fn a_wrong_clock_is_noted_where_it_cannot_be_set() {
         assert!(hear(&shows(-31 * SECOND_MS)), "as long as it is wrong");
         assert!(!hear(&shows(-30 * SECOND_MS)));
     }
+}
+
+/// a read of an incarnation that is over is no news of the present one.
+#[test]
+fn what_was_read_before_a_join_tells_nothing() {
+    let bench = Bench::new(Vendor::GenericSlot.profile());
+    let mut platform = platform(&bench);
+    let epoch = platform.state.devices[0].epoch();
+    let mut hear = |epoch| {
+        let info = DeviceInfo { keypad: false, ..bench.info.clone() };
+        let read = Read { sent_at: bench.now, kind: ReadKind::Device { device: 0, epoch } };
+        platform.on_read_answer(read, Answer::Device(info));
+        platform.state.devices[0].info.keypad
+    };
+    assert!(hear(Epoch(epoch.0 + 1)));
+    assert!(!hear(epoch));
 }
 
 /// a backup that has lost its own place is no owner, and takes no other backup's.
