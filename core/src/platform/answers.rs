@@ -249,7 +249,8 @@ impl Platform {
         let is_bound = self.code(at).is_bound_by(&write);
         // What a read showed under a new id is newer than the write that made it.
         let is_new = matches!(write.op, Op::CreateEntry { .. }) && self.policy.detects_disabled_as_modified();
-        let is_off = is_new && self.caches[at.device as usize].places.get(&place).is_some_and(|item| !item.enabled);
+        let is_shown_off = self.caches[at.device as usize].places.get(&place).is_some_and(|item| !item.enabled);
+        let is_off = is_new && (write.is_seen_off || is_shown_off);
         let code = self.code_mut(at);
         code.late = None;
         code.told_removed_at = None;

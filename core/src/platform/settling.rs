@@ -41,6 +41,9 @@ impl Platform {
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
         }
+        if likeness == Likeness::Same && write.is_seen_off != is_off {
+            self.code_mut(at).write.iter_mut().for_each(|write| write.is_seen_off = is_off);
+        }
         let is_named = item.is_some_and(|item| item.name.as_ref() == Some(&content.name) && matches!(item.pin, ShownPin::Shown(_)));
         let is_lost = write.closed.is_some_and(|closing| matches!(closing.doubt, Doubt::Lost | Doubt::Removed));
         let is_edited = is_named && is_lost && !is_old_state;

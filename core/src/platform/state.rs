@@ -210,6 +210,9 @@ pub(super) struct Write {
     pub done_before: Option<DoneBefore>,
     /// A read or notice showed something in its place since: if nothing is there any more, somebody took it away.
     pub was_seen: bool,
+    /// The last read that showed what it stores showed it switched off.
+    #[serde(default)]
+    pub is_seen_off: bool,
 }
 
 impl Write {

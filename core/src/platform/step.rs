@@ -215,6 +215,7 @@ impl Platform {
             asked_before: Vec::new(),
             done_before: None,
             was_seen: false,
+            is_seen_off: false,
         };
         let place = write.place();
         code.write = Some(write);
