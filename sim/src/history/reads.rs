@@ -7,7 +7,7 @@ use super::commands::stores_at;
 use super::heard::COPIES_COME_WITHIN_MS;
 use super::told::in_doubt;
 use super::unsaved::Cleared;
-use super::{History, Known, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
+use super::{CodeIx, History, Known, LockState, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
 use crate::occurrence::{Cause, Lock};
 
 impl History {
@@ -106,9 +106,23 @@ impl History {
             }
         } else {
             self.tell(lock, item.place, shown, whose);
+            if let Whose::Code(code) = whose {
+                self.bind_again(lock, code, item.place);
+            }
             if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
                 self.show_change(lock);
             }
+        }
+    }
+
+    /// What others had made, and a join may have moved, is found: from now on it lies here and nowhere else in this incarnation (`R-57`).
+    fn bind_again(&mut self, lock: Lock, code: CodeIx, place: Place) {
+        let LockState { epoch, memory, .. } = self.lock(lock);
+        let (epoch, Some(entry)) = (*epoch, memory.get(&place).map(|stored| &stored.entry)) else { return };
+        let (its_pin, its_name) = (entry.pin, entry.name.clone());
+        let bound = &self.code(code).bound;
+        if bound.iter().any(|(since, _, pin, name)| *since < epoch && (*pin, name) == (its_pin, &its_name)) {
+            self.codes[code.0 as usize].bound.insert((epoch, place, its_pin, its_name));
         }
     }
 
