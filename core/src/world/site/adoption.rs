@@ -15,6 +15,9 @@ impl Site {
         let Some(entry) = site.lock.entry(Place::Handle(handle)) else { return Answer::NotFound };
         if site.lock.profile.family == Family::BySeat {
             let (name, has_seat) = (entry.name.clone(), entry.enabled);
+            // From now on it is that user's, in an older state of memory too, and goes with it for good.
+            let states = site.lock.entries.iter_mut().chain(site.past.iter_mut().flatten());
+            states.filter(|entry| entry.place == Place::Handle(handle)).for_each(|entry| entry.source = Source::Command(order.command_id));
             return Answer::User { user: self.seats.take_over(name, has_seat, (lock, Place::Handle(handle)), order.command_id) };
         }
         site.adopted.insert(handle);
