@@ -60,11 +60,15 @@ pub(super) struct Memory {
     pub waiting: BTreeSet<u64>,
 }
 
+/// A listing under way. Its pages take as many calls, each when the account may call (`P-11`).
 #[derive(Debug)]
 struct Listing {
     started_at: Timestamp,
     is_fresh: bool,
     items: Vec<Item>,
+    page: u32,
+    /// The page is asked for, and not yet answered.
+    is_asked: bool,
 }
 
 impl Memory {
@@ -167,17 +171,31 @@ impl Platform {
             self.caches[device as usize].has_inventory = true;
             return;
         }
-        let Some((_, is_fresh)) = self.listing_wanted(device).filter(|(at, _)| *at <= self.now) else { return };
+        if !self.is_askable(device) {
+            let memory = &mut self.caches[device as usize];
+            memory.listing = memory.listing.take().filter(|listing| listing.is_asked);
+            return;
+        }
+        let (is_fresh, page) = match &self.caches[device as usize].listing {
+            Some(listing) if listing.is_asked => return,
+            Some(listing) => (listing.is_fresh, listing.page),
+            None => match self.listing_wanted(device).filter(|(at, _)| *at <= self.now) {
+                Some((_, is_fresh)) => (is_fresh, 0),
+                None => return,
+            },
+        };
         let account = self.device(device).account;
         let urgency = if is_fresh { Urgency::Proof } else { Urgency::Sync };
         if self.may_call(account, urgency, Who::device(device)) {
             let now = self.now;
             let memory = &mut self.caches[device as usize];
-            memory.listing = Some(Listing { started_at: now, is_fresh, items: Vec::new() });
-            if is_fresh {
-                memory.fresh_at = None;
+            if page == 0 {
+                memory.listing = Some(Listing { started_at: now, is_fresh, items: Vec::new(), page, is_asked: true });
+                memory.fresh_at = memory.fresh_at.filter(|_| !is_fresh);
+            } else if let Some(listing) = &mut memory.listing {
+                listing.is_asked = true;
             }
-            self.ask_for_entries(device, 0, is_fresh);
+            self.ask_for_entries(device, page, is_fresh);
         }
     }
 
@@ -226,6 +244,10 @@ impl Platform {
         let (again_at, period_ms) =
             (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
+        listing.is_asked = false;
+        if matches!(answer, Answer::RateLimited { .. }) {
+            return self.take_condition(account, Some(device), read.sent_at, &answer);
+        }
         let Answer::Entries { items, next_page } = answer else {
             let is_fresh = listing.is_fresh;
             let memory = &mut self.caches[device as usize];
@@ -238,10 +260,9 @@ impl Platform {
             self.take_condition(account, Some(device), read.sent_at, &answer);
             return;
         };
-        let is_fresh = listing.is_fresh;
         if let Some(page) = next_page.filter(|_| listing.items.len() < 1_000_000) {
             listing.items.extend(items.iter().cloned());
-            self.ask_for_entries(device, page, is_fresh);
+            listing.page = page;
             return;
         }
         let Some(listing) = self.caches[device as usize].listing.take() else { return };
