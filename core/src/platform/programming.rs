@@ -240,9 +240,9 @@ impl Platform {
         if let Some(obstacle) = self.obstacle(at, wanted) {
             self.meet_obstacle(at, obstacle);
             let (is_lasting, until) = match obstacle {
-                Obstacle::VisibleTwin | Obstacle::Prevented => (true, None),
+                Obstacle::VisibleTwin | Obstacle::Prevented | Obstacle::Unfit(_) => (true, None),
                 Obstacle::Length { until } => (true, until),
-                Obstacle::Full | Obstacle::Unfit(_) | Obstacle::NoKeypad => (false, None),
+                Obstacle::Full | Obstacle::NoKeypad => (false, None),
             };
             let stale = self.find(at)?.held.as_ref().filter(|held| is_lasting && held.pin.is_some_and(|pin| pin != wanted.pin));
             // The PIN that is asked cannot be stored; the one that is not asked any more must not go on opening (`I-WIN-01`).
