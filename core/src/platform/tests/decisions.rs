@@ -8,9 +8,9 @@ use crate::platform::reading::{Evidence, Read, ReadKind};
 use crate::platform::state::{Goal, Held};
 use crate::platform::step::At;
 use crate::platform::{Honest, Platform};
-use crate::port::{Answer, DeviceInfo, Place, Reason};
+use crate::port::{Answer, DeviceInfo, Item, OnLock, Place, Reason, ShownPin};
 use crate::time::{SECOND_MS, Timestamp, Window};
-use crate::vendor::Vendor;
+use crate::vendor::{ReadBack, Vendor};
 
 /// A platform that takes up what the bench's has saved.
 fn platform(bench: &Bench) -> Platform {
@@ -98,4 +98,24 @@ fn an_entry_that_moved_is_alike_in_all() {
     let code = platform.code(at);
     assert_eq!(code.held.as_ref().map(|held| held.place), Some(Place::Handle(Handle(903))));
     assert_eq!(code.surplus.len(), 2);
+}
+
+/// port.md 7: the word that an entry left may be a copy of an older one for two minutes; one that comes later means this entry.
+#[test]
+fn what_shows_nothing_came_later_when_the_word_of_a_departure_cannot_be_a_copy() {
+    let mut profile = Vendor::GenericSlot.profile();
+    (profile.read_back, profile.shows_names) = (ReadBack::Masked, false);
+    let mut bench = Bench::new(profile);
+    bench.create("4711", bench.window(-HOUR, DAY));
+    bench.run(MINUTE);
+    let mut platform = platform(&bench);
+    let at = At { device: 0, n: platform.state.devices[0].codes[0].n };
+    let held = platform.code(at).held.clone().unwrap();
+    let item = Item { place: held.place, pin: ShownPin::Masked, name: None, window: None, enabled: true, on_lock: OnLock::Yes };
+    let mut is_succeeded_when_told_after = |ms: i64| {
+        platform.code_mut(at).told_removed_at = Some(held.confirmed_at + ms);
+        platform.is_succeeded(at, &held, &item)
+    };
+    assert!(!is_succeeded_when_told_after(2 * MINUTE));
+    assert!(is_succeeded_when_told_after(2 * MINUTE + 1));
 }
