@@ -94,7 +94,8 @@ impl Platform {
     fn take_reversal(&mut self, at: At, is_changed: bool, has_other_writer: bool) {
         let code = self.code(at);
         if code.is_gone || code.goal != Goal::Hold {
-            if code.before_outage.is_some() {
+            // While the account can't be read nothing is said of it (EO-17).
+            if code.before_outage.is_some() && self.is_askable(at.device) {
                 self.resolve(at);
             }
             return;

@@ -332,8 +332,9 @@ impl Platform {
 
     fn write_change(&mut self, at: At, change: Change, is_window_changed: bool) {
         let has_schedules = self.profile(at.device).schedules;
-        let is_stored = self.code(at).may_be_on_lock();
         let code = self.code_mut(at);
+        // After a join it may lie there still.
+        let is_stored = code.may_be_on_lock() || code.has_trace && code.before_outage.is_some();
         let was_time_bound = code.record.ends_at.is_some();
         code.record.code = change.pin;
         code.record.name = change.name;
