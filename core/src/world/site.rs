@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use crate::id::{Handle, Slot};
     use crate::port::Answer;
-    use crate::time::MINUTE_MS;
+    use crate::time::{MINUTE_MS, SECOND_MS};
     use crate::vendor::Vendor;
     use crate::world::quirk::Quirk;
 
@@ -357,6 +357,11 @@ mod tests {
             kit.run_until(4_000);
             let not_added = News::NotAdded { slot: Slot(2), duplicate: true };
             assert_eq!(kit.news().contains(&not_added), told);
+            let is_at_once = |consequence: &Consequence| {
+                let Consequence::News { news: News::NotAdded { .. }, snapshot_at, not_before, .. } = consequence else { return false };
+                *not_before < *snapshot_at + SECOND_MS
+            };
+            assert!(!kit.seen.iter().any(is_at_once), "it takes some seconds (twin_noticed_later)");
             assert_eq!(kit.site.locks[0].lock.entries.iter().filter(|entry| entry.source != Source::Reserved).count(), 1);
         }
     }
