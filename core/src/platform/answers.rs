@@ -18,6 +18,9 @@ impl Platform {
     /// An answer to the write that the code waits for.
     pub(super) fn on_write_answer(&mut self, at: At, answer: &Answer) {
         let (account, device) = (self.device(at.device).account, at.device);
+        if self.code(at).write.as_ref().is_some_and(|write| write.may_have_stayed) {
+            self.code_mut(at).write.iter_mut().for_each(|write| write.may_have_stayed = false);
+        }
         let Some(write) = self.code(at).write.clone() else { return };
         self.take_condition(account, Some(device), write.sent_at, answer);
         if self.code(at).write.is_none() {

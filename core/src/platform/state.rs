@@ -21,6 +21,9 @@ use super::likeness::Content;
 pub(super) struct Durable {
     /// Starts of a process so far, this one included; it keeps the ids of reads apart.
     pub boots: u32,
+    /// When this was saved: what was sent before then has left for certain, as the step that sent it came to its end.
+    #[serde(default)]
+    pub saved_at: Option<Timestamp>,
     /// The number of the next mutating command.
     pub next_command: u64,
     /// In the order of the configuration.
@@ -213,6 +216,9 @@ pub(super) struct Write {
     /// The last read that showed what it stores showed it switched off.
     #[serde(default)]
     pub is_seen_off: bool,
+    /// The process died perhaps before it was sent, and nothing has answered it since (`P-01`).
+    #[serde(default)]
+    pub may_have_stayed: bool,
 }
 
 impl Write {

@@ -216,6 +216,7 @@ impl Platform {
             done_before: None,
             was_seen: false,
             is_seen_off: false,
+            may_have_stayed: false,
         };
         let place = write.place();
         code.write = Some(write);
@@ -310,7 +311,8 @@ impl Platform {
         }
     }
 
-    fn save(&self, out: &mut Outputs) {
+    fn save(&mut self, out: &mut Outputs) {
+        self.state.saved_at = Some(self.now);
         out.save(|| serde_json::to_vec(&self.state).expect("durable state has string keys only"));
     }
 

@@ -50,10 +50,7 @@ impl Platform {
     /// Whether an item that equals what this code was to store is rather the work of another workspace, which has sent the same: for certain, while this
     /// command may never have left the process that died (`P-01`), or earlier, so that this one was refused as its copy (`R-54`).
     pub(super) fn is_rather_written_elsewhere(&self, at: At, item: &Item) -> bool {
-        let began = self.began;
-        let may_have_stayed =
-            |write: &Write| write.sent_at < began && write.accepted_at.is_none() && write.closed.is_none_or(|closing| closing.at >= began);
-        let rank = |at: At| self.code(at).write.as_ref().map(|write| (may_have_stayed(write), write.sent_at));
+        let rank = |at: At| self.code(at).write.as_ref().map(|write| (write.may_have_stayed, write.sent_at));
         let writers = self.views_of(at.device).filter_map(|device| Some(At { device, n: self.writer_of(device, item)? }));
         self.policy.minds_other_workspaces() && { writers }.any(|other| rank(other) < rank(at))
     }
