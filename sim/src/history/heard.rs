@@ -3,6 +3,7 @@
 use keyway_core::port::{News, Notice, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
 
+use super::told::Departed;
 use super::unsaved::Cleared;
 use super::{History, Known, Whose};
 use crate::occurrence::{Cause, Lock, Origin};
@@ -68,7 +69,8 @@ impl History {
         } else if let Some(place) = place
             && let Some(left) = self.tell_free(lock, place).filter(|known| known.whose != Whose::Free)
         {
-            self.locks[lock.0 as usize].picture.said_to_have_left.insert(place, left);
+            let left = Departed { pin: left.pin, whose: left.whose, since: left.since };
+            self.locks[lock.0 as usize].picture.places.entry(place).and_modify(|known| known.left = Some(left));
         }
         self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {

@@ -39,7 +39,7 @@ impl History {
             Answer::Slot(SlotContent::Free { .. }) | Answer::NotFound => {
                 let Some(place) = target(&sent.command.op) else { return };
                 let before = self.tell_free(lock, place);
-                self.locks[lock.0 as usize].picture.said_to_have_left.remove(&place);
+                self.locks[lock.0 as usize].picture.places.entry(place).and_modify(|known| known.left = None);
                 if is_fresh(&sent.command.op) {
                     let was_missed = self.locks[lock.0 as usize].picture.missed.remove(&place).is_some();
                     if was_missed || before.is_some_and(|known| known.whose != Whose::Free) {
@@ -133,8 +133,8 @@ impl History {
 
     /// Whether a code's entry was said to have left this place so soon after it was told of that the word may be about what lay there before.
     fn may_have_stayed(&self, lock: Lock, place: Place) -> bool {
-        let picture = &self.lock(lock).picture;
-        let (Some(left), Some(known)) = (picture.said_to_have_left.get(&place), picture.places.get(&place)) else { return false };
+        let known = self.lock(lock).picture.places.get(&place);
+        let Some((known, left)) = known.and_then(|known| Some((known, known.left?))) else { return false };
         matches!(left.whose, Whose::Code(_)) && known.since <= left.since + COPIES_COME_WITHIN_MS
     }
 

@@ -23,6 +23,16 @@ pub struct Known {
     pub whose: Whose,
     /// When it was last told something of it that it did not know.
     pub(super) since: Timestamp,
+    /// What was known of the place before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
+    pub(super) left: Option<Departed>,
+}
+
+/// What a notice said to have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Departed {
+    pub pin: Option<Pin>,
+    pub whose: Whose,
+    pub since: Timestamp,
 }
 
 impl Known {
@@ -69,8 +79,6 @@ pub struct Picture {
     pub(super) is_stale: bool,
     /// Handles that it was told to be erased, and when; none is given twice.
     pub(super) erased: BTreeMap<Handle, Timestamp>,
-    /// What was known of places before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
-    pub(super) said_to_have_left: BTreeMap<Place, Known>,
     /// Places that a listing lacked, and whose they were. That nothing is there any more is known only when a direct read or an erasure says so (`P-12`).
     pub(super) missed: BTreeMap<Place, Whose>,
 }
@@ -298,11 +306,11 @@ impl History {
     /// The controller is told of a place, which a crash before the next save takes back.
     pub(super) fn tell(&mut self, lock: Lock, place: Place, pin: Option<Pin>, whose: Whose) -> Option<Known> {
         let before = self.lock(lock).picture.places.get(&place).copied();
-        let since = match self.lock(lock).picture.said_to_have_left.get(&place) {
+        let since = match before.and_then(|before| before.left) {
             Some(left) if left.whose == whose && left.pin.zip(pin).is_none_or(|(left, shown)| left == shown) => left.since,
             _ => self.now,
         };
-        let known = Known { pin, whose, since };
+        let known = Known { pin, whose, since, left: None };
         if !before.is_some_and(|before| before.tells_the_same(&known)) {
             self.set_known(lock, place, Some(known));
         }
@@ -321,7 +329,7 @@ impl History {
 
     /// An answer to its own command tells the controller of a place: that is news, whatever it knew before.
     pub(super) fn tell_anew(&mut self, lock: Lock, place: Place, pin: Option<Pin>, whose: Whose) {
-        self.set_known(lock, place, Some(Known { pin, whose, since: self.now }));
+        self.set_known(lock, place, Some(Known { pin, whose, since: self.now, left: None }));
     }
 
     /// The controller knows nothing of a place any more.
@@ -331,7 +339,6 @@ impl History {
 
     fn set_known(&mut self, lock: Lock, place: Place, known: Option<Known>) {
         let picture = &mut self.locks[lock.0 as usize].picture;
-        picture.said_to_have_left.remove(&place);
         let before = match known {
             Some(known) => picture.places.insert(place, known),
             None => picture.places.remove(&place),
