@@ -242,10 +242,11 @@ impl LockSite {
 mod tests {
     use super::*;
     use crate::id::{Handle, Slot};
-    use crate::port::Answer;
+    use crate::port::{Answer, Reason};
     use crate::time::{MINUTE_MS, SECOND_MS};
-    use crate::vendor::Vendor;
+    use crate::vendor::{Profile, Vendor};
     use crate::world::quirk::Quirk;
+    use crate::world::site::hands::PersonAdds;
 
     /// One lock of a vendor in a site of its own, and the queue of what is due.
     struct Kit {
@@ -258,7 +259,10 @@ mod tests {
 
     impl Kit {
         fn new(vendor: Vendor, quirks: &[Quirk]) -> Self {
-            let profile = vendor.profile();
+            Self::of(vendor.profile(), quirks)
+        }
+
+        fn of(profile: Profile, quirks: &[Quirk]) -> Self {
             let mut site = Site::new(AccountId::numbered(0), profile.rate_per_minute, profile.page_size);
             let hub = profile.hub.map(|part| site.add_hub(part));
             let lock = Lock::new(Arc::new(profile), quirks.iter().copied().collect());
@@ -452,6 +456,41 @@ mod tests {
         };
         kit.with(|site, now, out| site.receive(now, order, Fate::default(), out));
         assert_eq!(kit.answers(CommandId(99)), [Answer::Gone]);
+    }
+
+    fn owner_adds(kit: &mut Kit) -> Handle {
+        let added = PersonAdds { place: None, pin: "4711".parse().unwrap(), name: Name::from("owner"), hidden: false };
+        kit.with(|site, now, out| assert!(site.person_adds(now, 0, added, out)));
+        let Some(Place::Handle(handle)) = kit.site.locks[0].lock.entries.last().map(|entry| entry.place) else { panic!("a handle") };
+        handle
+    }
+
+    #[test]
+    fn what_others_stored_is_changed_by_who_claimed_it_where_that_is_asked() {
+        for (quirks, is_asked) in [(&[][..], false), (&[Quirk::AdoptNeedsClaim][..], true)] {
+            let mut kit = Kit::of(Profile { claims_conversions: true, ..Vendor::GenericCloud.profile() }, quirks);
+            let handle = owner_adds(&mut kit);
+            let early = kit.send(Op::DeleteEntry { handle });
+            kit.run_until(2_000);
+            assert_eq!(kit.answers(early).contains(&Answer::Refused(Reason::NoRights)), is_asked);
+            assert_eq!(kit.site.locks[0].lock.entries.len(), usize::from(is_asked));
+            kit.send(Op::AdoptEntry { handle });
+            kit.send(Op::DeleteEntry { handle });
+            kit.run_until(4_000);
+            assert!(kit.site.locks[0].lock.entries.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_cut_off_keeps_what_concerns_its_memory_and_nothing_else() {
+        let mut kit = Kit::new(Vendor::August, &[]);
+        kit.with(|site, now, out| site.set_hub(now, 0, true, out));
+        let handle = owner_adds(&mut kit);
+        kit.with(|site, now, out| site.set_lock(now, 0, LockCondition::KeypadGone, true, out));
+        let added = News::EntryAdded(Place::Handle(handle));
+        assert!(kit.news().contains(&News::KeypadDetached) && !kit.news().contains(&added));
+        kit.with(|site, now, out| site.set_hub(now, 0, false, out));
+        assert!(kit.news().contains(&added));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use keyway_core::time::Timestamp;
 
 use super::commands::stores_at;
 use super::heard::COPIES_COME_WITHIN_MS;
-use super::told::in_doubt;
+use super::told::{Departed, in_doubt};
 use super::unsaved::Cleared;
 use super::{CodeIx, History, Known, LockState, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
 use crate::occurrence::{Cause, Lock};
@@ -131,11 +131,16 @@ impl History {
         self.lock(lock).codes.iter().any(|code| in_doubt(&self.code(*code).work).any(|op| stores_at(op, place)))
     }
 
-    /// Whether a code's entry was said to have left this place so soon after it was told of that the word may be about what lay there before.
+    /// Whether what may be a code's is not known to have left this place: only a listing lacked it (`P-12`), or that was said so soon after the place was told of
+    /// that the word may be about what lay there before.
     fn may_have_stayed(&self, lock: Lock, place: Place) -> bool {
-        let known = self.lock(lock).picture.places.get(&place);
-        let Some((known, left)) = known.and_then(|known| Some((known, known.left?))) else { return false };
-        matches!(left.whose, Whose::Code(_)) && known.since <= left.since + COPIES_COME_WITHIN_MS
+        let may_be_its = |whose: Whose| matches!(whose, Whose::Code(_) | Whose::Unsure);
+        let picture = &self.lock(lock).picture;
+        let is_soon = |known: &Known| {
+            let is_so = |left: Departed| may_be_its(left.whose) && known.since <= left.since + COPIES_COME_WITHIN_MS;
+            known.left.is_some_and(is_so)
+        };
+        picture.places.get(&place).is_some_and(is_soon) || picture.missed.get(&place).is_some_and(|whose| may_be_its(*whose))
     }
 
     /// Whether an item looks like what the controller put at a place itself.
