@@ -284,6 +284,7 @@ impl Platform {
             clock_settings: 0,
             clock_set_not_before: None,
             codes_made: 0,
+            outdated_command: 0,
             codes: Vec::new(),
         });
         self.caches.push(Memory::new(self.now));

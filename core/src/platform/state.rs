@@ -109,6 +109,9 @@ pub(super) struct Device {
     #[serde(default)]
     pub clock_set_not_before: Option<Timestamp>,
     pub codes_made: u64,
+    /// The number of the last mutating command that may have been for an earlier incarnation.
+    #[serde(default)]
+    pub outdated_command: u64,
     /// In order of creation; gone ones too, as long as they are remembered.
     pub codes: Vec<Code>,
 }

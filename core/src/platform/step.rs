@@ -56,6 +56,11 @@ fn write_id(device: u32, n: u64) -> CommandId {
     CommandId(u64::from(device) << 32 | n)
 }
 
+/// The number of a mutating command.
+pub(super) fn number_of(command: CommandId) -> u64 {
+    command.0 & u64::from(u32::MAX)
+}
+
 /// The device of a mutating command.
 pub(super) fn device_written(command: CommandId) -> u32 {
     (command.0 >> 32) as u32

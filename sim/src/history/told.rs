@@ -281,6 +281,9 @@ impl History {
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
         let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
+        if picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
+            return; // Of an incarnation that is known to be over.
+        }
         if let (Reason::SlotOccupied, Some(place)) = (reason, target(&sent.command.op)) {
             picture.refused.insert(place, now);
         }
