@@ -459,7 +459,7 @@ mod tests {
     }
 
     fn owner_adds(kit: &mut Kit) -> Handle {
-        let added = PersonAdds { place: None, pin: "4711".parse().unwrap(), name: Name::from("owner"), hidden: false };
+        let added = PersonAdds { place: None, pin: "471147".parse().unwrap(), name: Name::from("owner"), hidden: false };
         kit.with(|site, now, out| assert!(site.person_adds(now, 0, added, out)));
         let Some(Place::Handle(handle)) = kit.site.locks[0].lock.entries.last().map(|entry| entry.place) else { panic!("a handle") };
         handle
@@ -491,6 +491,21 @@ mod tests {
         assert!(kit.news().contains(&News::KeypadDetached) && !kit.news().contains(&added));
         kit.with(|site, now, out| site.set_hub(now, 0, false, out));
         assert!(kit.news().contains(&added));
+    }
+
+    #[test]
+    fn a_full_lock_takes_no_pin_for_a_user_of_its_site() {
+        let mut kit = Kit::of(Profile { slots: 1, ..Vendor::SaltoKs.profile() }, &[]);
+        kit.site.seats.limit = 2;
+        owner_adds(&mut kit);
+        let made = kit.send(Op::CreateUser { name: Name::from("guest") });
+        kit.run_until(2_000);
+        let Some(Answer::User { user }) = kit.answers(made).pop() else { panic!("{:?}", kit.answers(made)) };
+        kit.send(Op::TakeSeat { user });
+        kit.run_until(4_000);
+        let assigned = kit.send(Op::AssignPin { user, window: None, pin: None });
+        kit.run_until(6_000);
+        assert_eq!(kit.answers(assigned).pop(), Some(Answer::Refused(Reason::Full)));
     }
 
     #[test]
