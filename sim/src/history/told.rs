@@ -161,10 +161,10 @@ impl History {
             Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
         };
-        let Some(place) = place else { return };
         if self.lock(lock).picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
             return; // Done in an incarnation that is known to be over.
         }
+        let Some(place) = place else { return self.learn_seat(lock, sent) };
         if self.is_done_over(sent, place) {
             return;
         }
@@ -225,6 +225,17 @@ impl History {
         {
             self.codes[code.0 as usize].work.confirmed_at = Some(now);
             self.unsaved_proofs.push(code);
+        }
+    }
+
+    /// A user has got its seat: reads that began before may show its entry without (`P-06`).
+    fn learn_seat(&mut self, lock: Lock, sent: &Sent) {
+        let Some(code) = sent.code.filter(|_| matches!(sent.command.op, Op::TakeSeat { .. })) else { return };
+        let places = self.lock(lock).picture.places.iter();
+        let own: Vec<(Place, Option<Pin>)> =
+            places.filter(|(_, known)| known.whose == Whose::Code(code)).map(|(place, known)| (*place, known.pin)).collect();
+        for (place, pin) in own {
+            self.tell_anew(lock, place, pin, Whose::Code(code));
         }
     }
 
