@@ -31,7 +31,12 @@ impl Platform {
         let is_after_sending = evidence.is_fresh && evidence.sent_at >= write.sent_at;
         let profile = self.profile(at.device);
         let content = Content { pin, window, name };
-        let likeness = item.map_or(Likeness::Different, |item| like(item, &content, profile));
+        // A name that begins as the new one may be that, cut short; the one that the entry had until then is no proof of another.
+        let shows_former_name = item.is_some_and(|item| {
+            let is_its_own = |held: &Held| held.place == item.place && held.name == item.name;
+            item.name.is_some() && item.name.as_ref() != Some(&content.name) && code.entries().any(is_its_own)
+        });
+        let likeness = item.filter(|_| !shows_former_name).map_or(Likeness::Different, |item| like(item, &content, profile));
         let is_off = item.is_some_and(|item| !item.enabled) && self.policy.detects_disabled_as_modified();
         let is_known = |past: &Held| past.pin == Some(pin) && past.name.as_ref() == Some(&content.name);
         let is_old_state = item.is_some_and(|item| self.past_of(at, item).is_some());
