@@ -263,7 +263,7 @@ impl Platform {
         }
         let Some((at, place)) = self.writes.get(&command_id).copied() else {
             // Forgotten, or never sent: only what it tells of the lock matters (P-01).
-            return self.hear_of_old(command_id, step::device_written(command_id), None, &answer);
+            return self.hear_of_old(command_id, None, &answer);
         };
         let Some(code) = self.find(at) else { return };
         if code.write.as_ref().is_some_and(|write| write.command == command_id) {
@@ -283,12 +283,13 @@ impl Platform {
         if is_late {
             self.on_late_answer(at, &answer);
         } else {
-            self.hear_of_old(command_id, at.device, place, &answer);
+            self.hear_of_old(command_id, place, &answer);
         }
     }
 
     /// An answer to a write that others have followed tells of the lock alone: what another copy of it left there (`P-02`), or that there was no room.
-    fn hear_of_old(&mut self, command: CommandId, device: u32, place: Option<Place>, answer: &Answer) {
+    fn hear_of_old(&mut self, command: CommandId, place: Option<Place>, answer: &Answer) {
+        let device = step::device_written(command);
         // What an earlier incarnation took or did not take says nothing of this one.
         if self.state.devices.get(device as usize).is_none_or(|device| step::number_of(command) <= device.outdated_command) {
             return;

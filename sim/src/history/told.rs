@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyway_core::id::{Epoch, Handle};
 use keyway_core::pin::Pin;
-use keyway_core::port::{Answer, Item, Op, Place, Reason};
+use keyway_core::port::{Answer, Command, Item, Op, Place, Reason};
 use keyway_core::time::Timestamp;
 use keyway_core::vendor::ReadBack;
 
@@ -89,6 +89,11 @@ impl Picture {
     pub fn occupied(&self) -> u32 {
         self.places.values().filter(|known| known.whose != Whose::Free).count() as u32
     }
+
+    /// Whether a command was emitted for an incarnation that is known to be over: its answer says nothing of this one (`R-57`).
+    fn is_past_for(&self, command: &Command) -> bool {
+        self.epoch.is_some_and(|epoch| command.epoch < epoch)
+    }
 }
 
 impl History {
@@ -161,8 +166,8 @@ impl History {
             Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
         };
-        if self.lock(lock).picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
-            return; // Done in an incarnation that is known to be over.
+        if self.lock(lock).picture.is_past_for(&sent.command) {
+            return;
         }
         let Some(place) = place else { return self.learn_seat(lock, sent) };
         if self.is_done_over(sent, place) {
@@ -292,8 +297,8 @@ impl History {
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
         let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
-        if picture.epoch.is_some_and(|epoch| sent.command.epoch < epoch) {
-            return; // Of an incarnation that is known to be over.
+        if picture.is_past_for(&sent.command) {
+            return;
         }
         if let (Reason::SlotOccupied, Some(place)) = (reason, target(&sent.command.op)) {
             picture.refused.insert(place, now);
