@@ -200,11 +200,11 @@ impl Platform {
 
     fn resume_code(&mut self, at: At) {
         let deadline = self.now + self.profile(at.device).command_timeout_ms;
-        let (now, saved_at) = (self.now, self.state.saved_at);
+        let (now, last_command_sent) = (self.now, self.state.last_command_sent);
         let hides_pin = likeness::hides_pin(self.profile(at.device));
         let code = self.code_quiet(at);
         for write in code.write.iter_mut().filter(|write| write.closed.is_none() && write.accepted_at.is_none()) {
-            write.may_have_stayed |= Some(write.sent_at) == saved_at;
+            write.may_have_stayed |= step::number_of(write.command) > last_command_sent;
         }
         let id = code.record.access_code_id;
         // What shows no PIN yet is read again before it is written over.

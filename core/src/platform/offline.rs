@@ -242,8 +242,8 @@ impl Platform {
     /// Sends a registration and saves that it was sent: a repeat has the same key, and makes no second code (`P-04`).
     fn send_registration(&mut self, at: At, op: Op) {
         let entropy = self.config.entropy;
-        self.state.next_command += 1;
-        let command_id = CommandId(self.state.next_command);
+        self.state.last_command += 1;
+        let command_id = CommandId(self.state.last_command);
         let code = self.code_mut(at);
         let id = code.record.access_code_id;
         let key = Key(draw(entropy, Purpose::Key, id.0, code.phase));

@@ -218,7 +218,7 @@ impl Platform {
             self.device_mut(device).is_removed = true;
             self.begin_outage(device);
         }
-        let (resets, last_command) = (self.policy.reset_voids_places(), self.state.next_command);
+        let (resets, last_command) = (self.policy.reset_voids_places(), self.state.last_command);
         let state = self.device_mut(device);
         state.outdated_command = last_command;
         state.is_removed = false;

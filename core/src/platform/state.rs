@@ -21,11 +21,11 @@ use super::likeness::Content;
 pub(super) struct Durable {
     /// Starts of a process so far, this one included; it keeps the ids of reads apart.
     pub boots: u32,
-    /// When this was saved: what was sent before then has left for certain, as the step that sent it came to its end.
+    /// The number of the last mutating command.
+    pub last_command: u64,
+    /// That of the last one before the step that saved this: all up to it have left for certain, as the steps that sent them came to their ends (`P-01`).
     #[serde(default)]
-    pub saved_at: Option<Timestamp>,
-    /// The number of the next mutating command.
-    pub next_command: u64,
+    pub last_command_sent: u64,
     /// In the order of the configuration.
     pub accounts: Vec<Account>,
     /// In the order of discovery.

@@ -201,8 +201,8 @@ impl Platform {
     pub(super) fn send_write(&mut self, at: At, op: Op) {
         assert!(op.is_mutating(), "reads go another way");
         let entropy = self.config.entropy;
-        self.state.next_command += 1;
-        let (command, now) = (write_id(at.device, self.state.next_command), self.now);
+        self.state.last_command += 1;
+        let (command, now) = (write_id(at.device, self.state.last_command), self.now);
         let code = self.code_mut(at);
         let key = Key(draw(entropy, Purpose::Key, code.record.access_code_id.0, code.phase));
         let for_code = Some(code.record.access_code_id);
@@ -309,6 +309,7 @@ impl Platform {
             self.save(out);
         }
         step.reads.into_iter().for_each(|read| out.push(Output::Command(read)));
+        self.state.last_command_sent = self.state.last_command;
         for (at, before) in step.codes_before {
             if before.is_some() && self.find(at).is_some_and(|code| code.is_gone) {
                 self.prune(at.device);
@@ -317,7 +318,6 @@ impl Platform {
     }
 
     fn save(&mut self, out: &mut Outputs) {
-        self.state.saved_at = Some(self.now);
         out.save(|| serde_json::to_vec(&self.state).expect("durable state has string keys only"));
     }
 

@@ -5,7 +5,7 @@
 
 use super::Platform;
 use super::state::{Code, Goal, Held, Write};
-use super::step::At;
+use super::step::{At, number_of};
 use crate::id::DeviceId;
 use crate::port::{Item, Place};
 use crate::problem::WarningCode;
@@ -50,7 +50,7 @@ impl Platform {
     /// Whether an item that equals what this code was to store is rather the work of another workspace, which has sent the same: for certain, while this
     /// command may never have left the process that died (`P-01`), or earlier, so that this one was refused as its copy (`R-54`).
     pub(super) fn is_rather_written_elsewhere(&self, at: At, item: &Item) -> bool {
-        let rank = |at: At| self.code(at).write.as_ref().map(|write| (write.may_have_stayed, write.sent_at));
+        let rank = |at: At| self.code(at).write.as_ref().map(|write| (write.may_have_stayed, write.sent_at, number_of(write.command)));
         let writers = self.views_of(at.device).filter_map(|device| Some(At { device, n: self.writer_of(device, item)? }));
         self.policy.minds_other_workspaces() && { writers }.any(|other| rank(other) < rank(at))
     }
