@@ -145,3 +145,104 @@ impl Platform {
         self.schedule_account(account);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Honest;
+    use crate::platform::tests::bench::Bench;
+    use crate::vendor::Vendor;
+
+    const ONE: Who = Who::Account(0);
+
+    /// A platform with one account of which this many calls a minute may be made, as the policy of half the vendor's rate has it.
+    fn platform(rate_per_minute: Option<u32>) -> Platform {
+        let bench = Bench::new(Vendor::GenericSlot.profile());
+        let mut platform = Platform::start(&Honest, bench.now, &bench.config, bench.durable.as_deref());
+        platform.paces[0] = Pace::new(rate_per_minute.map(|rate| 2 * rate));
+        platform
+    }
+
+    /// Calls that may be made at once.
+    fn burst(platform: &mut Platform) -> u32 {
+        let mut calls = 0;
+        while calls < 100 && platform.may_call(0, Urgency::Proof, ONE) {
+            calls += 1;
+        }
+        calls
+    }
+
+    /// P-11: no more than the rate in a minute, and what was not used is not saved up.
+    #[test]
+    fn an_account_is_called_at_its_rate() {
+        let mut platform = platform(Some(6));
+        assert_eq!(burst(&mut platform), 7, "the first of the next minute too");
+        assert_eq!(platform.queue_ready_at(0), Some(platform.now + 10 * SECOND_MS));
+        platform.now = platform.now + (10 * SECOND_MS - 1);
+        assert_eq!(burst(&mut platform), 0);
+        platform.now = platform.now + 1;
+        assert_eq!(burst(&mut platform), 1);
+        platform.now = platform.now + 20 * SECOND_MS;
+        assert_eq!(burst(&mut platform), 2);
+        platform.now = platform.now + 10 * MINUTE_MS;
+        assert_eq!(burst(&mut platform), 7);
+    }
+
+    #[test]
+    fn where_no_rate_is_known_none_is_kept() {
+        assert_eq!(burst(&mut platform(None)), 100);
+    }
+
+    /// P-11: a pause is kept, one call finds out whether it is over, and the rate is halved once a pause, four times at most.
+    #[test]
+    fn a_throttled_account_is_called_half_as_often() {
+        let mut platform = platform(Some(64));
+        let began_at = platform.now;
+        platform.throttle(0, 30 * SECOND_MS, began_at);
+        platform.throttle(0, 10 * SECOND_MS, began_at - 1);
+        assert_eq!(platform.paces[0].halvings, 1, "what was sent before the refusal is no news");
+        assert_eq!(burst(&mut platform), 0);
+        assert_eq!(platform.queue_ready_at(0), Some(began_at + 30 * SECOND_MS));
+        platform.now = began_at + 30 * SECOND_MS;
+        assert_eq!(burst(&mut platform), 1);
+        assert_eq!(platform.queue_ready_at(0), Some(platform.now + MINUTE_MS / 32));
+        for halvings in [2, 3, 4, 4] {
+            platform.throttle(0, 0, platform.now);
+            assert_eq!(platform.paces[0].halvings, halvings);
+        }
+        // Each calm of more than ten minutes gives one halving back.
+        for (calm_ms, halvings) in [(10 * MINUTE_MS, 4), (1, 3), (10 * MINUTE_MS, 3), (1, 2)] {
+            platform.now = platform.now + calm_ms;
+            assert!(platform.may_call(0, Urgency::Proof, ONE));
+            assert_eq!(platform.paces[0].halvings, halvings);
+        }
+    }
+
+    /// F-09: the most urgent goes first, whoever asked first.
+    #[test]
+    fn the_most_urgent_goes_first() {
+        let mut platform = platform(Some(1));
+        assert_eq!(burst(&mut platform), 2);
+        let device = Who::device(0);
+        assert!(!platform.may_call(0, Urgency::Sync, device) && !platform.may_call(0, Urgency::Account, ONE));
+        assert!(platform.is_queued(0, Urgency::Sync, device) && !platform.is_queued(0, Urgency::Account, device));
+        platform.now = platform.now + MINUTE_MS;
+        assert!(!platform.may_call(0, Urgency::Sync, device));
+        assert!(platform.may_call(0, Urgency::Account, ONE) && !platform.is_queued(0, Urgency::Account, ONE));
+        assert!(!platform.may_call(0, Urgency::Sync, device), "one call a minute");
+    }
+
+    /// pauses double from half a minute on, and no period passes without a try.
+    #[test]
+    fn each_period_has_a_try() {
+        let mut platform = platform(None);
+        let period_ms = platform.config.policy.sync_period_ms;
+        assert_eq!([0, 1, 2, 9].map(|failures| platform.probe_delay_ms(failures)), [30 * SECOND_MS, MINUTE_MS, 2 * MINUTE_MS, period_ms]);
+        let began_at = platform.now;
+        assert_eq!(platform.probe_at(began_at, 1), began_at + MINUTE_MS);
+        platform.now = began_at + (period_ms - 45 * SECOND_MS);
+        assert_eq!(platform.probe_at(began_at, 9), began_at + period_ms);
+        platform.now = began_at + period_ms;
+        assert_eq!(platform.probe_at(began_at, 9), platform.now + 30 * SECOND_MS);
+    }
+}

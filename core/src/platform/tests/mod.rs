@@ -2,7 +2,7 @@
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::needless_for_each)]
 
 mod api;
-mod bench;
+pub(super) mod bench;
 mod chaos;
 mod decisions;
 mod stories;
