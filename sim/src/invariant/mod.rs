@@ -36,6 +36,7 @@ mod quiet;
 mod refusal;
 pub mod status;
 pub mod story;
+pub mod transitions;
 pub mod unmanaged;
 pub mod window;
 pub mod workspaces;
@@ -198,6 +199,7 @@ const FAMILIES: &[Family] = &[
     Family { rows: memory::ROWS, checkers: memory::checkers },
     Family { rows: window::ROWS, checkers: window::checkers },
     Family { rows: status::ROWS, checkers: status::checkers },
+    Family { rows: transitions::ROWS, checkers: transitions::checkers },
     Family { rows: conduct::ROWS, checkers: conduct::checkers },
     Family { rows: causes::ROWS, checkers: causes::checkers },
     Family { rows: convergence::ROWS, checkers: convergence::checkers },
