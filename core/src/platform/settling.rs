@@ -46,7 +46,8 @@ impl Platform {
         if is_after_sending && likeness != Likeness::Different {
             self.note_seen(at);
         }
-        if likeness == Likeness::Same && write.is_seen_off != is_off {
+        // What is known of old may be shown by a read from before the write.
+        if likeness == Likeness::Same && write.is_seen_off != is_off && (is_after_sending || !is_old_state) {
             self.code_mut(at).write.iter_mut().for_each(|write| write.is_seen_off = is_off);
         }
         let is_named = item.is_some_and(|item| item.name.as_ref() == Some(&content.name) && matches!(item.pin, ShownPin::Shown(_)));

@@ -8,7 +8,7 @@ use crate::platform::reading::{Evidence, Read, ReadKind};
 use crate::platform::state::{Goal, Held};
 use crate::platform::step::At;
 use crate::platform::{Honest, Platform};
-use crate::port::{Answer, DeviceInfo, Item, OnLock, Place, Reason, ShownPin};
+use crate::port::{Answer, DeviceInfo, Item, OnLock, Op, Place, Reason, ShownPin};
 use crate::time::{SECOND_MS, Timestamp, Window};
 use crate::vendor::{ReadBack, Vendor};
 
@@ -118,4 +118,27 @@ fn what_shows_nothing_came_later_when_the_word_of_a_departure_cannot_be_a_copy()
     };
     assert!(!is_succeeded_when_told_after(2 * MINUTE));
     assert!(is_succeeded_when_told_after(2 * MINUTE + 1));
+}
+
+/// P-06: a read from before a write shows nothing of it, though it shows what is to come back.
+#[test]
+fn what_was_switched_off_before_is_no_sign_of_the_new_entry() {
+    let mut bench = Bench::new(Vendor::GenericCloud.profile());
+    bench.create("4711", bench.window(-HOUR, DAY));
+    bench.run(MINUTE);
+    let mut platform = platform(&bench);
+    let at = At { device: 0, n: platform.state.devices[0].codes[0].n };
+    let held = platform.code(at).held.clone().unwrap();
+    platform.forget_entry(at, held.place);
+    let op = Op::CreateEntry { pin: held.pin.unwrap(), name: held.name.clone().unwrap(), window: held.window };
+    platform.send_write(at, op);
+    let pin = ShownPin::Shown(held.pin.unwrap());
+    let item = Item { place: held.place, pin, name: held.name, window: held.window, enabled: false, on_lock: OnLock::Yes };
+    let mut is_seen_off = |evidence: Evidence| {
+        platform.judge_write(at, Some(&item), evidence);
+        platform.code(at).write.as_ref().is_some_and(|write| write.is_seen_off)
+    };
+    assert!(!is_seen_off(Evidence { sent_at: bench.now, is_fresh: false }));
+    assert!(!is_seen_off(Evidence { sent_at: bench.now - 1, is_fresh: true }));
+    assert!(is_seen_off(Evidence { sent_at: bench.now, is_fresh: true }));
 }
