@@ -105,6 +105,16 @@ impl Platform {
         self.unblock(at.device);
     }
 
+    /// What passes for a stranger's is the work of this code, as the answer to its write tells after all (`P-01`): it is one more than the code needs (`I-DEV-02`).
+    pub(super) fn take_for_own(&mut self, at: At, author: At) {
+        let code = self.code(at);
+        let is_stranger = !code.record.is_managed && !code.is_gone;
+        let Some(held) = code.held.clone().filter(|held| is_stranger && !self.is_managed_elsewhere(at.device, held.place)) else { return };
+        self.end_unmanaged_code(at);
+        self.code_mut(author).surplus.push(held);
+        self.again(author);
+    }
+
     /// A stranger's entry is known to have left its place by `left_at`: an older listing may still show it (`P-06`).
     pub(super) fn note_left(&mut self, device: u32, place: Place, left_at: Timestamp) {
         self.caches[device as usize].places.remove(&place);
