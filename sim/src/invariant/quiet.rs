@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keyway_core::access_code::Status;
 use keyway_core::id::{CommandId, Key};
 use keyway_core::port::{Answer, Command, News, Notice, Op};
 use keyway_core::time::{DAY_MS, Timestamp};
@@ -65,8 +66,10 @@ impl Quiet {
     /// Why a write for a code was needless; none if there was a reason.
     fn needless(history: &History, command: &Command, lock: Lock, code: CodeIx, now: Timestamp) -> Option<String> {
         let (state, intent) = (history.code(code), history.goal(code)?);
-        if command.op.is_erasing() && now < intent.due_at && history.is_resident(code) {
-            return None; // T36: it came to be there before its time.
+        let is_going_before_its_time =
+            now < intent.due_at || state.status() == Some(Status::Removing) && state.status_since < intent.due_at;
+        if command.op.is_erasing() && is_going_before_its_time && history.is_resident(code) {
+            return None; // T12, T36: it came to be there before its time, and a removal that was begun by then goes on.
         }
         if command.op.is_erasing() && history.entries(code).count() > 1 {
             return None; // I-DEV-02: one of them has to go.
