@@ -42,6 +42,8 @@ pub struct Sent {
     pub stored: Option<(Place, Timestamp)>,
     /// Whether it erased something, by the truth.
     pub has_erased: bool,
+    /// Whether a notice that is older than it could be taken for the word about it: whose the next one is nobody can tell then.
+    pub may_be_told: bool,
 }
 
 impl Sent {
@@ -143,6 +145,7 @@ impl History {
         if let (true, Some(code)) = (is_mutating, code) {
             self.end_window(code, now);
         }
+        let started_at = self.started_at;
         let version = code.map_or(0, |code| self.code(code).version);
         let sent = Sent {
             command: command.clone(),
@@ -157,6 +160,7 @@ impl History {
             is_past: false,
             stored: None,
             has_erased: false,
+            may_be_told: false,
         };
         self.commands.insert(command.command_id, sent);
         if let (Op::SetClock { .. }, Some(lock)) = (&command.op, lock) {
@@ -208,8 +212,10 @@ impl History {
             }
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
             let before = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
-            // What was never sent came before this one all the same, as far as anybody can know (`R-60`).
-            state.before_last = state.work.unsent.take().or(before);
+            // What was never sent came before this one all the same, as far as anybody can know, and has failed (`R-60`, `WAIT`).
+            let unsent = state.work.unsent.take();
+            state.work.failing_since = state.work.failing_since.or(started_at.filter(|_| unsent.is_some()));
+            state.before_last = unsent.or(before);
             self.touch_code(code);
         }
     }
@@ -258,11 +264,11 @@ impl History {
             return;
         }
         let is_removal = matches!(notice.news, News::EntryRemoved(_));
-        let meant = |sent: &&Sent| {
+        let is_about = |sent: &Sent| {
             let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
-            same && sent.command.epoch == notice.epoch && sent.closed_at.is_none() && snapshot_at >= sent.at
+            same && sent.command.epoch == notice.epoch && sent.closed_at.is_none()
         };
-        let sent = self.open_commands(lock).find(meant).cloned();
+        let sent = self.open_commands(lock).find(|sent| is_about(sent) && snapshot_at >= sent.at).cloned();
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another code's followed, which it means.
         let follows = |sent: &Sent, other: &Sent| {
             other.code != sent.code && other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing()
@@ -273,10 +279,15 @@ impl History {
             let codes = &self.lock(lock).codes;
             self.open_commands(lock).any(|other| follows(sent, other)) || codes.iter().any(is_unsent)
         };
-        let is_doubtful = sent.as_ref().is_some_and(|sent| sent.answered_at.is_none() || is_followed(sent));
+        let is_doubtful = sent.as_ref().is_some_and(|sent| sent.answered_at.is_none() || sent.may_be_told || is_followed(sent));
         // Then the code of either may be taken for told.
         self.hear_late_refusal(now, lock, place, closing, sent.as_ref().filter(|_| !is_doubtful).and_then(|sent| sent.code));
-        let Some(sent) = sent else { return };
+        let Some(sent) = sent else {
+            for sent in self.commands.values_mut().filter(|sent| sent.lock == Some(lock)) {
+                sent.may_be_told |= is_about(sent);
+            }
+            return;
+        };
         let closing = if is_doubtful && closing != Closing::Ambiguous { Closing::MaybeDuplicate } else { closing };
         self.keep_untold(&sent);
         let id = sent.command.command_id;
