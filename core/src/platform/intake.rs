@@ -326,6 +326,10 @@ impl Platform {
             let has_schedules = self.profile(at.device).schedules;
             let code = self.code_mut(at);
             code.is_native = code.prefers_native && has_schedules && code.record.ends_at.is_some();
+            if self.is_due(self.code(at), self.now) && self.code(at).record.status == Status::Unset {
+                // However long ago its lead began by the new schedule.
+                self.code_mut(at).episode = Some(Episode::begin(self.now));
+            }
             self.again(at);
         }
     }
