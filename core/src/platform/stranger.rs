@@ -11,14 +11,14 @@ use crate::draw::{Purpose, draw_uuid};
 use crate::event::EventType;
 use crate::id::CodeId;
 use crate::pin::Pin;
-use crate::port::{Item, Place, ShownPin};
+use crate::port::{Item, OnLock, Place, ShownPin};
 use crate::time::{HOUR_MS, Timestamp};
 
 impl Platform {
     /// T33: an entry that is nobody's here becomes an unmanaged record.
     pub(super) fn on_stranger(&mut self, device: u32, item: &Item) {
-        if !self.is_askable(device) {
-            // Read before the account was lost: nothing is told of it now (EO-17).
+        if !self.is_askable(device) || item.on_lock == OnLock::No {
+            // Read before the account was lost: nothing is told of it now (EO-17). Or only the vendor has it, and the lock may never take it.
             return;
         }
         let now = self.now;
