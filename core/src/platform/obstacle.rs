@@ -162,6 +162,8 @@ impl Platform {
             return;
         }
         match obstacle {
+            // What serves as it is needs no write that has to be withheld (R-64 a).
+            Obstacle::Prevented | Obstacle::VisibleTwin if self.keep_stored_name(at) => self.again(at),
             Obstacle::Prevented => {
                 if !self.code(at).has_error(ErrorCode::DuplicateCodeAttemptPrevented) {
                     self.code_mut(at).raise_error(ErrorCode::DuplicateCodeAttemptPrevented, now);
@@ -175,9 +177,8 @@ impl Platform {
             }
             // What others have put there is counted before a backup has to give way.
             Obstacle::Full if self.is_fresh_listing_coming(at.device) => {}
-            Obstacle::Full if self.make_room(at.device) => {}
-            Obstacle::Full if self.is_still_filling(at.device) => {
-                // Whether the last place is taken shows when that write is settled.
+            // Whether the last place is taken, or free, shows when the write or the removal is settled.
+            Obstacle::Full if self.make_room(at.device) || self.is_still_filling(at.device) => {
                 self.caches[at.device as usize].waiting.insert(at.n);
             }
             Obstacle::Full => {
@@ -261,7 +262,9 @@ impl Platform {
     pub(super) fn unblock_since(&mut self, device: u32, changed_at: Timestamp) {
         self.unblock_where(device, |code| match code.block {
             Some(Block::Twin { sent_at, .. }) => sent_at < changed_at,
-            Some(Block::Refused(_) | Block::Length { .. }) => true,
+            // What had changed by then did not help.
+            Some(Block::Length { since, .. }) => since < changed_at,
+            Some(Block::Refused(_)) => true,
             None => false,
         });
         self.doubt_twins(device, |_, write| write.sent_at < changed_at);

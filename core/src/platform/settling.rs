@@ -360,7 +360,7 @@ impl Platform {
     }
 
     /// An entry that differs in its name alone serves as it is (`R-64` a). Returns whether it is one.
-    fn keep_stored_name(&mut self, at: At) -> bool {
+    pub(super) fn keep_stored_name(&mut self, at: At) -> bool {
         let code = self.code(at);
         let serves = |held: &&Held| held.is_enabled && held.pin == code.record.code && held.window == code.stored_window();
         let Some(name) = code.held.as_ref().filter(serves).and_then(|held| held.name.clone()) else { return false };
