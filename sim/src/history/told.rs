@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keyway_core::access_code::Status;
 use keyway_core::id::{Epoch, Handle};
 use keyway_core::pin::Pin;
 use keyway_core::port::{Answer, Command, Item, Op, Place, Reason};
@@ -11,7 +12,7 @@ use keyway_core::vendor::ReadBack;
 
 use super::commands::pin_of;
 use super::unsaved::{Cleared, Unsaved};
-use super::{Closing, CodeIx, History, Last, LockState, Lost, Sent, Stored, Touch, Work, target};
+use super::{Closing, Code, CodeIx, History, Last, LockState, Lost, Sent, Stored, Touch, Work, target};
 use crate::occurrence::{Lock, Origin};
 
 /// What the controller was told of a place.
@@ -269,6 +270,11 @@ impl History {
     pub(super) fn learn_absence(&mut self, now: Timestamp, lock: Lock, place: Place, since: Timestamp, erased_for: Option<CodeIx>) {
         for at in 0..self.lock(lock).codes.len() {
             let code = self.lock(lock).codes[at];
+            // What was confirmed after a read had begun may be newer than what it shows (P-06).
+            let is_set_since = |code: &Code| code.status() == Some(Status::Set) && code.status_since > since;
+            if erased_for.is_none() && is_set_since(self.code(code)) {
+                continue;
+            }
             self.find_lost(code, |lost| lost.place == place && since >= lost.at);
         }
         if let Some(code) = erased_for

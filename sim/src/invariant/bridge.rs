@@ -71,8 +71,10 @@ impl Queue {
                 }
             }
             // The cloud speaks of the lock, and of no job (`P-10`); or it says nothing of how the job ended (port.md 4); or it has turned a copy of the
-            // command away, which became no job (`P-11`).
-            Answer::TimedOut | Answer::Gone | Answer::ServerError { .. } | Answer::RateLimited { .. } => job.is_over = true,
+            // command away, which became no job (`P-11`, vendors.md 9).
+            Answer::TimedOut | Answer::Gone | Answer::ServerError { .. } | Answer::RateLimited { .. } | Answer::QueueFull => {
+                job.is_over = true;
+            }
             answer if answer.is_closing() => {
                 job.is_over = true;
                 let is_other_end = job.told.as_ref().is_some_and(|told| told != answer);
@@ -258,6 +260,8 @@ mod tests {
         story.answer(job, Answer::Refused(Reason::BadPin));
         story.must_hold();
         story.answer(job, Answer::ServerError { status: 502, text: "bad gateway".into() });
+        // Its copy was turned away, and became no job.
+        story.answer(job, Answer::QueueFull);
         story.must_hold();
         story.answer(job, Answer::NotFound);
         story.must_break("I-DEV-08");

@@ -218,7 +218,9 @@ fn confirmed_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mu
         return;
     }
     let due = intent.due_at;
-    let was_quiet_at_due = quiet + history.b_detect(lock, quiet) <= due && history.code(code).status_since <= due;
+    // A fight that was on by then goes on: a moved end of a pulled backup is nothing to it.
+    let was_fighting = history.code(code).work.is_fighting(due, history.policy());
+    let was_quiet_at_due = quiet + history.b_detect(lock, quiet) <= due && history.code(code).status_since <= due && !was_fighting;
     let first = due + history.b_first(lock, due);
     let since = quiet.max(due).max(history.code(code).status_since).max(history.lost_step_until(code));
     let later = since + history.b_set(code, since);
