@@ -58,7 +58,7 @@ use choose::PinSpaces;
 use listing::Memory;
 use offline::Registration;
 use pace::Pace;
-use reading::Read;
+use reading::{Evidence, Read};
 use state::{Account, Durable};
 use step::{Agenda, At, Step, Who};
 
@@ -300,6 +300,15 @@ impl Platform {
                 (Some(n), Some(author)) => self.take_for_own(At { device, n }, author),
                 (Some(_), None) => {}
             },
+            // The entry was there when this was sent, and its id is nobody else's: it has left since, whoever took it away (P-12).
+            (Answer::NotFound, Some(place @ Place::Handle(_))) => {
+                let evidence = Evidence { sent_at: self.now, is_fresh: true };
+                if let Some(at) =
+                    author.filter(|at| self.find(*at).and_then(|code| code.held.as_ref()).is_some_and(|held| held.place == place))
+                {
+                    self.on_shown(at, place, None, evidence);
+                }
+            }
             (Answer::Refused(Reason::Full), _) => self.learn_full(device),
             (Answer::Refused(Reason::SlotOutOfRange), Some(Place::Slot(slot))) => self.learn_size(device, slot),
             _ => {}

@@ -120,13 +120,11 @@ impl Platform {
             self.note_seen_late(device, place);
         }
         let Some(n) = self.owner_of_place(device, place) else {
-            let memory = &mut self.caches[device as usize];
-            if matches!(news, News::EntryAdded(_)) {
-                memory.told.insert(place);
+            let told = &mut self.caches[device as usize].told;
+            if !matches!(news, News::EntryRemoved(_)) {
+                told.insert(place);
             } else {
-                memory.told.remove(&place);
-            }
-            if matches!(news, News::EntryRemoved(_)) {
+                told.remove(&place);
                 self.forget_nameless(device, |left| left == place);
                 self.on_unknown_removed(device, place);
             }

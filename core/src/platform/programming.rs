@@ -11,6 +11,7 @@ use super::vendor::Symptom;
 use crate::access_code::Status;
 use crate::pin::Pin;
 use crate::port::{Name, Op, Place};
+use crate::problem::ErrorCode;
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, Family, ReadBack};
 
@@ -123,6 +124,12 @@ impl Platform {
         } else if code.goal == Goal::Hold && code.has_trace && code.record.status == Status::Unset {
             // T13 with a start far ahead: an erasure without a word.
             self.code_mut(at).has_trace = false;
+        }
+        let code = self.code(at);
+        let is_waiting = code.goal == Goal::Hold && code.record.status == Status::Unset && !self.is_due(code, self.now);
+        if is_waiting && code.has_error(ErrorCode::CodeModifiedExternalToSeam) {
+            // Nothing in the lock is what is declared until then.
+            self.code_mut(at).clear_error(ErrorCode::CodeModifiedExternalToSeam);
         }
     }
 

@@ -356,8 +356,9 @@ impl History {
             Closing::Refused(reason) => self.learn_refusal(lock, sent, reason),
             Closing::Open | Closing::NotApplied | Closing::Ambiguous | Closing::MaybeDuplicate => {}
         }
+        // Of a command that is forgotten nobody knows which place it named (`P-01`).
         if *answer == Answer::NotFound
-            && let Some(place) = target(&sent.command.op)
+            && let Some(place) = target(&sent.command.op).filter(|_| !sent.is_past)
         {
             self.tell_anew(lock, place, None, Whose::Free);
             // Whenever it left, it was not there when the command ran (`P-12`).
