@@ -1,13 +1,14 @@
 //! What the answers to reads show: of devices, of places, and of the entries in them.
 
-use keyway_core::port::{Answer, Item, Op, Place, ShownPin, SlotContent};
+use keyway_core::id::VendorDevice;
+use keyway_core::port::{Answer, Item, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::time::Timestamp;
 
 use super::commands::stores_at;
 use super::heard::COPIES_COME_WITHIN_MS;
 use super::told::{Departed, in_doubt};
 use super::unsaved::Cleared;
-use super::{CodeIx, History, Known, LockState, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
+use super::{Closing, CodeIx, History, Known, LockState, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
 use crate::occurrence::{Cause, Lock};
 
 impl History {
@@ -20,6 +21,7 @@ impl History {
                 }
             }
             Answer::Device(info) => self.meet(sent, info),
+            Answer::Site { seats, used } if used < seats => self.find_seats(sent),
             _ => {}
         }
         let (Some(lock), Some(snapshot_at)) = (sent.lock, snapshot_at) else { return };
@@ -56,6 +58,19 @@ impl History {
                 self.tell(lock, place, None, Whose::Foreign);
             }
             _ => {}
+        }
+    }
+
+    /// The site has seats, whatever was refused for want of one: a repeat under a key may get the answer that the first one got (`P-04`, `R-20`).
+    fn find_seats(&mut self, sent: &Sent) {
+        let of_account = (sent.command.account, VendorDevice(0))..=(sent.command.account, VendorDevice(u32::MAX));
+        let locks = self.vendor_ids.range(of_account).map(|(_, lock)| *lock);
+        let codes: Vec<CodeIx> = locks.flat_map(|lock| self.lock(lock).codes.iter().copied()).collect();
+        for code in codes {
+            let work = &mut self.codes[code.0 as usize].work;
+            if work.last.as_ref().is_some_and(|last| last.closing == Closing::Refused(Reason::NoSeat)) {
+                work.reconsider();
+            }
         }
     }
 
