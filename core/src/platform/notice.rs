@@ -121,12 +121,12 @@ impl Platform {
         }
         let Some(n) = self.owner_of_place(device, place) else {
             let told = &mut self.caches[device as usize].told;
-            if !matches!(news, News::EntryRemoved(_)) {
-                told.insert(place);
-            } else {
+            if matches!(news, News::EntryRemoved(_)) {
                 told.remove(&place);
                 self.forget_nameless(device, |left| left == place);
                 self.on_unknown_removed(device, place);
+            } else {
+                told.insert(place);
             }
             self.want_listing(device, now);
             return;
