@@ -379,8 +379,10 @@ impl History {
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
             let may_be_outdated = closing == Closing::Refused(Reason::PinTaken) && self.lock(lock).change_shown_at > sent.at;
+            // What an earlier incarnation refused says nothing of this one.
+            let is_void = self.lock(lock).picture.is_past_for(&sent.command);
             let work = &mut self.codes[code.0 as usize].work;
-            work.fail(now, closing);
+            work.fail(now, if is_void { Closing::Ambiguous } else { closing });
             if may_be_outdated {
                 // It may have been refused before what was shown since it was sent: then that permits a new try (`R-54`).
                 work.change_cause(now);

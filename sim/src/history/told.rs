@@ -92,7 +92,7 @@ impl Picture {
     }
 
     /// Whether a command was emitted for an incarnation that is known to be over: its answer says nothing of this one (`R-57`).
-    fn is_past_for(&self, command: &Command) -> bool {
+    pub(super) fn is_past_for(&self, command: &Command) -> bool {
         self.epoch.is_some_and(|epoch| command.epoch < epoch)
     }
 }
