@@ -163,7 +163,13 @@ impl Platform {
         }
         match obstacle {
             // What serves as it is needs no write that has to be withheld (R-64 a).
-            Obstacle::Prevented | Obstacle::VisibleTwin if self.keep_stored_name(at) => self.again(at),
+            Obstacle::Prevented | Obstacle::VisibleTwin if self.keep_stored_name(at) => {
+                if self.turned_in_step(at) {
+                    // That it is being set is to be seen first (`I-EVT-05`).
+                    self.want_verify(at, now);
+                }
+                self.again(at);
+            }
             Obstacle::Prevented => {
                 if !self.code(at).has_error(ErrorCode::DuplicateCodeAttemptPrevented) {
                     self.code_mut(at).raise_error(ErrorCode::DuplicateCodeAttemptPrevented, now);
