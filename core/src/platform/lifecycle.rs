@@ -347,12 +347,7 @@ impl Platform {
                     code.goal = Goal::Hold;
                     // The new window's set episode begins now, however long ago its lead began (T12, T36).
                     let is_due = self.is_due(self.code(at), now);
-                    let code = self.code_mut(at);
-                    code.episode = is_due.then(|| Episode::begin(now));
-                    if !is_due {
-                        // Nothing in the lock is what is declared until then.
-                        code.clear_error(ErrorCode::CodeModifiedExternalToSeam);
-                    }
+                    self.code_mut(at).episode = is_due.then(|| Episode::begin(now));
                 }
                 if had_trace {
                     self.emit(at, EventType::RemovedFromDevice);

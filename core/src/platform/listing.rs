@@ -457,6 +457,8 @@ impl Platform {
         let may_show = |past: &Held| self.policy.read_may_overturn(evidence.sent_at, past.confirmed_at, lag);
         let has_just_left = self.code(At { device, n }).past.iter().any(|past| past.place == item.place && !may_show(past));
         let is_late_enough = may_show(past);
+        // Once it was shown to be back in its slot, it is ours whatever others name it (`R-64` a).
+        let back = (is_late_enough && matches!(item.place, Place::Slot(_))).then(|| Held { place: item.place, name: None, ..past.clone() });
         if evidence.is_fresh && is_late_enough && !self.is_written_elsewhere(device, item) {
             self.take_back(At { device, n }, item);
         } else {
@@ -467,6 +469,10 @@ impl Platform {
             }
             // Only a look past every cache shows a return.
             memory.is_clean = false;
+            if let Some(back) = back {
+                let confirmed_at = back.confirmed_at;
+                remember(&mut self.code_mut(At { device, n }).past, back, confirmed_at);
+            }
             self.want_listing(device, self.now);
         }
         true

@@ -263,7 +263,7 @@ impl Platform {
         }
         let Some((at, place)) = self.writes.get(&command_id).copied() else {
             // Forgotten, or never sent: only what it tells of the lock matters (P-01).
-            return self.hear_of_old(command_id, None, None, &answer);
+            return self.hear_of_old(command_id, None, &answer);
         };
         let Some(code) = self.find(at) else { return };
         if code.write.as_ref().is_some_and(|write| write.command == command_id) {
@@ -283,34 +283,31 @@ impl Platform {
         if is_late {
             self.on_late_answer(at, &answer);
         } else {
-            self.hear_of_old(command_id, Some(at), place, &answer);
+            self.hear_of_old(command_id, Some((at, place)), &answer);
         }
     }
 
     /// An answer to a write that others have followed tells of the lock alone: what another copy of it left there (`P-02`), or that there was no room.
-    fn hear_of_old(&mut self, command: CommandId, author: Option<At>, place: Option<Place>, answer: &Answer) {
+    fn hear_of_old(&mut self, command: CommandId, written: Option<(At, Option<Place>)>, answer: &Answer) {
         let device = step::device_written(command);
         // What an earlier incarnation took or did not take says nothing of this one.
         if self.state.devices.get(device as usize).is_none_or(|device| step::number_of(command) <= device.outdated_command) {
             return;
         }
-        match (answer, place) {
-            (Answer::Done { handle: Some(handle) }, _) => match (self.owner_of_place(device, Place::Handle(*handle)), author) {
+        match (answer, written) {
+            (Answer::Done { handle: Some(handle) }, _) => match (self.owner_of_place(device, Place::Handle(*handle)), written) {
                 (None, _) => self.want_listing(device, self.now),
-                (Some(n), Some(author)) => self.take_for_own(At { device, n }, author),
+                (Some(n), Some((author, _))) => self.take_for_own(At { device, n }, author),
                 (Some(_), None) => {}
             },
             // The entry was there when this was sent, and its id is nobody else's: it has left since, whoever took it away (P-12).
-            (Answer::NotFound, Some(place @ Place::Handle(_))) => {
-                let evidence = Evidence { sent_at: self.now, is_fresh: true };
-                if let Some(at) =
-                    author.filter(|at| self.find(*at).and_then(|code| code.held.as_ref()).is_some_and(|held| held.place == place))
-                {
-                    self.on_shown(at, place, None, evidence);
-                }
+            (Answer::NotFound, Some((at, Some(place @ Place::Handle(_)))))
+                if self.find(at).and_then(|code| code.held.as_ref()).is_some_and(|held| held.place == place) =>
+            {
+                self.on_shown(at, place, None, Evidence { sent_at: self.now, is_fresh: true });
             }
             (Answer::Refused(Reason::Full), _) => self.learn_full(device),
-            (Answer::Refused(Reason::SlotOutOfRange), Some(Place::Slot(slot))) => self.learn_size(device, slot),
+            (Answer::Refused(Reason::SlotOutOfRange), Some((_, Some(Place::Slot(slot))))) => self.learn_size(device, slot),
             _ => {}
         }
     }

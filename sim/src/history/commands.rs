@@ -211,7 +211,7 @@ impl History {
                 }
             }
             let (id, key, op) = (command.command_id, command.key, command.op.clone());
-            let before = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
+            let before = state.work.last.replace(Last { id, key, op, version, closing: Closing::Open, was_done: false, is_settled: false });
             // What was never sent came before this one all the same, as far as anybody can know, and has failed (`R-60`, `WAIT`).
             let unsent = state.work.unsent.take();
             state.work.failing_since = state.work.failing_since.or(started_at.filter(|_| unsent.is_some()));
@@ -335,6 +335,7 @@ impl History {
         work.active_at = now;
         if let Some(last) = work.last.as_mut().filter(|last| last.id == sent.command.command_id) {
             last.closing = closing;
+            last.was_done |= closing == Closing::Done;
         }
         self.touch_code(code);
     }
@@ -380,7 +381,7 @@ impl History {
         } else if sent.version == self.code(code).version {
             let may_be_outdated = closing == Closing::Refused(Reason::PinTaken) && self.lock(lock).change_shown_at > sent.at;
             // What an earlier incarnation refused says nothing of this one.
-            let is_void = self.lock(lock).picture.is_past_for(&sent.command);
+            let is_void = self.lock(lock).picture.outdates(&sent.command);
             let work = &mut self.codes[code.0 as usize].work;
             work.fail(now, if is_void { Closing::Ambiguous } else { closing });
             if may_be_outdated {

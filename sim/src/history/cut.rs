@@ -96,7 +96,7 @@ impl History {
             let state = &mut self.codes[code.0 as usize];
             let (id, key, op, version) = (command.command_id, command.key, command.op.clone(), state.version);
             state.work.tries += 1;
-            state.work.unsent = Some(Last { id, key, op, version, closing: Closing::Open, is_settled: false });
+            state.work.unsent = Some(Last { id, key, op, version, closing: Closing::Open, was_done: false, is_settled: false });
         }
     }
 

@@ -92,7 +92,7 @@ impl Picture {
     }
 
     /// Whether a command was emitted for an incarnation that is known to be over: its answer says nothing of this one (`R-57`).
-    pub(super) fn is_past_for(&self, command: &Command) -> bool {
+    pub(super) fn outdates(&self, command: &Command) -> bool {
         self.epoch.is_some_and(|epoch| command.epoch < epoch)
     }
 }
@@ -167,7 +167,7 @@ impl History {
             Answer::Done { handle: Some(handle) } | Answer::Assigned { handle, .. } => Some(Place::Handle(*handle)),
             _ => target(&sent.command.op),
         };
-        if self.lock(lock).picture.is_past_for(&sent.command) {
+        if self.lock(lock).picture.outdates(&sent.command) {
             return;
         }
         let Some(place) = place else { return self.learn_seat(lock, sent) };
@@ -248,7 +248,7 @@ impl History {
     /// Whether a command for the same place that was sent later was done already: what this one stored is no more, however late that is told (`P-02`).
     fn is_done_over(&self, sent: &Sent, place: Place) -> bool {
         let last = sent.code.and_then(|code| self.code(code).work.last.as_ref());
-        last.is_some_and(|last| last.id != sent.command.command_id && last.closing == Closing::Done && target(&last.op) == Some(place))
+        last.is_some_and(|last| last.id != sent.command.command_id && last.was_done && target(&last.op) == Some(place))
     }
 
     /// An answer names the place of the code's entry: then it is known to be the code's, though others changed it before anybody was told.
@@ -303,7 +303,7 @@ impl History {
     pub(super) fn learn_refusal(&mut self, lock: Lock, sent: &Sent, reason: Reason) {
         let now = self.now;
         let picture = &mut self.locks[lock.0 as usize].picture;
-        if picture.is_past_for(&sent.command) {
+        if picture.outdates(&sent.command) {
             return;
         }
         if let (Reason::SlotOccupied, Some(place)) = (reason, target(&sent.command.op)) {

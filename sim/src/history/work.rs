@@ -18,8 +18,10 @@ pub struct Last {
     pub op: Op,
     /// The wish it served.
     pub version: u32,
-    /// How it ended.
+    /// How it ended, by the last word of it.
     pub closing: Closing,
+    /// Whether any word of it was that it is done.
+    pub was_done: bool,
     /// Whether it is settled.
     pub is_settled: bool,
 }
