@@ -325,7 +325,7 @@ impl Platform {
             remember(&mut code.past, held.clone(), now);
         }
         let left: Vec<Held> = code.surplus.extract_if(.., |held| held.place == place).chain(held).collect();
-        let left_at = code.told_removed_at.unwrap_or(now);
+        let left_at = code.told_left_at().unwrap_or(now);
         for held in &left {
             self.unblock_twins_of(at.device, held.pin, left_at);
         }

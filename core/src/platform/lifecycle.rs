@@ -109,7 +109,8 @@ impl Platform {
         if self.code(at).is_before_native_start(now) {
             return;
         }
-        if is_confirmed {
+        let has_started = self.code(at).record.starts_at.is_none_or(|starts_at| starts_at <= now);
+        if is_confirmed && has_started {
             self.confirm(at);
         } else {
             self.code_mut(at).record.status = Status::Setting;

@@ -69,6 +69,8 @@ struct Listing {
     page: u32,
     /// The page is asked for, and not yet answered.
     is_asked: bool,
+    /// When its last page was asked for.
+    asked_at: Timestamp,
 }
 
 impl Memory {
@@ -142,7 +144,7 @@ impl Platform {
         let now = self.now;
         let memory = &self.caches[device as usize];
         let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
-        let listing_at = self.listing_wanted(device).map(|(at, _)| at).filter(|at| *at > now);
+        let listing_at = self.listing_wanted(device).map(|(at, _)| at).or(self.listing_lost_at(device)).filter(|at| *at > now);
         let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
         self.wake_device(device, [condition_at, listing_at, calm_at, levels_at, clock_at, full_at].into_iter().flatten().min());
     }
@@ -166,7 +168,29 @@ impl Platform {
         Some((at.max(memory.list_not_before), is_fresh))
     }
 
+    /// When the listing under way was lost on the way for certain, where that will be told much later.
+    fn listing_lost_at(&self, device: u32) -> Option<Timestamp> {
+        const PATIENCE_MIN_MS: i64 = 2 * MINUTE_MS;
+        let listing = self.caches[device as usize].listing.as_ref().filter(|listing| listing.is_asked)?;
+        let profile = self.profile(device);
+        let patience_ms = (4 * profile.read_lat_max_ms(listing.is_fresh)).max(PATIENCE_MIN_MS);
+        (patience_ms < profile.timeout_ms(false, listing.is_fresh)).then_some(listing.asked_at + patience_ms)
+    }
+
+    /// Nobody waits for a listing that was lost: it counts as timed out.
+    fn give_up_listing(&mut self, device: u32) {
+        if self.listing_lost_at(device).is_none_or(|at| at > self.now) {
+            return;
+        }
+        let is_it = |read: &Read| matches!(read.kind, ReadKind::Entries { device: of, .. } if of == device);
+        let last = self.reads.iter().rev().find(|(_, read)| is_it(read));
+        let Some((command, read)) = last.map(|(command, read)| (*command, *read)) else { return };
+        self.reads.remove(&command);
+        self.on_entries(device, &read, Answer::TimedOut);
+    }
+
     fn tend_listing(&mut self, device: u32) {
+        self.give_up_listing(device);
         if self.profile(device).read_back == ReadBack::None {
             self.caches[device as usize].has_inventory = true;
             return;
@@ -190,10 +214,10 @@ impl Platform {
             let now = self.now;
             let memory = &mut self.caches[device as usize];
             if page == 0 {
-                memory.listing = Some(Listing { started_at: now, is_fresh, items: Vec::new(), page, is_asked: true });
+                memory.listing = Some(Listing { started_at: now, is_fresh, items: Vec::new(), page, is_asked: true, asked_at: now });
                 memory.fresh_at = memory.fresh_at.filter(|_| !is_fresh);
             } else if let Some(listing) = &mut memory.listing {
-                listing.is_asked = true;
+                (listing.is_asked, listing.asked_at) = (true, now);
             }
             self.ask_for_entries(device, page, is_fresh);
         }
@@ -410,8 +434,11 @@ impl Platform {
         }
         if let Some(n) = self.author_of_blank(device, item) {
             let at = At { device, n };
-            self.hold_useless(at, item, None);
-            self.want_verify(at, self.now + MINUTE_MS);
+            // What an outage left waits for its end instead (`R-21`).
+            if self.code(at).before_outage.is_none() {
+                self.hold_useless(at, item, None);
+                self.want_verify(at, self.now + MINUTE_MS);
+            }
             return None;
         }
         if !evidence.is_fresh && self.may_be_older(device, item, evidence) {
@@ -430,7 +457,7 @@ impl Platform {
 
     /// The code that had an entry of this name in this place until lately and has none now. Some locks show a PIN only some time after it was written
     /// (`pin_blank_after_write`): until then a copy of its write that ran after all can't be told from others' work.
-    fn author_of_blank(&self, device: u32, item: &Item) -> Option<u64> {
+    pub(super) fn author_of_blank(&self, device: u32, item: &Item) -> Option<u64> {
         if item.pin != ShownPin::Blank || item.name.is_none() || hides_pin(self.profile(device)) {
             return None;
         }

@@ -12,6 +12,7 @@ use crate::access_code::Status;
 use crate::id::{Epoch, VendorDevice};
 use crate::port::{DeviceInfo, Place};
 use crate::problem::ErrorCode;
+use crate::time::MINUTE_MS;
 use crate::vendor::ReadBack;
 
 impl Platform {
@@ -79,10 +80,22 @@ impl Platform {
         let numbers: Vec<u64> = self.device(device).live().filter(|code| code.before_outage.is_some()).map(|code| code.n).collect();
         for n in numbers {
             let at = At { device, n };
-            if self.code(at).held.is_none() && self.ends_outage(at, evidence) {
+            let is_absent = self.code(at).held.is_none() && self.ends_outage(at, evidence);
+            if is_absent && !self.is_yet_to_show_pin(at, evidence) {
                 self.resolve_without_entry(at);
             }
         }
+    }
+
+    /// Whether something of the code's name lies where its entry lay, and shows no PIN yet (`pin_blank_after_write`): it is looked at again, for a while.
+    fn is_yet_to_show_pin(&mut self, at: At, evidence: Evidence) -> bool {
+        let memory = &self.caches[at.device as usize];
+        let is_late = memory.recover_from.is_none_or(|from| evidence.sent_at >= from + 3 * MINUTE_MS);
+        if is_late || !memory.places.values().any(|item| self.author_of_blank(at.device, item) == Some(at.n)) {
+            return false;
+        }
+        self.want_listing(at.device, self.now + MINUTE_MS);
+        true
     }
 
     /// Without read-back the last confirmation stands (`R-21`).

@@ -78,10 +78,7 @@ impl Platform {
             return self.work_by_seat(at);
         }
         match (self.wanted(code), &code.held) {
-            (Some(_), Some(held)) if self.fits(code, held) => {
-                self.confirm_if_new(at);
-                None
-            }
+            (Some(_), Some(held)) if self.fits(code, held) => self.confirm_if_new(at),
             (Some(wanted), _) => self.store(at, &wanted),
             (None, Some(held)) if self.lets_expire(code) => {
                 let held = held.clone();
@@ -105,9 +102,12 @@ impl Platform {
         !self.policy.erases_at_end_on_native() && code.is_native && code.is_expired(self.now)
     }
 
-    pub(super) fn confirm_if_new(&mut self, at: At) {
+    /// T04, T07. Returns when it is to be looked at again.
+    pub(super) fn confirm_if_new(&mut self, at: At) -> Option<Timestamp> {
         let code = self.code(at);
         let is_new = match code.record.status {
+            // What is left of an older window serves this one too; yet before its start only T07 leads to `set`, one step later.
+            Status::Setting if self.status_before(at) == Some(Status::Unset) => return Some(self.now + SECOND_MS),
             Status::Setting => true,
             Status::Unset => code.is_before_native_start(self.now) && !code.record.is_scheduled_on_device,
             Status::Set | Status::Removing | Status::Unknown => false,
@@ -115,6 +115,7 @@ impl Platform {
         if is_new {
             self.confirm(at);
         }
+        None
     }
 
     pub(super) fn finish_if_absent(&mut self, at: At) {

@@ -64,8 +64,11 @@ pub(super) struct Evidence {
 impl Platform {
     /// An answer to any read. What was read in an incarnation that is over tells nothing.
     pub(super) fn on_read_answer(&mut self, read: Read, answer: Answer) {
-        if read.kind.incarnation().is_some_and(|(device, epoch)| self.device(device).epoch() != epoch) {
-            return;
+        if let Some((device, epoch)) = read.kind.incarnation()
+            && self.device(device).epoch() != epoch
+        {
+            // Of the account it tells all the same (`V-17`).
+            return self.take_condition(self.device(device).account, None, read.sent_at, &answer);
         }
         match read.kind {
             ReadKind::Devices { account } => self.on_devices(account, &read, answer),

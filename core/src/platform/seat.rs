@@ -35,10 +35,7 @@ impl Platform {
         let code = self.code(at);
         let is_wanted = self.wants_access(code);
         match (is_wanted, &code.held, code.user) {
-            (true, Some(held), _) if self.fits(code, held) => {
-                self.confirm_if_new(at);
-                None
-            }
+            (true, Some(held), _) if self.fits(code, held) => self.confirm_if_new(at),
             (true, ..) if code.record.status == Status::Removing => None,
             (true, held, user) => {
                 let held = held.clone();

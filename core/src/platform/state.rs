@@ -501,6 +501,11 @@ impl Code {
         self.record.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
 
+    /// By when the code's entry has left, as a notice told.
+    pub fn told_left_at(&self) -> Option<Timestamp> {
+        self.passing.told_changed_at.or(self.told_removed_at)
+    }
+
     /// Whether the door shall open for it now, as far as its status tells (lifecycle 4.2: T02, T03).
     pub fn is_before_native_start(&self, now: Timestamp) -> bool {
         self.is_native && self.record.starts_at.is_some_and(|starts_at| now < starts_at)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Platform;
 use super::state::{Account, Code, Device, Write};
-use crate::access_code::{DeviceRecord, DeviceView, Record};
+use crate::access_code::{DeviceRecord, DeviceView, Record, Status};
 use crate::controller::{Output, Outputs};
 use crate::draw::{Purpose, draw, draw_uuid};
 use crate::event::{Event, EventType};
@@ -114,8 +114,12 @@ impl Platform {
 
     /// Whether the status of a code has changed in this step.
     pub(super) fn turned_in_step(&self, at: At) -> bool {
-        let before = self.step.codes_before.get(&at).and_then(Option::as_ref);
-        before.is_some_and(|before| before.status != self.code(at).record.status)
+        self.status_before(at).is_some_and(|before| before != self.code(at).record.status)
+    }
+
+    /// The status that a code had before this step, if anything of it has changed since.
+    pub(super) fn status_before(&self, at: At) -> Option<Status> {
+        self.step.codes_before.get(&at)?.as_ref().map(|before| before.status)
     }
 
     /// For what a crash may lose and no API shows.

@@ -49,10 +49,8 @@ impl Platform {
         }
         let Some(item) = item else {
             if evidence.is_fresh {
-                let code = self.code(at);
-                let place = code.held.as_ref().map(|held| held.place);
-                let told_at = code.passing.told_changed_at.or(code.told_removed_at);
-                self.end_unmanaged_since(at, told_at.unwrap_or(now));
+                let place = self.code(at).held.as_ref().map(|held| held.place);
+                self.end_unmanaged_code(at);
                 if let Some(place) = place {
                     self.note_left(at.device, place, evidence.sent_at);
                 }
@@ -125,13 +123,9 @@ impl Platform {
     }
 
     pub(super) fn end_unmanaged_code(&mut self, at: At) {
-        self.end_unmanaged_since(at, self.now);
-    }
-
-    /// T34, of what has left by `left_at`, as was told then.
-    fn end_unmanaged_since(&mut self, at: At, left_at: Timestamp) {
         self.fail_conversion(at);
         self.emit(at, EventType::UnmanagedRemoved);
+        let left_at = self.code(at).told_left_at().unwrap_or(self.now);
         let code = self.code_mut(at);
         code.is_gone = true;
         code.held = None;

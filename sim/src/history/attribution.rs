@@ -150,7 +150,8 @@ impl History {
     /// Whether a code's entry dates from before a join since which nobody was told anything of its slot: what was told before is void, and yet a controller may
     /// hold an equal PIN in the same slot for its own (`R-57`).
     pub(super) fn outlived_join(&self, lock: Lock, place: Place, before: &Stored) -> bool {
-        let was_known = before.code.is_some_and(|code| self.code(code).work.confirmed_at.is_some());
+        // Some vendors confirm by reads alone.
+        let was_known = before.code.is_some_and(|code| self.code(code).was_confirmed || self.code(code).work.confirmed_at.is_some());
         let is_from_before = self.lock(lock).joined_at.is_some_and(|joined_at| before.since <= joined_at);
         matches!(place, Place::Slot(_)) && was_known && is_from_before && self.told(lock, place).is_none()
     }

@@ -72,6 +72,8 @@ pub struct Code {
     pub free_since: Timestamp,
     /// When it last became `unknown`.
     pub was_unknown_since: Option<Timestamp>,
+    /// Whether it was ever shown as `set`.
+    pub was_confirmed: bool,
     /// When the controller died of a deletion of it that it had not answered, if the record could not show since whether that is in force.
     pub(super) perhaps_deleted_at: Option<Timestamp>,
     /// What the record was before the present step; means something only if it changed in it.
@@ -130,6 +132,7 @@ impl Code {
             is_hindered: false,
             free_since: Timestamp::MIN,
             was_unknown_since: None,
+            was_confirmed: false,
             perhaps_deleted_at: None,
             before: None,
             before_last: None,

@@ -64,6 +64,11 @@ impl History {
     }
 
     pub(super) fn crash(&mut self, now: Timestamp) {
+        // A reversal that was not saved is told again, and was one (`R-60`, `R-62`).
+        let unsaved = self.step.events[self.step.saved_events..].iter();
+        for code in unsaved.filter_map(|event| self.undone_by(event)).collect::<Vec<_>>() {
+            self.codes[code.0 as usize].work.reversals.pop();
+        }
         self.cut_short(now);
         self.take_back_untold(now);
         self.take_back_known();
@@ -114,8 +119,7 @@ impl History {
     }
 
     pub(super) fn emit(&mut self, now: Timestamp, event: &Event) {
-        let is_external = matches!(event.event_type, EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam);
-        if is_external && let Some(code) = self.find_code(event.access_code_id).filter(|code| self.is_undone(*code)) {
+        if let Some(code) = self.undone_by(event) {
             let calm = self.policy().reversal_calm_ms;
             for other in self.code(code).lock.map(|lock| self.lock(lock).codes.clone()).unwrap_or_default() {
                 self.codes[other.0 as usize].work.stay_restless(now, calm);
@@ -123,6 +127,12 @@ impl History {
             self.codes[code.0 as usize].work.reverse(now);
         }
         self.step.events.push(event.clone());
+    }
+
+    /// The code of which an event tells a reversal.
+    fn undone_by(&self, event: &Event) -> Option<CodeIx> {
+        let is_external = matches!(event.event_type, EventType::ModifiedExternalToSeam | EventType::DeletedExternalToSeam);
+        self.find_code(event.access_code_id).filter(|code| is_external && self.is_undone(*code))
     }
 
     /// Whether the platform is to undo what others do to a code: only that is a reversal (`R-62`). What they may do stays as it is (T25, T26), unless the code

@@ -152,7 +152,11 @@ impl Jobs {
             };
             history.has_twin(lock, code, *pin) || !history.has_room(code)
         };
-        let is_pending = |sent: &&Sent| sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_ended(sent) && !ends_unseen(sent);
+        let is_pending = |sent: &&Sent| {
+            // What was accepted for a device that has left, for which it can't run any more, is answered by nobody but the clock (`T40`).
+            let is_of_now = sent.command.epoch == history.lock(lock).epoch;
+            is_of_now && sent.command.op.is_mutating() && sent.closed_at.is_none() && !has_ended(sent) && !ends_unseen(sent)
+        };
         for sent in history.open_commands(lock).filter(is_pending) {
             let Some(accepted_at) = sent.answered_at else { continue };
             found.armed("I-LIV-10");
