@@ -206,10 +206,15 @@ impl Profile {
         if fresh { self.lat_max_ms } else { 60_000 }
     }
 
-    /// `command_timeout` of reads that are not fresh: 2 min; else the vendor's own, at least that.
+    /// `command_timeout`: the vendor's own of a write, 2 min of a read (port.md 6), and of a `fresh` one at least what a write has.
     #[must_use]
     pub fn timeout_ms(&self, mutating: bool, fresh: bool) -> i64 {
-        if mutating || fresh { self.command_timeout_ms.max(120_000) } else { 120_000 }
+        const OF_A_READ_MS: i64 = 120_000;
+        match (mutating, fresh) {
+            (true, _) => self.command_timeout_ms,
+            (false, true) => self.command_timeout_ms.max(OF_A_READ_MS),
+            (false, false) => OF_A_READ_MS,
+        }
     }
 }
 

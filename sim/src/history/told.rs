@@ -248,7 +248,9 @@ impl History {
     /// Whether a command for the same place that was sent later was done already: what this one stored is no more, however late that is told (`P-02`).
     fn is_done_over(&self, sent: &Sent, place: Place) -> bool {
         let last = sent.code.and_then(|code| self.code(code).work.last.as_ref());
-        last.is_some_and(|last| last.id != sent.command.command_id && last.was_done && target(&last.op) == Some(place))
+        // That an own entry serves there may have been read (P-06).
+        let serves = sent.command.op.is_erasing() && sent.code.is_some_and(|code| self.code(code).status() == Some(Status::Set));
+        last.is_some_and(|last| last.id != sent.command.command_id && (last.was_done || serves) && target(&last.op) == Some(place))
     }
 
     /// An answer names the place of the code's entry: then it is known to be the code's, though others changed it before anybody was told.

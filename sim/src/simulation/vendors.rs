@@ -280,7 +280,7 @@ impl<'a> Simulation<'a> {
         let fresh = is_fresh(&command.op);
         let letter = Letter { site, lock, op: Some(op), code: command.for_code, nth };
         let profile = Arc::clone(self.profile_of(letter));
-        let timeout_ms = if is_registering { profile.command_timeout_ms } else { profile.timeout_ms(mutating, fresh) };
+        let timeout_ms = profile.timeout_ms(mutating, fresh);
         let sent = Sent { letter, op, emitted_at: self.now, timeout_ms, is_closed: false, has_erased: false, mutating };
         if self.sent.insert(command.command_id, sent).is_some() {
             return self.stop(Verdict::Contract, format!("command id {} was used before", command.command_id.0));
