@@ -278,6 +278,14 @@ impl Lock {
         }
     }
 
+    /// Why the lock takes no such PIN, whoever types it.
+    pub fn flaw(&self, pin: Pin) -> Option<Reason> {
+        if !self.lengths.contains(pin.length()) {
+            return Some(Reason::BadLength);
+        }
+        self.profile.constraints.iter().any(|constraint| !constraint.admits(pin)).then_some(Reason::BadPin)
+    }
+
     fn refusal(&self, now: Timestamp, write: &Write) -> Option<Effect> {
         let present = self.entry(write.place);
         if write.must_exist && present.is_none() {
@@ -285,10 +293,8 @@ impl Lock {
         }
         let reason = if !self.keypad {
             Some(Reason::NoKeypad)
-        } else if !self.lengths.contains(write.pin.length()) {
-            Some(Reason::BadLength)
-        } else if self.profile.constraints.iter().any(|constraint| !constraint.admits(write.pin)) {
-            Some(Reason::BadPin)
+        } else if let Some(reason) = self.flaw(write.pin) {
+            Some(reason)
         } else if self.is_out_of_range(write.place) {
             Some(Reason::SlotOutOfRange)
         } else if self.is_other_length(write) {

@@ -517,4 +517,16 @@ mod tests {
         }
         assert_eq!(kit.answers(last), [Answer::RateLimited { retry_after_ms: MINUTE_MS }]);
     }
+
+    #[test]
+    fn nobody_gives_a_user_a_pin_that_its_site_would_not() {
+        for (vendor, is_taken) in [(Vendor::SaltoKs, false), (Vendor::Nuki, true)] {
+            let mut kit = Kit::new(vendor, &[]);
+            let added = PersonAdds { place: None, pin: "345678".parse().unwrap(), name: Name::from("owner"), hidden: false };
+            kit.with(|site, now, out| assert!(site.person_adds(now, 0, added, out)));
+            let place = kit.site.locks[0].lock.entries[0].place;
+            let pin = "3456".parse().unwrap();
+            kit.with(|site, now, out| assert_eq!(site.person_edits(now, 0, place, &|entry| entry.pin = pin, out), is_taken));
+        }
+    }
 }

@@ -91,7 +91,9 @@ impl Site {
         if edited.window != before.window {
             edited.kept = site.lock.kept(edited.window, now);
         }
-        if edited.pin != before.pin && site.lock.has_pin_elsewhere(edited.pin, place) {
+        // The PIN of a user is the site's, which gives none that its locks can't take.
+        let is_flawed = site.lock.profile.family == Family::BySeat && site.lock.flaw(edited.pin).is_some();
+        if edited.pin != before.pin && (is_flawed || site.lock.has_pin_elsewhere(edited.pin, place)) {
             return false;
         }
         site.past = Some(site.lock.entries.clone());
