@@ -175,3 +175,16 @@ impl fmt::Display for Broken {
 }
 
 impl core::error::Error for Broken {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned;
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn last_words_are_shown_as_they_are() {
+        assert_eq!(Broken("no account".to_owned()).to_string(), "no account");
+    }
+}

@@ -83,7 +83,7 @@ impl Platform {
         }
         if code.record.status == Status::Removing {
             self.code_mut(at).goal = goal;
-        } else if code.goal != Goal::Rest || goal == Goal::End {
+        } else {
             self.begin_removal(at, goal);
         }
     }
@@ -222,10 +222,9 @@ impl Platform {
             let due_at = Some(self.due_at(code)).filter(|due_at| *due_at > now);
             return earliest(ends_at, due_at);
         }
-        let start = code.record.starts_at.filter(|starts_at| code.is_native && *starts_at > now);
-        let due_at = Some(self.due_at(code)).filter(|due_at| *due_at > now);
+        let start = code.record.starts_at.filter(|_| code.is_native);
         let timer = self.next_timer(code);
-        [ends_at, start, due_at, timer].into_iter().flatten().filter(|instant| *instant > now).min()
+        [ends_at, start, Some(self.due_at(code)), timer].into_iter().flatten().filter(|instant| *instant > now).min()
     }
 
     /// The next timer of the code's episode.

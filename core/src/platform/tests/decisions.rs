@@ -142,3 +142,17 @@ fn what_was_switched_off_before_is_no_sign_of_the_new_entry() {
     assert!(!is_seen_off(Evidence { sent_at: bench.now - 1, is_fresh: true }));
     assert!(is_seen_off(Evidence { sent_at: bench.now, is_fresh: true }));
 }
+
+/// More fitted in than was known when the lock called itself full; never less.
+#[test]
+fn what_fits_in_a_full_lock_is_room() {
+    let mut bench = Bench::new(Vendor::GenericSlot.profile());
+    bench.create("1111", None);
+    bench.run(MINUTE);
+    let mut platform = platform(&bench);
+    for (met, known) in [(None, None), (Some(0), Some(1)), (Some(1), Some(1)), (Some(5), Some(5))] {
+        platform.state.devices[0].capacity_met = met;
+        platform.learn_room(0);
+        assert_eq!(platform.state.devices[0].capacity_met, known);
+    }
+}
