@@ -9,8 +9,7 @@ use super::state::{Block, Code, Doubt, Goal, Held, Write};
 use super::step::{At, Who};
 use super::vendor::Symptom;
 use crate::access_code::Status;
-use crate::pin::Pin;
-use crate::port::{Name, Op, Place};
+use crate::port::{Op, Place};
 use crate::problem::ErrorCode;
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp, Window};
 use crate::vendor::{Ack, Family, ReadBack};
@@ -229,11 +228,9 @@ impl Platform {
     /// Whether a write in doubt changes an entry of the code to what is not wanted any more.
     fn is_overtaken(&self, at: At, write: &Write) -> bool {
         let code = self.code(at);
-        let is_wanted = |(pin, window, name): (Pin, Option<Window>, Name)| {
-            self.wanted(code).is_some_and(|wanted| wanted.pin == pin && wanted.window == window && wanted.name == name)
-        };
+        let wanted = self.wanted(code).map(|wanted| (wanted.pin, wanted.window, wanted.name));
         let holds_it = code.held.as_ref().is_some_and(|held| write.place() == Some(held.place));
-        holds_it && write.content().is_some_and(|content| !is_wanted(content))
+        holds_it && write.content().is_some_and(|content| wanted != Some(content))
     }
 
     /// Stores what is wanted: in place where an entry of ours is, else anew.

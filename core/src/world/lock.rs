@@ -446,6 +446,12 @@ mod tests {
     }
 
     #[test]
+    fn a_quirk_that_is_named_twice_is_there() {
+        let quirks: QuirkSet = [Quirk::OwnSlotIsTwin, Quirk::OwnSlotIsTwin].into_iter().collect();
+        assert!(quirks.has(Quirk::OwnSlotIsTwin) && !quirks.has(Quirk::LinkSlow));
+    }
+
+    #[test]
     fn a_stored_pin_opens_until_it_is_erased() {
         let mut lock = lock(Vendor::GenericSlot, &[]);
         let (now, pin) = (Timestamp(0), "0420".parse().unwrap());

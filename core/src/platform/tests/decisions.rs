@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::bench::{Bench, DAY, HOUR, MINUTE};
-use crate::id::{Epoch, Handle};
+use crate::id::{Epoch, Handle, Slot};
 use crate::platform::reading::{Evidence, Read, ReadKind};
-use crate::platform::state::{Goal, Held};
+use crate::platform::state::{Errand, Goal, Held};
 use crate::platform::step::At;
 use crate::platform::{Honest, Platform};
 use crate::port::{Answer, DeviceInfo, Item, OnLock, Op, Place, Reason, ShownPin};
@@ -154,5 +154,24 @@ fn what_fits_in_a_full_lock_is_room() {
         platform.state.devices[0].capacity_met = met;
         platform.learn_room(0);
         assert_eq!(platform.state.devices[0].capacity_met, known);
+    }
+}
+
+/// T31: what only the vendor has is no entry that could be taken over.
+#[test]
+fn what_is_not_in_the_lock_is_not_taken_over() {
+    for (on_lock, is_taken_over) in [(OnLock::No, false), (OnLock::Deleting, false), (OnLock::Yes, true)] {
+        let mut bench = Bench::new(Vendor::GenericSlot.profile());
+        let place = Place::Slot(Slot(5));
+        bench.stranger_sets(place, "4711");
+        bench.run(HOUR);
+        let mut platform = platform(&bench);
+        let code = platform.state.devices[0].codes.iter_mut().find(|code| !code.record.is_managed).unwrap();
+        code.errand = Some(Errand::Convert { asked_at: bench.now, is_external_modification_allowed: false, force: false });
+        let at = At { device: 0, n: code.n };
+        let pin = ShownPin::Shown("4711".parse().unwrap());
+        let item = Item { place, pin, name: Some("Stranger".into()), window: None, enabled: true, on_lock };
+        platform.on_stranger_proven(at, &item, Evidence { sent_at: bench.now, is_fresh: true });
+        assert_eq!((platform.code(at).record.is_managed, platform.code(at).errand), (is_taken_over, None));
     }
 }
