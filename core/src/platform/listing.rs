@@ -35,6 +35,8 @@ pub(super) struct Memory {
     /// All entries were listed in this incarnation, by this process.
     pub has_inventory: bool,
     listing: Option<Listing>,
+    /// One that was waited for long enough.
+    given_up: Option<Listing>,
     next_sync: Timestamp,
     fresh_at: Option<Timestamp>,
     pub list_not_before: Timestamp,
@@ -85,6 +87,7 @@ impl Memory {
             told_gone: BTreeSet::new(),
             has_inventory: false,
             listing: None,
+            given_up: None,
             next_sync: now,
             fresh_at: None,
             list_not_before: now,
@@ -177,16 +180,24 @@ impl Platform {
         (patience_ms < profile.timeout_ms(false, listing.is_fresh)).then_some(listing.asked_at + patience_ms)
     }
 
-    /// Nobody waits for a listing that was lost: it counts as timed out.
+    /// Nobody waits for a listing that was lost; yet should it come, it is as true as any.
     fn give_up_listing(&mut self, device: u32) {
-        if self.listing_lost_at(device).is_none_or(|at| at > self.now) {
-            return;
+        if self.listing_lost_at(device).is_some_and(|at| at <= self.now)
+            && let Some(listing) = self.caches[device as usize].listing.take()
+        {
+            self.on_listing_failed(device, &listing);
+            self.caches[device as usize].given_up = Some(listing);
         }
-        let is_it = |read: &Read| matches!(read.kind, ReadKind::Entries { device: of, .. } if of == device);
-        let last = self.reads.iter().rev().find(|(_, read)| is_it(read));
-        let Some((command, read)) = last.map(|(command, read)| (*command, *read)) else { return };
-        self.reads.remove(&command);
-        self.on_entries(device, &read, Answer::TimedOut);
+    }
+
+    fn on_listing_failed(&mut self, device: u32, listing: &Listing) {
+        let again_at = self.probe_at(listing.asked_at, self.caches[device as usize].list_failures);
+        let memory = &mut self.caches[device as usize];
+        memory.list_not_before = again_at;
+        memory.list_failures = memory.list_failures.saturating_add(1);
+        if listing.is_fresh {
+            memory.fresh_at = Some(again_at);
+        }
     }
 
     fn tend_listing(&mut self, device: u32) {
@@ -264,22 +275,22 @@ impl Platform {
 
     pub(super) fn on_entries(&mut self, device: u32, read: &Read, answer: Answer) {
         self.again_device(device);
-        let (now, account) = (self.now, self.device(device).account);
-        let (again_at, period_ms) =
-            (self.probe_at(read.sent_at, self.caches[device as usize].list_failures), self.config.policy.sync_period_ms);
+        let (now, account, period_ms) = (self.now, self.device(device).account, self.config.policy.sync_period_ms);
+        if let Some(listing) = self.caches[device as usize].given_up.take_if(|listing| listing.asked_at == read.sent_at) {
+            if let Answer::Entries { items, next_page: None } = &answer {
+                self.caches[device as usize].last = None;
+                self.hold_listing(device, listing, items);
+            }
+            return self.take_condition(account, Some(device), read.sent_at, &answer);
+        }
         let Some(listing) = &mut self.caches[device as usize].listing else { return };
         listing.is_asked = false;
         if matches!(answer, Answer::RateLimited { .. }) {
             return self.take_condition(account, Some(device), read.sent_at, &answer);
         }
         let Answer::Entries { items, next_page } = answer else {
-            let is_fresh = listing.is_fresh;
-            let memory = &mut self.caches[device as usize];
-            memory.listing = None;
-            memory.list_not_before = again_at;
-            memory.list_failures = memory.list_failures.saturating_add(1);
-            if is_fresh {
-                memory.fresh_at = Some(memory.list_not_before);
+            if let Some(listing) = self.caches[device as usize].listing.take() {
+                self.on_listing_failed(device, &listing);
             }
             self.take_condition(account, Some(device), read.sent_at, &answer);
             return;
@@ -300,6 +311,11 @@ impl Platform {
             return;
         }
         memory.last = listing.items.is_empty().then(|| items.clone());
+        self.hold_listing(device, listing, &items);
+    }
+
+    /// Takes up a listing with its last page.
+    fn hold_listing(&mut self, device: u32, listing: Listing, items: &[Item]) {
         let mut all = listing.items;
         all.extend(items.iter().cloned());
         if listing.is_fresh {
