@@ -147,7 +147,7 @@ impl Platform {
         let now = self.now;
         let memory = &self.caches[device as usize];
         let condition_at = memory.condition_at.filter(|at| *at > now && self.is_askable(device));
-        let listing_at = self.listing_wanted(device).map(|(at, _)| at).or(self.listing_lost_at(device)).filter(|at| *at > now);
+        let listing_at = self.listing_wanted(device).map(|(at, _)| at).or(self.listing_given_up_at(device)).filter(|at| *at > now);
         let calm_at = self.device(device).last_reversal.map(|at| at + self.config.policy.reversal_calm_ms).filter(|at| *at > now);
         self.wake_device(device, [condition_at, listing_at, calm_at, levels_at, clock_at, full_at].into_iter().flatten().min());
     }
@@ -171,8 +171,8 @@ impl Platform {
         Some((at.max(memory.list_not_before), is_fresh))
     }
 
-    /// When the listing under way was lost on the way for certain, where that will be told much later.
-    fn listing_lost_at(&self, device: u32) -> Option<Timestamp> {
+    /// When the listing under way has taken longer than any should, where its time-out comes much later.
+    fn listing_given_up_at(&self, device: u32) -> Option<Timestamp> {
         const PATIENCE_MIN_MS: i64 = 2 * MINUTE_MS;
         let listing = self.caches[device as usize].listing.as_ref().filter(|listing| listing.is_asked)?;
         let profile = self.profile(device);
@@ -180,9 +180,9 @@ impl Platform {
         (patience_ms < profile.timeout_ms(false, listing.is_fresh)).then_some(listing.asked_at + patience_ms)
     }
 
-    /// Nobody waits for a listing that was lost; yet should it come, it is as true as any.
+    /// Others need not wait for a listing that was lost, it seems; should it come after all, it is as true as any (`P-01`).
     fn give_up_listing(&mut self, device: u32) {
-        if self.listing_lost_at(device).is_some_and(|at| at <= self.now)
+        if self.listing_given_up_at(device).is_some_and(|at| at <= self.now)
             && let Some(listing) = self.caches[device as usize].listing.take()
         {
             self.on_listing_failed(device, &listing);

@@ -81,16 +81,18 @@ impl Platform {
         for n in numbers {
             let at = At { device, n };
             let is_absent = self.code(at).held.is_none() && self.ends_outage(at, evidence);
-            if is_absent && !self.is_yet_to_show_pin(at, evidence) {
+            if is_absent && !self.waits_for_pin(at, evidence) {
                 self.resolve_without_entry(at);
             }
         }
     }
 
-    /// Whether something of the code's name lies where its entry lay, and shows no PIN yet (`pin_blank_after_write`): it is looked at again, for a while.
-    fn is_yet_to_show_pin(&mut self, at: At, evidence: Evidence) -> bool {
+    /// Whether something of the code's name lies where its entry lay, and shows no PIN yet (`pin_blank_after_write`). Then it is looked at again, but not for ever:
+    /// it may stay so.
+    fn waits_for_pin(&mut self, at: At, evidence: Evidence) -> bool {
+        const PATIENCE_MS: i64 = 3 * MINUTE_MS;
         let memory = &self.caches[at.device as usize];
-        let is_late = memory.recover_from.is_none_or(|from| evidence.sent_at >= from + 3 * MINUTE_MS);
+        let is_late = memory.recover_from.is_none_or(|from| evidence.sent_at >= from + PATIENCE_MS);
         if is_late || !memory.places.values().any(|item| self.author_of_blank(at.device, item) == Some(at.n)) {
             return false;
         }

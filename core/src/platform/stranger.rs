@@ -122,6 +122,7 @@ impl Platform {
         left.push((place, left_at));
     }
 
+    /// T34, of what has left by the instant at which that was told, or just now.
     pub(super) fn end_unmanaged_code(&mut self, at: At) {
         self.fail_conversion(at);
         self.emit(at, EventType::UnmanagedRemoved);

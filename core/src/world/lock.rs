@@ -278,7 +278,7 @@ impl Lock {
         }
     }
 
-    /// Why the lock takes no such PIN, whoever types it.
+    /// Why no command can store such a PIN in this lock.
     pub fn flaw(&self, pin: Pin) -> Option<Reason> {
         if !self.lengths.contains(pin.length()) {
             return Some(Reason::BadLength);

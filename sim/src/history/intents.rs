@@ -161,9 +161,10 @@ impl History {
         // To end what is being erased already changes nothing of how that goes on (`R-61`).
         if is_other || goal != Goal::Absent {
             state.version += 1;
-            // A removal that was begun before the code became due goes on when its window ends (`T12`), and so does the failure of it (`R-03`).
-            let failing_since = state.work.failing_since.filter(|_| goal == Goal::Absent && state.status() == Some(Status::Removing));
             if !only_ends_elsewhere {
+                // A removal that was begun before the code became due goes on when its window ends (`T12`), and so does the failure of it (`R-03`).
+                let goes_on = goal == Goal::Absent && state.status() == Some(Status::Removing);
+                let failing_since = state.work.failing_since.filter(|_| goes_on);
                 state.work.begin_anew(now);
                 state.work.failing_since = failing_since;
             }

@@ -74,8 +74,8 @@ impl History {
             if to == Some(Status::Unknown) {
                 code.was_unknown_since = Some(now);
             }
-            code.was_confirmed |= to == Some(Status::Set);
             if to == Some(Status::Set) {
+                code.was_confirmed = true;
                 // Whatever failed before, it works now, though no answer said so.
                 (code.work.failing_since, code.work.tries) = (None, 0);
             }

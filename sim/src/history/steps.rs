@@ -64,7 +64,7 @@ impl History {
     }
 
     pub(super) fn crash(&mut self, now: Timestamp) {
-        // A reversal that was not saved is told again, and was one (`R-60`, `R-62`).
+        // What was told and not saved is told again: both times mean the same reversal (`R-60`, `R-62`).
         let unsaved = self.step.events[self.step.saved_events..].iter();
         for code in unsaved.filter_map(|event| self.undone_by(event)).collect::<Vec<_>>() {
             self.codes[code.0 as usize].work.reversals.pop();
