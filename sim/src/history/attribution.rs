@@ -6,6 +6,7 @@ use keyway_core::port::{Name, Op, Place};
 use keyway_core::time::{Timestamp, Window};
 use keyway_core::vendor::{Profile, ReadBack};
 
+use super::heard::COPIES_COME_WITHIN_MS;
 use super::memory::{Lost, Stored, Touch};
 use super::told::Whose;
 use super::{Code, CodeIx, History};
@@ -20,6 +21,14 @@ impl History {
     /// Whether a code's entry can be known again after a join: reads show its PIN, and it was the code's.
     pub(super) fn is_proven_by_pin(&self, lock: Lock, code: CodeIx, entry: Pin) -> bool {
         Self::proves_by_pin(&self.lock(lock).facts.profile) && self.code(code).pins.contains(&entry)
+    }
+
+    /// Whether the word that a code's entry left parts the code from whatever lies in its place: reads show nothing of that (port.md 5), and the word comes too late
+    /// to be a copy of one about what lay there before (port.md 7).
+    pub(super) fn is_parted(&self, lock: Lock, code: CodeIx, told_at: Timestamp) -> bool {
+        let profile = &self.lock(lock).facts.profile;
+        let is_blank = profile.read_back == ReadBack::Presence && !profile.shows_names;
+        is_blank && self.code(code).work.confirmed_at.is_some_and(|at| told_at > at + COPIES_COME_WITHIN_MS)
     }
 
     /// Whether an entry that came back, and whose PIN no read shows, may be older than the incarnation: nothing of its name was sent in it.
@@ -54,6 +63,10 @@ impl History {
             let is_known_by_handle =
                 is_same && matches!(place, Place::Handle(_)) && self.whose_told(lock, place) == Some(Whose::Code(code));
             let is_missed = (state.record.is_none() || is_known_absent) && !is_known_by_handle;
+            let was_told_gone = |lost: &Lost| lost.place == place && lost.noticed_at.is_some_and(|at| self.is_parted(lock, code, at));
+            if cause == Cause::World && !is_same && self.code(code).lost.iter().any(was_told_gone) {
+                return None;
+            }
             if !is_proven && is_missed && (Self::proves_by_pin(profile) || !profile.shows_names) {
                 return None;
             }
@@ -89,8 +102,11 @@ impl History {
             _ => false,
         };
         let unsettled = self.open_commands(lock).find(|sent| !sent.is_settled && sent.code.is_some() && equals(&sent.command.op));
-        if let Some(sent) = unsettled {
-            return sent.code;
+        // So is one of which nobody knows whether it was sent before a crash (`R-60`).
+        let is_unsent = |code: &CodeIx| self.code(*code).work.unsent.as_ref().is_some_and(|unsent| equals(&unsent.op));
+        let unsent = || self.lock(lock).codes.iter().copied().find(is_unsent);
+        if let Some(code) = unsettled.and_then(|sent| sent.code).or_else(unsent) {
+            return Some(code);
         }
         if cause != Cause::World || !Self::proves_by_pin(&self.lock(lock).facts.profile) {
             return None;

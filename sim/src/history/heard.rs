@@ -82,18 +82,19 @@ impl History {
         }
     }
 
-    /// The controller is told that a code's entry left its place, or that something was added there: what lies there since came after it, and under another name it
-    /// is nobody's.
+    /// The controller is told that a code's entry left its place, or that something was added there: what lies there since came after it, and it
+    /// is nobody's under another name, or where reads show nothing of it.
     fn hear_of_successor(&mut self, now: Timestamp, lock: Lock, place: Place, snapshot_at: Timestamp, is_departure: bool) {
         let state = self.lock(lock);
         let is_meant = |since: Timestamp| since == snapshot_at || is_departure && since > snapshot_at;
         let Some(stored) = state.memory.get(&place).filter(|stored| is_meant(stored.since) && stored.cause == Cause::World) else {
             return;
         };
-        let Some(owner) = stored.code.filter(|_| stored.entry.origin == Origin::External && state.facts.profile.shows_names) else {
-            return;
-        };
-        if self.is_name_of(owner, &stored.entry.name) {
+        let Some(owner) = stored.code else { return };
+        let is_parted = is_departure && self.is_parted(lock, owner, now);
+        let is_renamed =
+            stored.entry.origin == Origin::External && state.facts.profile.shows_names && !self.is_name_of(owner, &stored.entry.name);
+        if !is_parted && !is_renamed {
             return;
         }
         // That something was added so soon after the controller was told of what lies there may be a copy of what was said of that.
@@ -101,7 +102,7 @@ impl History {
         let told = self.told(lock, place).filter(is_own).map(|known| known.since);
         // What left in this incarnation is no longer what lay there when it began (`R-57`).
         let is_known_gone = is_departure && state.joined_at.is_some_and(|joined_at| stored.since > joined_at);
-        if !is_known_gone && !told.is_some_and(|since| is_departure || now > since + COPIES_COME_WITHIN_MS) {
+        if !is_parted && !is_known_gone && !told.is_some_and(|since| is_departure || now > since + COPIES_COME_WITHIN_MS) {
             return;
         }
         let before = stored.clone();

@@ -229,7 +229,9 @@ impl History {
             // Begun before the entry was confirmed, or its place told by an answer, it may be from before that write.
             let confirmed_at = owner.and_then(|code| self.code(code).work.confirmed_at);
             let is_its_own = |known: &&Known| owner.is_some_and(|code| known.whose == Whose::Code(code));
-            let told_at = state.picture.places.get(&place).filter(is_its_own).map(|known| known.since);
+            // What it was told at this instant this read told it.
+            let is_earlier = |since: &Timestamp| *since < self.now;
+            let told_at = state.picture.places.get(&place).filter(is_its_own).map(|known| known.since).filter(is_earlier);
             return confirmed_at.max(told_at).is_some_and(|known_at| sent.at < known_at);
         }
         let last_own = owner.map_or(Timestamp::MIN, |code| self.code(code).work.active_at);

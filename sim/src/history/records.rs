@@ -83,8 +83,9 @@ impl History {
                 code.last_transition = transition(from, to);
             }
         }
-        // A PIN that was only declared never lay in the lock, unless the vendor chose it.
-        let is_held = |record: &&Record| is_chosen || record.status == Status::Set || record.is_scheduled_on_device;
+        // A PIN that was only declared never lay in the lock, unless the vendor chose it; one of before a conversion was nobody's (P-09).
+        let was_in_lock = |record: &Record| is_chosen || record.status == Status::Set || record.is_scheduled_on_device;
+        let is_held = |record: &&Record| record.is_managed && was_in_lock(record);
         if let Some(pin) = code.record.as_deref().filter(is_held).and_then(|record| record.code).filter(|pin| !code.pins.contains(pin)) {
             code.pins.push(pin);
         }
