@@ -197,9 +197,12 @@ impl Platform {
     /// A write that was settled is said to have met a twin.
     pub(super) fn on_late_twin(&mut self, at: At) {
         let (now, code) = (self.now, self.code(at));
-        if code.write.is_none() && code.late.as_ref().is_some_and(|write| self.is_asked_by(at, write)) {
+        let is_told = |write: &Write| write.closed.is_some_and(|closing| closing.doubt == Doubt::PinTaken);
+        let is_news = |write: &Write| self.is_asked_by(at, write) && !is_told(write);
+        if code.write.is_none() && code.late.as_ref().is_some_and(is_news) {
             self.conclude_twin(at, now);
-            self.code_mut(at).late = None;
+            let told = Closing { at: now, doubt: Doubt::PinTaken };
+            self.code_mut(at).late.iter_mut().for_each(|write| write.closed = Some(told));
         }
     }
 
@@ -298,8 +301,7 @@ impl Platform {
     pub(super) fn on_erased(&mut self, at: At, place: Option<Place>) {
         if let Some(place) = place {
             if self.forget_entry(at, place) {
-                // What made the slot call itself occupied has left it.
-                self.device_mut(at.device).refusing.retain(|slot, _| place != Place::Slot(*slot));
+                self.forget_refusals(at.device, |slot| place == Place::Slot(slot));
                 let code = self.code_mut(at);
                 // What makes way for another write is one attempt with it.
                 let goes_on = code.goal == Goal::Hold;

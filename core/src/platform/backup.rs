@@ -21,6 +21,11 @@ fn is_pooled(code: &Code) -> bool {
     code.record.is_backup && code.record.is_managed && !code.is_pulled && !code.is_gone && code.goal == Goal::Hold
 }
 
+/// Whether a code waits for its twin to leave, and gets that one's place.
+fn awaits_twin(code: &Code) -> bool {
+    code.has_error(ErrorCode::DuplicateCodeOnDevice)
+}
+
 impl Platform {
     /// `R-05`, `R-34`: makes the backups that the pool lacks, as far as there is room that no owner waits for (`R-39`).
     pub(super) fn refill(&mut self, device: u32) {
@@ -51,9 +56,7 @@ impl Platform {
         }
         let is_waiting = |code: &&Code| {
             let is_owners = code.record.is_managed && !code.is_gone && !is_pooled(code);
-            // What waits for its twin to leave gets that one's place.
-            let awaits_twin = code.has_error(ErrorCode::DuplicateCodeOnDevice);
-            is_owners && code.held.is_none() && code.write.is_none() && !awaits_twin && self.is_due(code, self.now)
+            is_owners && code.held.is_none() && code.write.is_none() && !awaits_twin(code) && self.is_due(code, self.now)
         };
         self.device(at.device).codes.iter().filter(is_waiting).count() as u32
     }
@@ -69,7 +72,7 @@ impl Platform {
         let leaves_room = self.policy.refill_leaves_room_for_owners();
         let coming = state.codes.iter().filter(is_coming).filter(|code| code.record.is_backup || leaves_room).count();
         // A slot that called itself occupied is no room for a backup, whatever the listings show: for a while, and as long as an owner's code may try it again.
-        let has_owner = state.codes.iter().filter(is_coming).any(|code| !code.record.is_backup);
+        let has_owner = state.codes.iter().filter(is_coming).any(|code| !code.record.is_backup && !awaits_twin(code));
         let unwilling = if has_owner { self.refusing_slots(device) } else { self.unwilling_slots(device) };
         self.capacity(device).saturating_sub(self.entries_known(device) + unwilling + coming as u32)
     }

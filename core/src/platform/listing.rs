@@ -350,11 +350,9 @@ impl Platform {
         }
         // Why they refused is to be seen now.
         let places = &self.caches[device as usize].places;
-        let seen: Vec<Slot> =
+        let shown: Vec<Slot> =
             self.device(device).refusing.keys().copied().filter(|slot| places.contains_key(&Place::Slot(*slot))).collect();
-        if !seen.is_empty() {
-            self.device_mut(device).refusing.retain(|slot, _| !seen.contains(slot));
-        }
+        self.forget_refusals(device, |slot| shown.contains(&slot));
         let seen = self.caches[device as usize].places.values().filter(|item| item.on_lock != OnLock::No).count() as u32;
         if self.device(device).capacity_met.is_some_and(|met| met < seen) {
             // More than was known fitted in when the lock called itself full.

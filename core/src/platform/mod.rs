@@ -15,6 +15,7 @@ use crate::controller::{Broken, Controller, Controllers, Input, Outputs};
 use crate::id::{AccountId, CodeId, CommandId, DeviceId};
 use crate::port::{Answer, Op, Place, Reason};
 use crate::time::{MINUTE_MS, Timestamp};
+use crate::vendor::ReadBack;
 
 mod account;
 mod answers;
@@ -201,14 +202,15 @@ impl Platform {
     fn resume_code(&mut self, at: At) {
         let deadline = self.now + self.profile(at.device).command_timeout_ms;
         let (now, last_command_sent) = (self.now, self.state.last_command_sent);
-        let hides_pin = likeness::hides_pin(self.profile(at.device));
+        let profile = self.profile(at.device);
+        let shows_pins = profile.read_back != ReadBack::None && !likeness::hides_pin(profile);
         let code = self.code_quiet(at);
         for write in code.write.iter_mut().filter(|write| write.closed.is_none() && write.accepted_at.is_none()) {
             write.may_have_stayed |= step::number_of(write.command) > last_command_sent;
         }
         let id = code.record.access_code_id;
         // What shows no PIN yet is read again before it is written over.
-        let blank = code.held.as_ref().filter(|held| held.pin.is_none() && !hides_pin);
+        let blank = code.held.as_ref().filter(|held| held.pin.is_none() && shows_pins);
         code.passing.verify_at = blank.map(|held| held.confirmed_at + MINUTE_MS);
         let is_gone = code.is_gone;
         let open = code.write.as_ref().filter(|write| write.closed.is_none()).map(|write| write.command);

@@ -101,6 +101,7 @@ impl Platform {
     fn on_all_removed(&mut self, device: u32) {
         let now = self.now;
         self.forget_nameless(device, |_| true);
+        self.forget_refusals(device, |_| true);
         let is_concerned = |code: &&Code| code.held.is_some() || code.write.is_some();
         let held: Vec<u64> = self.device(device).codes.iter().filter(is_concerned).map(|code| code.n).collect();
         for n in held {
@@ -116,7 +117,10 @@ impl Platform {
             // A twin may have been in it, seen or unseen.
             self.unblock(device);
         }
-        if !matches!(news, News::EntryRemoved(_)) {
+        if matches!(news, News::EntryRemoved(_)) {
+            // It called itself occupied, perhaps for what has left it.
+            self.forget_refusals(device, |slot| place == Place::Slot(slot));
+        } else {
             self.note_seen_late(device, place);
         }
         let Some(n) = self.owner_of_place(device, place) else {
@@ -190,7 +194,16 @@ impl Platform {
             open.max(code.late.as_ref().filter(|late| aims(late)).map(|late| rank(late, false)))
         };
         let ranked = self.device(device).codes.iter().filter_map(|code| meant(code).map(|rank| (rank, code.n)));
-        let Some(((_, is_open, ..), n)) = ranked.max() else { return };
+        let Some(((is_awaited, is_open, ..), n)) = ranked.max() else { return };
+        // One that has just told of a twin comes again perhaps (port.md 7).
+        let has_told = |write: &Write| {
+            let closing = write.closed.filter(|closing| closing.doubt == Doubt::PinTaken);
+            aims(write) && closing.is_some_and(|closing| self.now - closing.at <= COPIES_COME_WITHIN_MS)
+        };
+        let may_be_copy = || self.device(device).codes.iter().any(|code| code.write.iter().chain(&code.late).any(has_told));
+        if !is_awaited && is_duplicate && may_be_copy() {
+            return;
+        }
         if self.closes_an_earlier_write(At { device, n }, aims) {
             return;
         }
@@ -210,6 +223,8 @@ impl Platform {
         let doubt = if is_duplicate { Doubt::PinTaken } else { Doubt::Unclear };
         let is_settled = self.code(at).write.as_ref().is_some_and(|write| write.is_without_effect);
         if is_settled {
+            let closing = Closing { at: self.now, doubt };
+            self.code_mut(at).write.iter_mut().for_each(|write| write.closed = Some(closing));
             self.conclude(at, doubt, self.now);
         } else {
             self.close_write(at, doubt);

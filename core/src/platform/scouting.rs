@@ -79,6 +79,13 @@ impl Platform {
         self.device(device).refusing.iter().filter(is_meant).count() as u32
     }
 
+    /// What made these slots call themselves occupied has left them, or shows.
+    pub(super) fn forget_refusals(&mut self, device: u32, is_over: impl Fn(Slot) -> bool) {
+        if self.device(device).refusing.keys().any(|slot| is_over(*slot)) {
+            self.device_mut(device).refusing.retain(|slot, _| !is_over(*slot));
+        }
+    }
+
     pub(super) fn on_scouted(&mut self, at: At, slot: Slot, read: &Read, answer: &Answer) {
         let memory = &mut self.caches[at.device as usize];
         memory.scouting = None;

@@ -121,6 +121,7 @@ impl Platform {
                 if is_after_sending {
                     self.keep_unanswered(at);
                     self.on_applied(at, None);
+                    self.show_other_pin(at, write, item, evidence);
                 }
             }
             (_, Some(_)) if is_ours && is_conclusive => {
@@ -135,6 +136,15 @@ impl Platform {
                 self.place_other(at.device, item, evidence);
             }
             (_, _) => self.stop_looking(at, evidence),
+        }
+    }
+
+    /// Others gave an entry another PIN while its new schedule was on its way, which leaves the PIN as it is.
+    fn show_other_pin(&mut self, at: At, write: &Write, item: &Item, evidence: Evidence) {
+        let is_other = |held: &Held| matches!(item.pin, ShownPin::Shown(pin) if held.pin.is_some_and(|own| own != pin));
+        if self.code(at).held.as_ref().is_some_and(is_other) {
+            self.code_mut(at).held.iter_mut().for_each(|held| held.confirmed_at = write.sent_at);
+            self.show_own(at, Some(item), evidence);
         }
     }
 

@@ -95,10 +95,15 @@ impl History {
         let is_from_before =
             |stored: &Stored| stored.cause == Cause::World || state.joined_at.is_some_and(|joined_at| stored.since <= joined_at);
         let is_made_since = state.memory.get(&item.place).is_some_and(|stored| !is_from_before(stored));
+        let is_blank = item.pin == ShownPin::Blank && Self::proves_by_pin(&state.facts.profile);
         let is_sure =
             is_look || state.joined_at.is_none() || is_made_since || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
+            // Until its PIN is shown nobody knows a write that nothing else confirmed.
+            Some(Stored { code: Some(code), .. }) if is_blank && self.code(*code).work.confirmed_at.is_none() => {
+                before.filter(|known| known.whose != Whose::Free).map_or(Whose::Unsure, |known| known.whose)
+            }
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
             Some(_) if before.is_some_and(|known| self.looks_like(known, item)) => Whose::Unsure,
             // A place in doubt, or somebody's, stays so while reads show nothing of what is in it, or what they showed.
@@ -215,6 +220,8 @@ impl History {
             self.tell_anew(lock, item.place, known.pin, known.whose);
         }
         if let Some(code) = code {
+            // A definite change of cause is one once it is shown, whatever was tried since it came (`R-03`).
+            self.codes[code.0 as usize].work.change_cause(self.now);
             self.touch_code(code);
         }
         self.show_change(lock);

@@ -114,7 +114,8 @@ fn without_fact(view: &View<'_>, event: &Event) -> Option<&'static str> {
     (!is_fact).then_some("the record does not turn so")
 }
 
-/// I-EVT-09. A delay that a failure replaces within the same step leaves no trace in the record.
+/// I-EVT-09. A delay that a failure replaces within the same step leaves no trace in the record, and neither does either of a backup that gives way to an owner in it
+///
 pub(super) fn problem_pairs(view: &View<'_>, found: &mut Found) {
     if view.is_reread {
         return;
@@ -132,9 +133,12 @@ pub(super) fn problem_pairs(view: &View<'_>, found: &mut Found) {
     }
     for event in view.emitted().iter().filter(|event| PROBLEM_EVENTS.contains(&event.event_type)) {
         let Some(after) = view.live(event.access_code_id) else { continue };
+        let is_followed_by = |failure| view.count(event.access_code_id, failure) > 0;
+        let gives_way = after.is_backup && after.status == Status::Removing;
         let replaced = match event.event_type {
-            EventType::DelayInSettingOnDevice => view.count(event.access_code_id, EventType::FailedToSetOnDevice) > 0,
-            EventType::DelayInRemovingFromDevice => view.count(event.access_code_id, EventType::FailedToRemoveFromDevice) > 0,
+            EventType::DelayInSettingOnDevice => is_followed_by(EventType::FailedToSetOnDevice) || gives_way,
+            EventType::FailedToSetOnDevice => gives_way,
+            EventType::DelayInRemovingFromDevice => is_followed_by(EventType::FailedToRemoveFromDevice),
             _ => false,
         };
         if !replaced && !is_raised(event.event_type, view.before(event.access_code_id), after) {
