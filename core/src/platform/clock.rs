@@ -46,7 +46,7 @@ impl Platform {
             return None;
         }
         let set_by = clock.set_by;
-        let at = if set_by.is_some() { self.device(device).clock_set_not_before.unwrap_or(now) } else { clock.read_at };
+        let at = if set_by.is_some() { now } else { clock.read_at };
         if at > now {
             return Some(at);
         }
@@ -114,11 +114,15 @@ impl Platform {
         if is_right && self.device(device).clock_settings > 0 {
             self.device_mut(device).clock_settings = 0;
         }
-        let is_soon = self.device(device).clock_set_not_before.is_none_or(|not_before| not_before <= now + period_ms);
+        let not_before = self.device(device).clock_set_not_before.filter(|not_before| *not_before > now);
         let clock = &mut self.caches[device as usize].clock;
         clock.failures = 0;
-        if !is_right && is_settable && is_soon {
-            clock.set_by = Some((now - sent_at) / 2);
+        if !is_right && is_settable {
+            match not_before {
+                // It may be right by then.
+                Some(not_before) => self.read_clock_by(device, not_before),
+                None => clock.set_by = Some((now - sent_at) / 2),
+            }
         }
         self.read_clock_by(device, now + period_ms);
     }

@@ -8,7 +8,7 @@ use super::step::At;
 use super::vendor::{Symptom, symptom_problems};
 use crate::access_code::Status;
 use crate::pin::{Pin, PinFault};
-use crate::port::{Item, OnLock, Reason, ShownPin};
+use crate::port::{Item, OnLock, Place, Reason, ShownPin};
 use crate::problem::ErrorCode;
 use crate::time::Timestamp;
 use crate::vendor::ReadBack;
@@ -90,10 +90,11 @@ impl Platform {
         self.entries_settled(device) + adding + self.entries_told(device)
     }
 
-    /// Entries that only notices tell of.
+    /// Entries that only notices tell of: reads show nothing of them in the lock.
     fn entries_told(&self, device: u32) -> u32 {
         let Memory { places, told, .. } = &self.caches[device as usize];
-        told.iter().filter(|place| !places.contains_key(place) && self.owner_of_place(device, **place).is_none()).count() as u32
+        let is_unread = |place: &Place| places.get(place).is_none_or(|item| item.on_lock == OnLock::No);
+        told.iter().filter(|place| is_unread(place) && self.owner_of_place(device, **place).is_none()).count() as u32
     }
 
     /// Entries that are there for certain, as far as is known: writes under way may come to nothing, and hearsay may be old.

@@ -253,6 +253,11 @@ impl Platform {
         for n in numbers {
             let at = At { device, n };
             self.keep_unanswered(at);
+            let code = self.code(at);
+            if code.is_gone && code.write.is_none() && code.entries().next().is_none() {
+                // A join moves nothing of what had left before it.
+                self.code_mut(at).past.retain(|past| !past.is_bound);
+            }
             // What was on its way may be there, under another name of its place.
             self.remember_attempt(at);
             self.code_mut(at).has_trace |= self.code(at).may_be_on_lock();

@@ -188,6 +188,11 @@ impl Platform {
             self.again(at);
             return None;
         }
+        let code = self.code(at);
+        if matches!(write.op, Op::TakeSeat { .. }) && code.held.is_some() && code.passing.verify_at.is_some() {
+            // Its entry shows whether it has the seat.
+            return self.verify(at);
+        }
         if write.op.is_erasing() {
             self.show_unconfirmed_erasure(at);
         } else {

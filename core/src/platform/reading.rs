@@ -176,10 +176,10 @@ impl Platform {
         if self.shows_taken_seat(at, place, item, evidence) {
             self.on_seat_shown(at);
         }
-        let code = self.code(at);
-        if code.write.is_some() {
-            return;
+        if self.code(at).write.is_some() {
+            return self.stop_looking_after(at, evidence);
         }
+        let code = self.code(at);
         let Some(held) = code.held.as_ref().filter(|held| held.place == place) else {
             if item.is_none() && evidence.is_fresh {
                 self.on_erased(at, Some(place));
@@ -194,8 +194,13 @@ impl Platform {
             return self.want_verify(at, if evidence.is_fresh { self.now + MINUTE_MS } else { self.now });
         }
         let mut likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
-        // An earlier name of its own tells an old state where the PIN can't (P-14).
-        let is_old_state = item.is_some_and(|item| item.name != held.name && self.past_of(at, item).is_some());
+        // An earlier name of its own tells an old state where the PIN can't (P-14), which serves if it had the same PIN (R-64 a).
+        let old_state = item.filter(|item| item.name != held.name).and_then(|item| self.past_of(at, item));
+        let is_same_but_for_name = old_state.is_some_and(|past| past.pin.is_some() && (past.pin, past.window) == (held.pin, held.window));
+        let is_old_state = old_state.is_some() && !is_same_but_for_name;
+        if likeness == Likeness::Different && is_same_but_for_name {
+            likeness = Likeness::Undecided;
+        }
         // Ours was said to be gone: what has another name came after it, whatever PIN it has.
         let is_others = likeness == Likeness::Same && item.is_some_and(|item| !self.is_still_ours(at, item));
         let is_succeeded = item.is_some_and(|item| self.is_succeeded(at, held, item));
@@ -216,10 +221,13 @@ impl Platform {
         let lag = self.lag_of(at.device, evidence);
         if likeness != Likeness::Different && !is_disabled && !is_renamed {
             let is_on = was_off && item.is_some_and(|item| item.enabled && item.on_lock == OnLock::Yes);
-            if is_on && !self.is_by_seat(at.device) && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
-                // Others switched it on again: it serves as it is.
+            let is_sure = !self.is_by_seat(at.device) || evidence.is_fresh;
+            if is_on && is_sure && self.policy.read_may_overturn(evidence.sent_at, confirmed_at, lag) {
+                // Others switched it on again, or its user has a seat again: it serves as it is.
                 let now = self.now;
-                self.code_mut(at).held.iter_mut().for_each(|held| (held.is_enabled, held.confirmed_at) = (true, now));
+                let code = self.code_mut(at);
+                code.held.iter_mut().for_each(|held| (held.is_enabled, held.confirmed_at) = (true, now));
+                code.user.iter_mut().for_each(|user| user.has_seat = true);
                 self.again(at);
             }
             self.on_still_there(at, evidence);
@@ -260,11 +268,18 @@ impl Platform {
         if evidence.is_fresh {
             let code = self.code_quiet(at);
             (code.passing.absent_since, code.told_removed_at) = (None, None);
-            // A look that was wanted since it began is still to come.
-            code.passing.verify_at = code.passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
+        self.stop_looking_after(at, evidence);
         if self.ends_outage(at, evidence) {
             self.resolve(at);
+        }
+    }
+
+    /// A look was had. One that was wanted since it began is still to come.
+    fn stop_looking_after(&mut self, at: At, evidence: Evidence) {
+        if evidence.is_fresh {
+            let passing = &mut self.code_quiet(at).passing;
+            passing.verify_at = passing.verify_at.filter(|wanted| *wanted > evidence.sent_at);
         }
     }
 }

@@ -144,7 +144,8 @@ impl Platform {
             user.has_seat = false;
         }
         if let Some(held) = &mut code.held {
-            held.is_enabled = false;
+            // A look that began before this one tells nothing against it.
+            (held.is_enabled, held.confirmed_at) = (false, held.confirmed_at.max(evidence.sent_at));
         }
         let account = self.device(at.device).account;
         self.want_site(account);

@@ -111,8 +111,10 @@ impl History {
         if cause != Cause::World || !Self::proves_by_pin(&self.lock(lock).facts.profile) {
             return None;
         }
-        // Under the vendor's own id a stranger's entry stays one, whatever somebody makes of it.
-        if matches!(place, Place::Handle(_)) && before.is_some_and(|before| before.code.is_none()) {
+        // Under the vendor's own id a stranger's entry stays one, whatever somebody makes of it; in a slot, while it keeps its PIN and its name.
+        let is_under_its_id = matches!(place, Place::Handle(_));
+        let is_the_same = |before: &Stored| is_under_its_id || (before.entry.pin, &before.entry.name) == (entry.pin, &entry.name);
+        if before.is_some_and(|before| before.code.is_none() && is_the_same(before)) {
             return None;
         }
         // Entries that outlived a join: changed under their own name, renumbered, or back in an old state.
@@ -146,7 +148,10 @@ impl History {
             let is_of_a_known_pin = |lost: &Lost| self.code(*code).pins.contains(&lost.pin);
             let is_known = |lost: &Lost| is_of_a_known_pin(lost) && (is_told || is_before_join(lost) && lost.was_told && lost.is_unseen());
             let is_here = |lost: &Lost| lost.place == place && (is_named(lost) || is_known(lost));
-            let is_it = |lost: &Lost| same(lost.pin, lost.window) && (is_here(lost) || (lost.at == now && is_named(lost)));
+            // That it left was told, and what came since has no name of the code's.
+            let is_successor = |lost: &Lost| shows_names && lost.noticed_at.is_some() && !self.is_name_of(*code, &entry.name);
+            let is_near = |lost: &Lost| is_here(lost) || (lost.at == now && is_named(lost));
+            let is_it = |lost: &Lost| same(lost.pin, lost.window) && is_near(lost) && !is_successor(lost);
             self.code(*code).lost.iter().any(is_it)
         };
         let returned = |code: &CodeIx| {

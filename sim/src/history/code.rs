@@ -152,7 +152,13 @@ impl Code {
             return false;
         }
         let mut places = bound().filter(|(since, ..)| *since == epoch).map(|(_, place, ..)| *place).peekable();
-        if places.peek().is_some() { places.all(|bound| bound != place) } else { self.places.iter().any(|found| *found != place) }
+        // Of what had left before the join nothing was moved by it.
+        let has_left = self.record.is_none() && self.places.is_empty() && self.lost.is_empty();
+        if places.peek().is_some() {
+            places.all(|bound| bound != place)
+        } else {
+            has_left || self.places.iter().any(|found| *found != place)
+        }
     }
 
     /// Its last change of status, as text for fingerprints.

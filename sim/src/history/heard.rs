@@ -3,7 +3,6 @@
 use keyway_core::port::{News, Notice, Place};
 use keyway_core::time::{MINUTE_MS, Timestamp};
 
-use super::told::Departed;
 use super::unsaved::Cleared;
 use super::{History, Known, Whose};
 use crate::occurrence::{Cause, Lock, Origin};
@@ -25,6 +24,15 @@ impl History {
             }
             self.learn_epoch(lock, notice.epoch);
         }
+        let successors: Vec<Place> = match notice.news {
+            News::EntryAdded(place) | News::EntryRemoved(place) => vec![place],
+            News::AllRemoved => self.lock(lock).memory.keys().copied().collect(),
+            _ => Vec::new(),
+        };
+        let is_departure = !matches!(notice.news, News::EntryAdded(_));
+        for place in successors {
+            self.hear_of_successor(now, lock, place, snapshot_at, is_departure);
+        }
         let picture = &self.lock(lock).picture;
         // A late copy may tell of an entry that was erased since (port.md 7).
         let was_erased = |place: Place| matches!(place, Place::Handle(handle) if picture.erased.contains_key(&handle));
@@ -43,15 +51,6 @@ impl History {
         if matches!(notice.news, News::EntryAdded(_) | News::EntryChanged(_)) {
             self.show_change(lock);
         }
-        let successors: Vec<Place> = match notice.news {
-            News::EntryAdded(place) | News::EntryRemoved(place) => vec![place],
-            News::AllRemoved => self.lock(lock).memory.keys().copied().collect(),
-            _ => Vec::new(),
-        };
-        let is_departure = !matches!(notice.news, News::EntryAdded(_));
-        for place in successors {
-            self.hear_of_successor(now, lock, place, snapshot_at, is_departure);
-        }
         let is_all = notice.news == News::AllRemoved;
         let place = match notice.news {
             News::EntryRemoved(place) => Some(place),
@@ -66,11 +65,8 @@ impl History {
                 self.forget_place(lock, known);
             }
             self.tell_all(lock);
-        } else if let Some(place) = place
-            && let Some(left) = self.tell_free(lock, place).filter(|known| known.whose != Whose::Free)
-        {
-            let left = Departed { pin: left.pin, whose: left.whose, since: left.since };
-            self.locks[lock.0 as usize].picture.places.entry(place).and_modify(|known| known.left = Some(left));
+        } else if let Some(place) = place {
+            self.tell_left(lock, place);
         }
         self.locks[lock.0 as usize].picture.is_stale = true;
         for code in self.lock(lock).codes.clone() {
@@ -98,8 +94,12 @@ impl History {
             return;
         }
         // That something was added so soon after the controller was told of what lies there may be a copy of what was said of that.
-        let is_own = |known: &&Known| known.whose == Whose::Code(owner);
-        let told = self.told(lock, place).filter(is_own).map(|known| known.since);
+        let known_since = |known: &Known| match (known.whose, known.left) {
+            (whose, _) if whose == Whose::Code(owner) => Some(known.since),
+            (_, Some(left)) if left.whose == Whose::Code(owner) => Some(left.since),
+            _ => None,
+        };
+        let told = self.told(lock, place).and_then(known_since);
         // What left in this incarnation is no longer what lay there when it began (`R-57`).
         let is_known_gone = is_departure && state.joined_at.is_some_and(|joined_at| stored.since > joined_at);
         if !is_parted && !is_known_gone && !told.is_some_and(|since| is_departure || now > since + COPIES_COME_WITHIN_MS) {

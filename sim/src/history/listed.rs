@@ -1,8 +1,9 @@
 //! What a listing shows: page by page what is there, and at its end what is not.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keyway_core::access_code::Status;
 use keyway_core::port::{Item, Op, Place};
 use keyway_core::time::{SECOND_MS, Timestamp};
 
@@ -90,7 +91,7 @@ impl History {
             // It was a code's own in this incarnation: a command for it can't meet anybody else's entry.
             let was_own = matches!(known.whose, Whose::Code(_));
             if was_own {
-                self.tell_free(lock, *place);
+                self.tell_left(lock, *place);
             } else {
                 self.forget_place(lock, *place);
             }
@@ -104,16 +105,19 @@ impl History {
     fn end_fresh_listing(&mut self, lock: Lock, began: Timestamp) {
         let joined_at = self.lock(lock).joined_at;
         for code in self.lock(lock).codes.clone() {
-            // One that began before it was told that the entry is there may be from before that (`R-04`).
+            // One that began before it was told that the entry is there, or shown as set, may be from before that (`R-04`).
             let places = &self.lock(lock).picture.places;
-            let is_early = |(_, known): &(&Place, &Known)| known.whose == Whose::Code(code) && began < known.since;
-            let early: BTreeSet<Place> = places.iter().filter(is_early).map(|(place, _)| *place).collect();
-            let is_late = |lost: &Lost| began >= lost.at && !early.contains(&lost.place);
+            let is_its_own = |(_, known): &(&Place, &Known)| known.whose == Whose::Code(code);
+            let told: BTreeMap<Place, Timestamp> = places.iter().filter(is_its_own).map(|(place, known)| (*place, known.since)).collect();
+            let state = self.code(code);
+            let set_at = if state.status() == Some(Status::Set) { state.status_since } else { Timestamp::MIN };
+            let is_since = |began: Timestamp, lost: &Lost| began >= set_at && told.get(&lost.place).is_none_or(|since| began >= *since);
+            let is_late = |lost: &Lost| began >= lost.at && is_since(began, lost);
             let shown = |lost: &Lost| {
                 let is_absent = is_late(lost) && !lost.is_in_listing;
                 // The first inventory of an incarnation tells what is missing from before (`R-57`).
                 let is_inventory = joined_at.is_some_and(|joined_at| lost.at <= joined_at && began >= joined_at);
-                let again = lost.listed_without.is_some_and(|first| began - first >= LISTINGS_APART_MS);
+                let again = lost.listed_without.is_some_and(|first| began - first >= LISTINGS_APART_MS && is_since(first, lost));
                 is_absent && (is_inventory || again || lost.noticed_at.is_some_and(|noticed| began >= noticed))
             };
             self.find_lost(code, shown);
@@ -123,7 +127,7 @@ impl History {
                 if lost.is_in_listing || is_open {
                     lost.listed_without = None;
                 } else if is_late(lost) {
-                    lost.listed_without = lost.listed_without.or(Some(began));
+                    lost.listed_without = lost.listed_without.filter(|first| is_since(*first, lost)).or(Some(began));
                 }
             }
         }

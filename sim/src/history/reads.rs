@@ -1,5 +1,6 @@
 //! What the answers to reads show: of devices, of places, and of the entries in them.
 
+use keyway_core::access_code::Status;
 use keyway_core::id::VendorDevice;
 use keyway_core::port::{Answer, Item, Op, Place, Reason, ShownPin, SlotContent};
 use keyway_core::time::Timestamp;
@@ -8,7 +9,7 @@ use super::commands::stores_at;
 use super::heard::COPIES_COME_WITHIN_MS;
 use super::told::{Departed, in_doubt};
 use super::unsaved::Cleared;
-use super::{Closing, CodeIx, History, Known, LockState, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
+use super::{Closing, Code, CodeIx, History, Known, LockState, Lost, Sent, Stored, Touch, Whose, is_fresh, target};
 use crate::occurrence::{Cause, Lock};
 
 impl History {
@@ -96,12 +97,15 @@ impl History {
             |stored: &Stored| stored.cause == Cause::World || state.joined_at.is_some_and(|joined_at| stored.since <= joined_at);
         let is_made_since = state.memory.get(&item.place).is_some_and(|stored| !is_from_before(stored));
         let is_blank = item.pin == ShownPin::Blank && Self::proves_by_pin(&state.facts.profile);
+        // Until its PIN is shown nobody knows a write that nothing else confirmed; nor, while it is open, by a plain read, which may be from before it (P-05 c).
+        let is_open = |code: &Code| code.status() == Some(Status::Setting) && in_doubt(&code.work).next().is_some();
+        let is_plain = |code: &Code| !is_look && matches!(item.place, Place::Handle(_)) && is_open(code);
+        let is_no_proof = |code: &Code| is_blank && code.work.confirmed_at.is_none() || is_plain(code);
         let is_sure =
             is_look || state.joined_at.is_none() || is_made_since || before.is_some_and(|known| matches!(known.whose, Whose::Code(_)));
         let whose = match state.memory.get(&item.place).filter(|stored| shown.is_none_or(|pin| pin == stored.entry.pin)) {
             Some(Stored { code: Some(_), .. }) if !is_sure => Whose::Unsure,
-            // Until its PIN is shown nobody knows a write that nothing else confirmed.
-            Some(Stored { code: Some(code), .. }) if is_blank && self.code(*code).work.confirmed_at.is_none() => {
+            Some(Stored { code: Some(code), .. }) if is_no_proof(self.code(*code)) => {
                 before.filter(|known| known.whose != Whose::Free).map_or(Whose::Unsure, |known| known.whose)
             }
             Some(Stored { code: Some(code), .. }) => Whose::Code(*code),
@@ -216,7 +220,9 @@ impl History {
             *granted_at = self.now;
         }
         self.cleared.push(Cleared::Entry(lock, item.place, touch));
-        if let Some(known) = self.lock(lock).picture.places.get(&item.place).copied() {
+        // Another name alone is no news (`R-64` a).
+        let is_news = left != Touch { name: left.name, ..touch };
+        if let Some(known) = self.lock(lock).picture.places.get(&item.place).copied().filter(|_| is_news) {
             self.tell_anew(lock, item.place, known.pin, known.whose);
         }
         if let Some(code) = code {
@@ -239,7 +245,10 @@ impl History {
             // What it was told at this instant this read told it.
             let is_earlier = |since: &Timestamp| *since < self.now;
             let told_at = state.picture.places.get(&place).filter(is_its_own).map(|known| known.since).filter(is_earlier);
-            return confirmed_at.max(told_at).is_some_and(|known_at| sent.at < known_at);
+            // Some vendors confirm by reads alone.
+            let is_set = |code: &CodeIx| self.code(*code).status() == Some(Status::Set);
+            let set_at = owner.filter(is_set).map(|code| self.code(code).status_since);
+            return confirmed_at.max(told_at).max(set_at).is_some_and(|known_at| sent.at < known_at);
         }
         let last_own = owner.map_or(Timestamp::MIN, |code| self.code(code).work.active_at);
         let is_open = owner.is_some_and(|code| self.code(code).work.unsettled > 0);

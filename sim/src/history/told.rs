@@ -24,7 +24,7 @@ pub struct Known {
     pub whose: Whose,
     /// When it was last told something of it that it did not know.
     pub(super) since: Timestamp,
-    /// What was known of the place before a notice said that it left; a read that shows it still there tells nothing new (port.md 7).
+    /// What was known of the place before a notice said that it left, or a listing lacked it; a read that shows it still there tells nothing new (port.md 7).
     pub(super) left: Option<Departed>,
 }
 
@@ -354,6 +354,14 @@ impl History {
             self.change_cause(lock, self.now);
         }
         before
+    }
+
+    /// The controller is told that what it knew of in a place has left, and may yet be shown that it is still there (port.md 7, `P-12`).
+    pub(super) fn tell_left(&mut self, lock: Lock, place: Place) {
+        if let Some(left) = self.tell_free(lock, place).filter(|known| known.whose != Whose::Free) {
+            let left = Departed { pin: left.pin, whose: left.whose, since: left.since };
+            self.locks[lock.0 as usize].picture.places.entry(place).and_modify(|known| known.left = Some(left));
+        }
     }
 
     /// An answer to its own command tells the controller of a place: that is news, whatever it knew before.

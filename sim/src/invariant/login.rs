@@ -32,6 +32,8 @@ struct Asked {
     of: Option<(Lock, Epoch)>,
     /// Whether it timed out, or whoever asked has died.
     is_late: bool,
+    /// Whether it makes the vendor compute a PIN; the history knows no such command once it is answered.
+    is_registering: bool,
 }
 
 impl Asked {
@@ -39,7 +41,7 @@ impl Asked {
     fn before(history: &History, command_id: CommandId) -> Option<Self> {
         let sent = history.sent(command_id)?;
         let of = sent.lock.map(|lock| (lock, sent.command.epoch));
-        Some(Self { account: sent.command.account, at: sent.at, of, is_late: true })
+        Some(Self { account: sent.command.account, at: sent.at, of, is_late: true, is_registering: false })
     }
 }
 
@@ -134,9 +136,11 @@ impl Invariant for Logins {
                 let Some(asked) = self.asked.get(command_id).copied().or_else(|| Asked::before(history, *command_id)) else { return };
                 match answer {
                     // More may be heard of it, if anybody still listens (`P-01`).
-                    Answer::TimedOut => drop(self.asked.insert(*command_id, Asked { is_late: true, ..asked })),
-                    _ if answer.is_closing() => drop(self.asked.remove(command_id)),
-                    _ => {}
+                    _ if !answer.is_closing() => {}
+                    _ if asked.is_registering || *answer == Answer::TimedOut => {
+                        self.asked.insert(*command_id, Asked { is_late: true, ..asked });
+                    }
+                    _ => drop(self.asked.remove(command_id)),
                 }
                 let is_void = asked.is_late || asked.of.is_some_and(|(lock, epoch)| history.lock(lock).epoch > epoch);
                 self.known.entry(asked.account).or_insert(Login::NEW).hear(now, asked.at, is_void, answer);
@@ -147,7 +151,9 @@ impl Invariant for Logins {
                 (login.works_since, login.refused_at, login.is_told) = (now, now, true);
             }
             Occurrence::Commanded { command, lock } => {
-                let asked = Asked { account: command.account, at: now, of: lock.map(|lock| (lock, command.epoch)), is_late: false };
+                let of = lock.map(|lock| (lock, command.epoch));
+                let is_registering = command.op.is_registering();
+                let asked = Asked { account: command.account, at: now, of, is_late: false, is_registering };
                 self.asked.insert(command.command_id, asked);
             }
             Occurrence::Crashed => {
