@@ -59,7 +59,7 @@ impl Platform {
         let code = self.code(at);
         match (code.record.status, code.episode) {
             // What an answer of this very instant has confirmed is late no more (EO-18).
-            (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold && !self.is_confirmed(code) => {
+            (Status::Setting | Status::Unset, Some(episode)) if code.goal == Goal::Hold && !self.is_sure(code) => {
                 self.turn_set_timers(at, episode, now);
             }
             (Status::Removing, Some(episode)) => self.turn_remove_timers(at, episode, now),
@@ -123,6 +123,11 @@ impl Platform {
             let is_untouched = code.write.as_ref().is_none_or(|write| write.op.is_erasing() && write.place() != Some(held.place));
             is_untouched && self.fits(code, held)
         })
+    }
+
+    /// Whether nothing but the word for it is lacking: a look that was wanted since may yet tell otherwise.
+    fn is_sure(&self, code: &Code) -> bool {
+        self.is_confirmed(code) && code.passing.verify_at.is_none()
     }
 
     /// `R-64` b: a missing keypad shows on every due code, and does not end `set`.

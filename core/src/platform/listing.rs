@@ -203,7 +203,10 @@ impl Platform {
     fn tend_listing(&mut self, device: u32) {
         self.give_up_listing(device);
         if self.profile(device).read_back == ReadBack::None {
-            self.caches[device as usize].has_inventory = true;
+            if !core::mem::replace(&mut self.caches[device as usize].has_inventory, true) {
+                // Its pool waits for that.
+                self.again_device(device);
+            }
             return;
         }
         if !self.is_askable(device) {
@@ -564,8 +567,10 @@ impl Platform {
     pub(super) fn former_owner_of(&self, device: u32, item: &Item) -> Option<(u64, &Held)> {
         let codes = self.device(device).codes.iter().filter(|code| code.record.is_managed || code.is_gone);
         let owners = codes.flat_map(|code| self.pasts_of(At { device, n: code.n }, item).map(|past| (code.n, past)));
-        // What may be a name that was cut short may as well be another one's whole name; and PIN and window prove more than a PIN does.
-        owners.min_by_key(|(_, past)| (past.name != item.name, past.window != item.window))
+        // What may be a name that was cut short may as well be another one's whole name; PIN and window prove more than a PIN does, and a code has rather
+        // the PIN that it has now than one that it once had.
+        let is_of_old = |n: u64, past: &Held| past.pin != self.code(At { device, n }).record.code;
+        owners.min_by_key(|(n, past)| (past.name != item.name, past.window != item.window, is_of_old(*n, past)))
     }
 
     /// The state of the code's entries, now or once, that an item equals. The like of what it took over is others' elsewhere, unless a join may have moved that.

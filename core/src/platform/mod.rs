@@ -298,7 +298,10 @@ impl Platform {
         }
         match (answer, written) {
             (Answer::Done { handle: Some(handle) }, _) => match (self.owner_of_place(device, Place::Handle(*handle)), written) {
-                (None, _) => self.want_listing(device, self.now),
+                (None, _) => {
+                    self.caches[device as usize].told.insert(Place::Handle(*handle));
+                    self.want_listing(device, self.now);
+                }
                 (Some(n), Some((author, _))) => self.take_for_own(At { device, n }, author),
                 (Some(_), None) => {}
             },

@@ -268,7 +268,11 @@ impl History {
             let same = sent.place() == Some(place) && sent.command.op.is_erasing() == is_removal;
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none()
         };
-        let sent = self.open_commands(lock).find(|sent| is_about(sent) && snapshot_at >= sent.at).cloned();
+        let meant = || self.open_commands(lock).filter(|sent| is_about(sent) && snapshot_at >= sent.at);
+        // Of a code's own writes that nothing was added is said of the last: what became of those before it was read (`P-05` b).
+        let is_refusal = matches!(notice.news, News::NotAdded { .. });
+        let last_of = |first: &Sent| meant().filter(|sent| sent.code == first.code).last().filter(|_| is_refusal);
+        let sent = meant().next().map(|first| last_of(first).unwrap_or(first)).cloned();
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another code's followed, which it means.
         let follows = |sent: &Sent, other: &Sent| {
             other.code != sent.code && other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing()
@@ -379,7 +383,8 @@ impl History {
             work.failing_since = failing_since;
         } else if closing == Closing::Done {
         } else if sent.version == self.code(code).version {
-            let may_be_outdated = closing == Closing::Refused(Reason::PinTaken) && self.lock(lock).change_shown_at > sent.at;
+            let is_twin = matches!(closing, Closing::Refused(Reason::PinTaken) | Closing::MaybeDuplicate);
+            let may_be_outdated = is_twin && self.lock(lock).change_shown_at > sent.at;
             // What an earlier incarnation refused says nothing of this one.
             let is_void = self.lock(lock).picture.outdates(&sent.command);
             let work = &mut self.codes[code.0 as usize].work;

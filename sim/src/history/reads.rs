@@ -133,7 +133,9 @@ impl History {
             if let Whose::Code(code) = whose {
                 self.bind_again(lock, code, item.place);
             }
-            if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown) {
+            // What a notice told was a hint to read (port.md 7).
+            let was_hinted = |known: Known| known.whose == Whose::Unsure && whose == Whose::Foreign;
+            if before.is_none_or(|known| known.whose == Whose::Free || known.pin != shown || was_hinted(known)) {
                 self.show_change(lock);
             }
         }

@@ -30,7 +30,7 @@ struct Asked {
     account: AccountId,
     at: Timestamp,
     of: Option<(Lock, Epoch)>,
-    /// Whether it timed out, or whoever asked has died.
+    /// Whether it timed out, whoever asked has died, or it was for a device that had left.
     is_late: bool,
     /// Whether it makes the vendor compute a PIN; the history knows no such command once it is answered.
     is_registering: bool,
@@ -153,7 +153,9 @@ impl Invariant for Logins {
             Occurrence::Commanded { command, lock } => {
                 let of = lock.map(|lock| (lock, command.epoch));
                 let is_registering = command.op.is_registering();
-                let asked = Asked { account: command.account, at: now, of, is_late: false, is_registering };
+                // What was written to a device that has left is of an earlier incarnation.
+                let is_late = command.op.is_mutating() && of.is_none();
+                let asked = Asked { account: command.account, at: now, of, is_late, is_registering };
                 self.asked.insert(command.command_id, asked);
             }
             Occurrence::Crashed => {

@@ -114,10 +114,13 @@ fn decided_in_time(history: &History, code: CodeIx, now: Timestamp, found: &mut 
 /// none, since its pool may give it another PIN at any time (`R-25`).
 pub(super) fn episode(history: &History, code: CodeIx) -> Option<(Timestamp, i64)> {
     let (state, policy) = (history.code(code), history.policy());
-    let (record, _) = managed(history, code)?;
+    let (record, lock) = managed(history, code)?;
     let intent = history.goal(code)?;
     let is_pooled = record.is_backup && state.pulled_at.is_none();
-    let since = state.status_since.max(intent.asked_at).max(intent.due_at).max(history.started_at()?);
+    // A join is an outage, though nothing may show it but what comes after (`R-57`).
+    let joined_at = history.lock(lock).picture.epoch_at;
+    let since =
+        state.status_since.max(intent.asked_at).max(intent.due_at).max(history.started_at()?).max(joined_at.unwrap_or(Timestamp::MIN));
     match record.status {
         Status::Setting if !is_pooled => Some((since, policy.fail_set_after_ms)),
         Status::Removing => Some((since, policy.fail_remove_after_ms)),
