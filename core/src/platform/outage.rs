@@ -255,8 +255,8 @@ impl Platform {
             self.keep_unanswered(at);
             let code = self.code(at);
             if code.is_gone && code.write.is_none() && code.entries().next().is_none() {
-                // A join moves nothing of what had left before it.
-                self.code_mut(at).past.retain(|past| !past.is_bound);
+                // A join moves nothing of what had left before it; what an earlier one moved may not have been found yet.
+                self.code_mut(at).past.retain(|past| !past.is_bound || past.is_of_before());
             }
             // What was on its way may be there, under another name of its place.
             self.remember_attempt(at);
