@@ -253,9 +253,8 @@ impl Platform {
         for n in numbers {
             let at = At { device, n };
             self.keep_unanswered(at);
-            let code = self.code(at);
-            if code.is_gone && code.write.is_none() && code.entries().next().is_none() {
-                // A join moves nothing of what had left before it; what an earlier one moved may not have been found yet.
+            if self.is_by_seat(device) && self.code(at).is_gone && self.code(at).user.is_none() {
+                // With its user went all that it had, and a join moves nothing of that.
                 self.code_mut(at).past.retain(|past| !past.is_bound || past.is_of_before());
             }
             // What was on its way may be there, under another name of its place.

@@ -196,7 +196,8 @@ impl Platform {
         let mut likeness = item.map_or(Likeness::Different, |item| like_held(item, held, self.profile(at.device)));
         // An earlier name of its own tells an old state where the PIN can't (P-14), which serves if it had the same PIN (R-64 a).
         let old_state = item.filter(|item| item.name != held.name).and_then(|item| self.past_of(at, item));
-        let is_same_but_for_name = old_state.is_some_and(|past| past.pin.is_some() && (past.pin, past.window) == (held.pin, held.window));
+        let is_same_but_for_name = hides_pin(self.profile(at.device))
+            && old_state.is_some_and(|past| past.pin.is_some() && (past.pin, past.window) == (held.pin, held.window));
         let is_old_state = old_state.is_some() && !is_same_but_for_name;
         if likeness == Likeness::Different && is_same_but_for_name {
             likeness = Likeness::Undecided;

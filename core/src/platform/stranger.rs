@@ -88,11 +88,9 @@ impl Platform {
         }
         let is_other_entry = code.held.as_ref().is_some_and(|held| held.pin != shown_pin(item) && held.name != item.name);
         // What the stranger had overwritten may be back (F-06), or what somebody had made another entry of, under the id that was ours.
-        // So may what had shown no PIN yet (`pin_blank_after_write`), or another, if its code has nothing else in the lock.
-        let is_absent = |n: u64| self.code(At { device: at.device, n }).entries().next().is_none();
-        let is_news = |n: u64, held: &Held| held.name != item.name || held.pin != shown_pin(item) && (held.pin.is_none() || is_absent(n));
-        let returned = self.former_owner_of(at.device, item).zip(code.held.as_ref()).filter(|((n, _), held)| is_news(*n, held));
-        let is_back = returned.is_some() || self.is_under_former_handle(at.device, item);
+        // So may what had shown no PIN yet (`pin_blank_after_write`).
+        let is_news = code.held.as_ref().is_some_and(|held| held.name != item.name || held.pin.is_none() && shown_pin(item).is_some());
+        let is_back = is_news && self.former_owner_of(at.device, item).is_some() || self.is_under_former_handle(at.device, item);
         if is_other_entry || is_back {
             self.end_unmanaged_code(at);
             self.place_item(at.device, item, evidence);

@@ -269,10 +269,10 @@ impl History {
             same && sent.command.epoch == notice.epoch && sent.closed_at.is_none()
         };
         let meant = || self.open_commands(lock).filter(|sent| is_about(sent) && snapshot_at >= sent.at);
-        // Of a code's own writes that nothing was added is said of the last: what became of those before it was read (`P-05` b).
+        // That nothing was added is said of none that added something, if the code has another (`P-05` b).
         let is_refusal = matches!(notice.news, News::NotAdded { .. });
-        let last_of = |first: &Sent| meant().filter(|sent| sent.code == first.code).last().filter(|_| is_refusal);
-        let sent = meant().next().map(|first| last_of(first).unwrap_or(first)).cloned();
+        let next_of = |first: &Sent| meant().find(|sent| sent.code == first.code && sent.stored.is_none());
+        let sent = meant().next().map(|first| next_of(first).filter(|_| is_refusal).unwrap_or(first)).cloned();
         // Of a command that nothing has accepted yet nobody can tell whether the notice is an old copy; of one that another code's followed, which it means.
         let follows = |sent: &Sent, other: &Sent| {
             other.code != sent.code && other.place() == Some(place) && other.at > sent.at && !other.command.op.is_erasing()

@@ -229,7 +229,7 @@ impl History {
         }
         if let Some(code) = code {
             // A definite change of cause is one once it is shown, whatever was tried since it came (`R-03`).
-            self.codes[code.0 as usize].work.change_cause(self.now);
+            self.codes[code.0 as usize].work.show_cause(self.now);
             self.touch_code(code);
         }
         self.show_change(lock);

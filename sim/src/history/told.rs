@@ -298,7 +298,7 @@ impl History {
         state.lost = left;
         if !found.is_empty() {
             // A definite change of cause is one once it is shown, whatever was tried since it came (`R-03`).
-            state.work.change_cause(self.now);
+            state.work.show_cause(self.now);
             self.cleared.extend(found.into_iter().map(|lost| Cleared::Lost(code, lost)));
             self.touch_code(code);
         }

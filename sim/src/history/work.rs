@@ -116,9 +116,14 @@ impl Work {
 
     /// Something definite changed: attempts count anew.
     pub(super) fn change_cause(&mut self, now: Timestamp) {
+        self.show_cause(now);
+        self.active_at = self.active_at.max(now);
+    }
+
+    /// A change of cause that came earlier is shown: only from now on can anybody act on it.
+    pub(super) fn show_cause(&mut self, now: Timestamp) {
         (self.cause_at, self.attempts, self.kinds) = (now, 0, [None; 2]);
         (self.refused_at, self.attempts_refused) = (None, 0);
-        self.active_at = self.active_at.max(now);
     }
 
     pub(super) fn attempt(&mut self, now: Timestamp, op: &Op) {
